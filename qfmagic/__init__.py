@@ -1,0 +1,77 @@
+"""
+Baidu Qianfan (千帆) chat models in Jupyter and Python.
+
+In a notebook: ``%load_ext qfmagic``, then ``%%qianfan`` cells; ``%qf help`` explains. In Python: :class:`Qianfan`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from .client.client import AsyncStream, Qianfan, Stream
+    from .client.settings import Settings
+    from .core.answer import Answer, Delta
+    from .core.errors import QianfanError
+    from .core.messages import Message
+    from .core.turns import Conversation, Turn
+    from .core.usage import Usage
+
+__version__ = "0.1.0"
+
+# Where each public name lives. They are imported when they are first asked for, so that %load_ext costs next to nothing.
+_HOMES = {
+    "Answer": "core.answer",
+    "AsyncStream": "client.client",
+    "Conversation": "core.turns",
+    "Delta": "core.answer",
+    "Message": "core.messages",
+    "Qianfan": "client.client",
+    "QianfanError": "core.errors",
+    "Settings": "client.settings",
+    "Stream": "client.client",
+    "Turn": "core.turns",
+    "Usage": "core.usage",
+}
+
+__all__ = [
+    "Answer",
+    "AsyncStream",
+    "Conversation",
+    "Delta",
+    "Message",
+    "Qianfan",
+    "QianfanError",
+    "Settings",
+    "Stream",
+    "Turn",
+    "Usage",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(shell: "InteractiveShell") -> None:
+    """Register ``%%qianfan``, ``%qianfan`` and ``%qf``; IPython calls this for ``%load_ext qfmagic``."""
+    from .notebook.magics import load  # noqa: PLC0415 - importing qfmagic doesn't import the notebook layer
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: "InteractiveShell") -> None:
+    """Take them out again, and close what is open."""
+    from .notebook.magics import unload  # noqa: PLC0415 - as above
+
+    unload(shell)

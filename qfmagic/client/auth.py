@@ -1,0 +1,215 @@
+"""Credentials onto requests: tokens fetched, kept and renewed, signatures made."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from ..core.errors import ProtocolError, ServiceError
+from ..core.models import Wire
+from ..core.signing import DATE_HEADER, bce_date, sign
+from ..core.wire import make_error, service_error
+from .credentials import AccessCode, AccessToken, AppKeys, BearerToken, Credential, IamKeys
+from .settings import Settings
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A request on its way out; query and headers may hold secrets, so they don't show."""
+
+    method: str
+    base: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = b""
+
+    @property
+    def full_path(self) -> str:
+        """The path as it is sent and signed, with that of the base address before it."""
+        return urlsplit(self.base).path.rstrip("/") + self.path
+
+    @property
+    def host(self) -> str:
+        """The Host header that is sent for it: with the port where it isn't the scheme's own."""
+        parts = urlsplit(self.base)
+        own = {"http": 80, "https": 443}.get(parts.scheme)
+        name = parts.hostname or ""
+        name = f"[{name}]" if ":" in name else name
+        return name if parts.port in (None, own) else f"{name}:{parts.port}"
+
+
+# status, headers, body of a short exchange
+Send = Callable[[Outgoing, float], Awaitable[tuple[int, Mapping[str, str], bytes]]]
+
+
+@dataclass(slots=True)
+class _Token:
+    value: str = field(repr=False)
+    good_until: float
+    fetched: float
+
+
+class Authorizer:
+    """
+    Put the credential on requests.
+
+    Fetched tokens are renewed before they expire; :meth:`renew` is for one the service rejects. However many requests
+    wait, one of them fetches.
+
+    Args:
+        settings: Keys, addresses and times.
+        send: Sends a request and reads the whole response.
+        clock: Seconds since 1970.
+    """
+
+    MARGIN = 600.0  # a token is renewed this long before it expires, in seconds
+    PAUSE = 60.0  # a rejected token is renewed at most this often, in seconds
+
+    def __init__(self, settings: Settings, send: Send, clock: Clock) -> None:
+        self._settings = settings
+        self._send = send
+        self._clock = clock
+        self._tokens: dict[Credential, _Token] = {}
+        self._lock = asyncio.Lock()
+
+    async def authorize(self, request: Outgoing, credential: Credential, wire: Wire) -> Outgoing:
+        """
+        Return the request with the credential on it.
+
+        Raises:
+            AuthenticationError: The keys were refused for a token.
+        """
+        match credential:
+            case AccessToken(token):
+                return replace(request, query={**request.query, "access_token": token})
+            case AppKeys():
+                token = await self._token(credential)
+                return replace(request, query={**request.query, "access_token": token})
+            case BearerToken(token):
+                return self._bearer(request, token)
+            case IamKeys() if wire == "v2":
+                return self._bearer(request, await self._token(credential))
+            case IamKeys():
+                return self._signed(request, credential)
+            case AccessCode(code):
+                return replace(request, headers={**request.headers, "Authorization": f"ACCESSCODE {code}"})
+            case _:
+                return request
+
+    async def renew(self, credential: Credential) -> bool:
+        """Drop a token the service rejected; False if it isn't ours to renew, or was renewed just now."""
+        token = self._tokens.get(credential)
+        if token is None or self._clock() - token.fetched < self.PAUSE:
+            return False
+        async with self._lock:
+            if self._tokens.get(credential) is token:
+                del self._tokens[credential]
+        return True
+
+    def _bearer(self, request: Outgoing, token: str) -> Outgoing:
+        headers = {**request.headers, "Authorization": f"Bearer {token}"}
+        if self._settings.app_id:
+            headers["appid"] = self._settings.app_id
+        return replace(request, headers=headers)
+
+    def _signed(self, request: Outgoing, keys: IamKeys) -> Outgoing:
+        # Only headers that nothing on the way changes are signed. The time is the moment of sending, so that a
+        # repeated request never carries an expired signature.
+        now = self._clock()
+        host = self._settings.iam_host or request.host
+        signed = {"Host": host, "Content-Type": "application/json", DATE_HEADER: bce_date(now)}
+        authorization = sign(
+            access_key=keys.access_key,
+            secret_key=keys.secret_key,
+            method=request.method,
+            path=request.full_path,
+            query=request.query,
+            headers=signed,
+            at=now,
+            expires=self._settings.sign_expiration,
+        )
+        return replace(request, headers={**request.headers, **signed, "Authorization": authorization})
+
+    async def _token(self, credential: AppKeys | IamKeys) -> str:
+        token = self._tokens.get(credential)
+        if token is not None and self._clock() < token.good_until:
+            return token.value
+        async with self._lock:
+            token = self._tokens.get(credential)
+            if token is None or self._clock() >= token.good_until:
+                fetch = self._fetch_oauth if isinstance(credential, AppKeys) else self._fetch_bearer
+                token = self._tokens[credential] = await fetch(credential)  # type: ignore[operator]  # by kind
+        return token.value
+
+    async def _fetch_oauth(self, keys: AppKeys) -> _Token:
+        query = {"grant_type": "client_credentials", "client_id": keys.ak, "client_secret": keys.sk}
+        request = Outgoing("POST", self._settings.base_url, "/oauth/2.0/token", query)
+        payload = await self._fetch(request, "access_token")
+        now = self._clock()
+        lifetime = _seconds(payload.get("expires_in"), 2592000.0)
+        return _Token(str(payload["access_token"]), now + max(lifetime - self.MARGIN, lifetime / 2), now)
+
+    async def _fetch_bearer(self, keys: IamKeys) -> _Token:
+        wanted = str(self._settings.bearer_expiration)
+        request = Outgoing(
+            "GET", self._settings.iam_base_url, "/v1/BCE-BEARER/token", {"expireInSeconds": wanted}
+        )
+        payload = await self._fetch(self._signed(request, keys), "token")
+        now = self._clock()
+        try:
+            expires = datetime.fromisoformat(str(payload.get("expireTime"))).timestamp()
+        except ValueError:
+            expires = now + float(self._settings.bearer_expiration)
+        lifetime = expires - now
+        return _Token(str(payload["token"]), now + max(lifetime - self.MARGIN, lifetime / 2), now)
+
+    async def _fetch(self, request: Outgoing, field_name: str) -> Mapping[str, object]:
+        request = replace(request, headers={"Content-Type": "application/json", **request.headers})
+        status, headers, body = await self._send(request, self._settings.auth_timeout)
+        try:
+            payload = json.loads(body)
+        except ValueError:
+            payload = None
+        if isinstance(payload, dict):
+            error = service_error("token", payload, status=status)
+            if error is not None:
+                raise _told_apart(error)
+            if isinstance(payload.get(field_name), str):
+                return payload
+        raise gateway_error(status, headers) or ProtocolError(
+            "protocol.token", host=request.host, start=body[:80].decode("utf-8", "replace")
+        )
+
+
+def _seconds(value: object, default: float) -> float:
+    return float(value) if isinstance(value, (int, float)) and value > 0 else default
+
+
+def _told_apart(error: ServiceError) -> ServiceError:
+    """Tell a wrong API key from a wrong secret key, as the token endpoint's description does."""
+    if error.code == "invalid_client":
+        wrong = "keys.wrong_ak" if "unknown client" in error.detail.lower() else "keys.wrong_sk"
+        return error.with_hint(wrong)
+    return error
+
+
+def gateway_error(status: int, headers: Mapping[str, str]) -> ServiceError | None:
+    """Read the error a gateway puts into headers, with or without a body (IAM signing failures come so)."""
+    code = headers.get("x-bce-error-code")
+    detail = headers.get("x-bce-error-message", "")
+    if code is None and not detail:
+        return None
+    error = make_error("v1", 14, f"{code or ''} {detail}".strip(), status=status)
+    lowered = f"{code} {detail}".lower()
+    if "could not find credential" in lowered:
+        return error.with_hint("keys.wrong_access_key")
+    if "signature" in lowered:
+        return error.with_hint("keys.wrong_secret_key")
+    return error
+
+

@@ -1,0 +1,67 @@
+"""One event loop in one background thread, started when it is first needed."""
+
+import asyncio
+import threading
+import weakref
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class BackgroundLoop:
+    """
+    Runs coroutines away from the caller's thread and loop.
+
+    A notebook's kernel runs a loop of its own in the main thread; re-entering it loses queued cells (nest_asyncio
+    with ipykernel 7.3 and later), blocking it without a thread stops everything. The thread is a daemon, so a
+    forgotten stream can't keep the interpreter alive; at exit what runs is cancelled and the thread joined.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._finalizer: weakref.finalize[Any, Any] | None = None
+
+    def submit(self, coroutine: Coroutine[Any, Any, T]) -> "Future[T]":
+        """Start *coroutine* in the loop; the future can be cancelled, which cancels it there."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._running())
+
+    def close(self) -> None:
+        """Cancel what runs, end the thread. Another :meth:`submit` starts a new one."""
+        with self._lock:
+            finalizer, self._finalizer, self._loop = self._finalizer, None, None
+        if finalizer is not None:
+            finalizer()
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                loop = asyncio.new_event_loop()
+                thread = threading.Thread(target=_run, args=(loop,), name="qfmagic", daemon=True)
+                thread.start()
+                self._finalizer = weakref.finalize(self, _stop, loop, thread)
+                self._loop = loop
+            return self._loop
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+    finally:
+        pending = asyncio.all_tasks(loop)
+        for task in pending:
+            task.cancel()
+        if pending:
+            loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+def _stop(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(loop.stop)
+    if thread is not threading.current_thread():
+        thread.join(timeout=5)

@@ -1,0 +1,123 @@
+"""Settings from arguments, environment and ``.env``, by the official SDK's names and precedence."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+from ..core.errors import OptionError
+
+PREFIX = "QIANFAN_"
+
+
+def _setting(env: str, default: Any = "", *, secret: bool = False) -> Any:
+    return field(default=default, repr=not secret, metadata={"env": PREFIX + env, "secret": secret})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    How to reach the service. Each field's environment variable is ``QIANFAN_`` and the name given here.
+
+    Secrets don't show in ``repr``. Times are in seconds.
+
+    Attributes:
+        ak: AK, the API key of a V1 application (OAuth).
+        sk: SK, its secret key.
+        access_key: ACCESS_KEY, an IAM access key: V1 signing, V2 short-term bearer tokens.
+        secret_key: SECRET_KEY, its secret key.
+        access_token: ACCESS_TOKEN, a ready V1 token.
+        bearer_token: BEARER_TOKEN, a V2 API key.
+        access_code: ACCESS_CODE, for private deployments (with ``enable_private``).
+        app_id: APP_ID, sent as ``appid`` on V2.
+        timeout: LLM_API_RETRY_TIMEOUT, the longest silence before and within an answer.
+        sources: Where each given field comes from; for ``%qf settings``.
+    """
+
+    ak: str = _setting("AK", secret=True)
+    sk: str = _setting("SK", secret=True)
+    access_key: str = _setting("ACCESS_KEY", secret=True)
+    secret_key: str = _setting("SECRET_KEY", secret=True)
+    access_token: str = _setting("ACCESS_TOKEN", secret=True)
+    bearer_token: str = _setting("BEARER_TOKEN", secret=True)
+    access_code: str = _setting("ACCESS_CODE", secret=True)
+    app_id: str = _setting("APP_ID")
+    base_url: str = _setting("BASE_URL", "https://aip.baidubce.com")
+    console_base_url: str = _setting("CONSOLE_API_BASE_URL", "https://qianfan.baidubce.com")
+    iam_base_url: str = _setting("IAM_BASE_URL", "https://iam.bj.baidubce.com")
+    iam_host: str = _setting("IAM_HOST")
+    model_api_prefix: str = _setting("MODEL_API_PREFIX", "/rpc/2.0/ai_custom/v1/wenxinworkshop")
+    chat_v2_route: str = _setting("CHAT_V2_API_ROUTE", "/v2/chat/completions")
+    use_custom_endpoint: bool = _setting("USE_CUSTOM_ENDPOINT", default=False)
+    no_auth: bool = _setting("NO_AUTH", default=False)
+    enable_private: bool = _setting("ENABLE_PRIVATE", default=False)
+    auth_timeout: float = _setting("AUTH_TIMEOUT", 5.0)
+    sign_expiration: int = _setting("IAM_SIGN_EXPIRATION_SEC", 300)
+    bearer_expiration: int = _setting("BEARER_TOKEN_EXPIRED_INTERVAL", 43200)
+    timeout: float = _setting("LLM_API_RETRY_TIMEOUT", 300.0)
+    proxy: str = _setting("PROXY")
+    ssl_verification: bool = _setting("SSL_VERIFICATION_ENABLED", default=True)
+    sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def from_env(
+        cls, environ: Mapping[str, str] | None = None, *, directory: Path | None = None, **given: Any
+    ) -> Self:
+        """
+        Read the settings: *given* values first, then *environ*, then ``.env``, then the defaults.
+
+        Args:
+            environ: The environment; ``os.environ`` when not given.
+            directory: Where ``.env`` is looked for, the working directory when not given. The variable
+                ``QIANFAN_DOT_ENV_CONFIG_FILE`` names another file.
+            given: Fields by name, before anything else.
+
+        Raises:
+            OptionError: A variable's value isn't of the field's type.
+        """
+        environ = os.environ if environ is None else environ
+        path = Path(directory or Path.cwd()) / environ.get(f"{PREFIX}DOT_ENV_CONFIG_FILE", ".env")
+        layers = [("environment", environ), (path.name, _read_dotenv(path))]
+        values: dict[str, Any] = {}
+        sources: dict[str, str] = {}
+        for item in fields(cls):
+            variable = item.metadata.get("env")
+            if variable is None or given.get(item.name) is not None:
+                continue
+            for source, layer in layers:
+                if layer.get(variable):
+                    values[item.name] = _convert(variable, item.default, str(layer[variable]), item.metadata)
+                    sources[item.name] = f"{variable} ({source})"
+                    break
+        given = {name: value for name, value in given.items() if value is not None}
+        sources |= dict.fromkeys(given, "argument")
+        return cls(**{**values, **given, "sources": sources})
+
+
+def _read_dotenv(path: Path) -> Mapping[str, str | None]:
+    if not path.is_file():
+        return {}
+    from dotenv import dotenv_values  # noqa: PLC0415 - most notebooks have no .env
+
+    # interpolate=False: a "$" in a key is a "$"
+    return dotenv_values(path, interpolate=False)
+
+
+def _convert(variable: str, default: Any, value: str, metadata: Mapping[str, Any]) -> Any:
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False,
+                    "no": False, "off": False}[value.strip().lower()]
+        return type(default)(value)
+    except (ValueError, KeyError):
+        shown = "***" if metadata["secret"] else value
+        raise OptionError(
+            "settings.value", name=variable, value=shown, allowed=type(default).__name__
+        ) from None
+
+
+def fingerprint(secret: str) -> str:
+    """Eight hex digits to tell keys apart by; says nothing about the key itself."""
+    return hashlib.sha256(secret.encode()).hexdigest()[:8]

@@ -1,0 +1,1 @@
+"""The pure part of qfmagic: values, rules and codecs, without network, clock, environment or IPython."""

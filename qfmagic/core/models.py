@@ -1,0 +1,203 @@
+"""The models qfmagic knows, from ``data/models.toml``, and the choice of API and endpoint for a request."""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Literal
+
+from .catalogue import read_table
+from .errors import ModelError
+from .params import Parameter
+
+Wire = Literal["v1", "v2"]
+WIRES: tuple[Wire, ...] = ("v1", "v2")
+
+# The part of the address behind /chat/; a whole URL or a query here would silently ask another place.
+_ENDPOINT = re.compile(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the model takes at most; None is no stated limit."""
+
+    max_chars: int | None = None
+    max_tokens: int | None = None
+    system_counts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """How one API serves a model: the V1 endpoint (None: the user's own) and the parameters."""
+
+    wire: Wire
+    parameters: Mapping[str, Parameter]
+    endpoint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a row comes from."""
+
+    key: str
+    title: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A row of the model table."""
+
+    name: str
+    title: str
+    source: Source
+    apis: Mapping[Wire, Api]
+    aliases: tuple[str, ...] = ()
+    limits: Limits = Limits()
+    note: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def wires(self) -> tuple[Wire, ...]:
+        """The APIs that serve it, the default first."""
+        return tuple(self.apis)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """
+    What a request goes to, with the rules that hold there.
+
+    ``model`` is the name sent on V2 and shown on V1; ``endpoint`` is set on V1 only.
+    """
+
+    wire: Wire
+    model: str
+    title: str
+    endpoint: str | None
+    parameters: Mapping[str, Parameter]
+    limits: Limits
+    source: Source
+    known: bool
+
+
+class Registry:
+    """The model table: look a name up, and choose where a request goes."""
+
+    def __init__(self, table: Mapping[str, Any]) -> None:
+        self._sources = {
+            key: Source(key, row["title"], row["url"]) for key, row in table["sources"].items()
+        }
+        self._sets = {
+            key: {name: Parameter.from_row(name, row) for name, row in rows.items()}
+            for key, rows in table["parameters"].items()
+        }
+        self._rows = table["parameters"]
+        self.models: dict[str, Model] = {row["name"]: self._model(row) for row in table["model"]}
+        self._names = {
+            alias.lower(): model
+            for model in self.models.values()
+            for alias in (model.name, model.title, *model.aliases)
+        }
+        self._custom = self._model({"name": "", "wires": ["v1"], **table["custom"]})
+        self._unknown = self._model({"name": "", "wires": ["v2"], **table["unknown"]})
+
+    def _model(self, row: Mapping[str, Any]) -> Model:
+        return Model(
+            name=row["name"],
+            title=row["title"],
+            source=self._sources[row["source"]],
+            apis={wire: self._api(wire, row[wire]) for wire in row["wires"]},
+            aliases=tuple(row.get("aliases", ())),
+            limits=Limits(row.get("max_chars"), row.get("max_tokens"), row.get("system_counts", False)),
+            note={lang: row[f"note_{lang}"] for lang in ("en", "zh") if f"note_{lang}" in row},
+        )
+
+    def _api(self, wire: Wire, row: Mapping[str, Any]) -> Api:
+        known = self._sets[row["parameters"]]
+        parameters = {name: known[name] for name in row.get("names", known)}
+        for name, change in row.get("change", {}).items():
+            parameters[name] = Parameter.from_row(name, {**self._rows[row["parameters"]][name], **change})
+        return Api(wire, parameters, row.get("endpoint"))
+
+    def find(self, name: str) -> Model | None:
+        """The row of that name, title or alias, whatever its case; None if there is none."""
+        return self._names.get(name.strip().lower())
+
+    def suggest(self, name: str) -> list[str]:
+        """Names that look like *name*, best first."""
+        return suggest(name, self._names, key=lambda alias: self._names[alias].name)
+
+    def parameter_names(self) -> dict[str, str]:
+        """Every parameter any model takes, with its type; the pages' own first."""
+        return {
+            name: parameter.type for rows in self._sets.values() for name, parameter in reversed(rows.items())
+        }
+
+    def target(self, model: str | None, endpoint: str | None = None, api: str | None = None) -> Target:
+        """
+        Choose where a request goes.
+
+        Args:
+            model: A row's name or alias, or any V2 model name; None with *endpoint* alone.
+            endpoint: A self-deployed V1 service, as it stands behind ``/chat/`` in its address.
+            api: ``"v1"`` or ``"v2"`` in place of the row's own.
+
+        Raises:
+            ModelError: They don't fit together.
+        """
+        if api is not None and api not in WIRES:
+            raise ModelError("model.api", api=api, allowed=list(WIRES))
+        if endpoint is not None:
+            return self._custom_target(model, endpoint, api)
+        if not model:
+            raise ModelError("model.missing")
+        row = self.find(model)
+        wire: Wire = "v1" if (api or (row.wires[0] if row else "v2")) == "v1" else "v2"
+        if wire == "v1":
+            if row is None or "v1" not in row.apis:
+                raise ModelError("model.not_on_v1", model=model, suggestions=self.suggest(model))
+            if row.apis["v1"].endpoint is None:
+                raise ModelError("model.needs_endpoint", model=row.name, source=row.source.title)
+        chosen = row if row and wire in row.apis else self._unknown
+        return Target(
+            wire=wire,
+            model=row.name if row else model,
+            title=row.title if row else model,
+            endpoint=chosen.apis[wire].endpoint,
+            parameters=chosen.apis[wire].parameters,
+            limits=row.limits if row else Limits(),
+            source=chosen.source,
+            known=row is not None,
+        )
+
+    def _custom_target(self, model: str | None, endpoint: str, api: str | None) -> Target:
+        if api == "v2":
+            raise ModelError("model.endpoint_v2", endpoint=endpoint)
+        if not _ENDPOINT.fullmatch(endpoint):
+            raise ModelError("model.endpoint_form", endpoint=endpoint)
+        row = self.find(model) if model else self._custom
+        if row is None or "v1" not in row.apis:
+            raise ModelError("model.endpoint_model", model=model, suggestions=self.suggest(model or ""))
+        return Target(
+            wire="v1",
+            model=row.name or endpoint,
+            title=row.title if model else endpoint,
+            endpoint=endpoint,
+            parameters=row.apis["v1"].parameters,
+            limits=row.limits,
+            source=row.source,
+            known=bool(model),
+        )
+
+
+def suggest(name: str, known: Iterable[str], *, key: Any = str) -> list[str]:
+    """Return up to three of *known* that look like *name*, as *key* shows them, without repeats."""
+    close = difflib.get_close_matches(name.lower(), list(known), n=6, cutoff=0.6)
+    return list(dict.fromkeys(key(match) for match in close))[:3]
+
+
+@cache
+def registry() -> Registry:
+    """Return the shipped table, read once."""
+    return Registry(read_table("models.toml"))

@@ -1,0 +1,53 @@
+"""From what a user asks to what is sent: one value that holds both."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .context import Context, Exchange, Policy, choose_context
+from .errors import PromptError
+from .models import Target
+from .wire import ChatRequest, build_request
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A checked request and the context it carries."""
+
+    target: Target
+    request: ChatRequest
+    context: Context
+
+
+def plan_request(
+    target: Target,
+    prompt: str,
+    *,
+    history: Sequence[Exchange] = (),
+    parameters: Mapping[str, Any] | None = None,
+    policy: Policy = "all",
+    stream: bool = False,
+) -> Plan:
+    """
+    Check everything and build the request. Nothing has been sent when this raises.
+
+    Args:
+        target: Where it goes.
+        prompt: The question.
+        history: The turns before it, oldest first.
+        parameters: The model's parameters by name; None counts as not given.
+        policy: How much history to send.
+        stream: Whether to ask for a stream.
+
+    Raises:
+        PromptError: The prompt is blank.
+        ParameterError: A parameter doesn't fit the model.
+        ContextLengthError: The prompt alone is over the limit.
+    """
+    if not prompt.strip():
+        raise PromptError("prompt.empty")
+    given = parameters or {}
+    context = choose_context(
+        history, prompt, system=given.get("system"), limits=target.limits, policy=policy
+    )
+    return Plan(target, build_request(target, context.messages, given, stream=stream), context)

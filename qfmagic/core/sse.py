@@ -1,0 +1,137 @@
+"""
+Server-sent events: bytes in, events out, however the network splits them.
+
+Follows https://html.spec.whatwg.org/multipage/server-sent-events.html, with three deliberate differences, each for
+something Qianfan's V1 does: lines that are no SSE at all are handed on (an error comes as a plain JSON body, or as a
+bare JSON line in mid-stream); data that was not closed by a blank line when the stream ends still counts; and a lone
+CR does not end a line.
+"""
+
+from typing import NamedTuple
+
+from .errors import ProtocolError
+
+STRAY = "stray"  # the event type of lines that are not SSE; a server's own "stray" would have to spell it so
+
+
+class Event(NamedTuple):
+    """One event. ``event`` is its type, or :data:`STRAY` with ``sse`` false for lines that are not SSE."""
+
+    data: str
+    event: str = "message"
+    id: str | None = None
+    retry: int | None = None
+    sse: bool = True
+
+
+class SSEDecoder:
+    """
+    Decode a stream. Feed it the bytes as they come, then close it.
+
+    Args:
+        max_line: Longest line, in bytes, before the stream is given up; bounds the memory.
+    """
+
+    def __init__(self, max_line: int = 32 * 1024 * 1024) -> None:
+        self._max_line = max_line
+        self._partial: list[bytes] = []
+        self._partial_size = 0
+        self._data: list[str] = []
+        self._event = ""
+        self._retry: int | None = None
+        self._id: str | None = None
+        self._stray: list[str] = []
+        self._started = False
+        self._opened = False
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """
+        Take the next bytes and return the events they complete.
+
+        Raises:
+            ProtocolError: A line is longer than ``max_line``.
+        """
+        # Lines end at \n and nowhere else: str.splitlines, and so httpx's iter_lines, would also split at U+2028,
+        # U+2029 and U+0085, which stand raw in model text and belong to the JSON. A cut behind \n never cuts a
+        # character, so whole lines can be decoded at once.
+        end = chunk.rfind(b"\n") + 1
+        if not end:
+            self._keep(chunk)
+            return []
+        block = b"".join((*self._partial, chunk[:end]))
+        self._partial, self._partial_size = [], 0
+        if end < len(chunk):
+            self._keep(chunk[end:])
+        lines = block.decode("utf-8", "replace").split("\n")
+        lines.pop()
+        return self._lines(lines)
+
+    def close(self) -> list[Event]:
+        """End the stream and return what its end completes."""
+        lines = b"".join(self._partial).decode("utf-8", "replace").split("\n") if self._partial else []
+        self._partial, self._partial_size = [], 0
+        return [*self._lines(lines), *self._dispatch(), *self._flush_stray()]
+
+    def _keep(self, part: bytes) -> None:
+        self._partial_size += len(part)
+        if self._partial_size > self._max_line:
+            raise ProtocolError("protocol.line", limit=self._max_line)
+        self._partial.append(part)
+
+    def _lines(self, lines: list[str]) -> list[Event]:
+        events: list[Event] = []
+        if not self._started and lines:
+            self._started = True
+            lines[0] = lines[0].removeprefix("\ufeff")
+        data = self._data
+        for line in lines:
+            if line.endswith("\r"):
+                line = line[:-1]
+            # This branch and the next are the whole of an ordinary stream.
+            if line.startswith("data:"):
+                if self._stray:
+                    events += self._flush_stray()
+                data.append(line[6:] if line.startswith("data: ") else line[5:])
+            elif not line:
+                events += self._dispatch()
+                if self._opened and self._stray:
+                    events += self._flush_stray()
+            elif line.startswith(":"):
+                continue
+            else:
+                events += self._other(line)
+        return events
+
+    def _other(self, line: str) -> list[Event]:
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if name == "event":
+            self._event = value
+        elif name == "id":
+            # As the specification says, the id stays for the events that follow.
+            self._id = self._id if "\0" in value else value
+        elif name == "retry":
+            self._retry = int(value) if value.isascii() and value.isdigit() else self._retry
+        elif name == "data":
+            self._data.append("")
+        elif line.lstrip()[:1] in ("{", "}", "[", "]", '"', "<") or self._stray or not self._opened:
+            self._stray.append(line)
+            if len(self._stray) == 1 and line.startswith("{") and line.endswith("}"):
+                return self._flush_stray()
+        return []
+
+    def _dispatch(self) -> list[Event]:
+        event, self._event = self._event, ""
+        retry, self._retry = self._retry, None
+        if not self._data:
+            return []
+        joined = self._data[0] if len(self._data) == 1 else "\n".join(self._data)
+        self._data.clear()
+        self._opened = True
+        return [Event(joined, event or "message", self._id, retry)]
+
+    def _flush_stray(self) -> list[Event]:
+        if not self._stray:
+            return []
+        lines, self._stray = "\n".join(self._stray), []
+        return [Event(lines, STRAY, sse=False)]

@@ -1,0 +1,253 @@
+"""From the service's JSON to an answer or an error. The body decides, never the content type or the status alone."""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, NoReturn
+
+from ..catalogue import read_table
+from ..errors import SERVICE_ERRORS, ProtocolError, ServiceError
+from ..models import Wire
+from ..sse import STRAY, Event
+from .collect import Collector
+
+_V1_KNOWN = frozenset(
+    "id object created result is_truncated need_clear_history ban_round usage sentence_id is_end finish_reason "
+    "reasoning_content".split()
+)
+_V2_KNOWN = frozenset("id object created model choices usage".split())
+_V2_CHOICE_KNOWN = frozenset(
+    "index delta message finish_reason need_clear_history ban_round is_end logprobs".split()
+)
+_ANSWER_EVENTS = frozenset(("message", "chat", STRAY))
+_V2_DELTA_KNOWN = frozenset(("role", "content", "reasoning_content"))
+
+
+@cache
+def error_rows() -> dict[str, dict[str, dict[str, Any]]]:
+    """The documented error codes: ``v1``, ``v2`` and ``token`` tables of ``data/errors.toml``."""
+    return read_table("errors.toml")
+
+
+def service_error(
+    wire: str, payload: Mapping[str, Any], *, status: int = 200, request_id: str | None = None
+) -> ServiceError | None:
+    """
+    Find the error in a response, in any of the service's shapes; None if there is none.
+
+    Args:
+        wire: ``"v1"``, ``"v2"`` or ``"token"``: whose codes they are.
+        payload: The response's JSON object.
+        status: The HTTP status.
+        request_id: The response's request id, where it has one.
+    """
+    inner = payload.get("error")
+    if isinstance(inner, Mapping):
+        code, detail = inner.get("code"), inner.get("message")
+    elif isinstance(inner, str):
+        code, detail = inner, payload.get("error_description")
+    elif "error_code" in payload:
+        code, detail = payload["error_code"], payload.get("error_msg")
+    elif "code" in payload and ("msg" in payload or "message" in payload):
+        code, detail = payload["code"], payload.get("msg", payload.get("message"))
+    else:
+        return None
+    own_id = payload.get("id") or payload.get("requestId")
+    return make_error(wire, code, str(detail or ""), status=status, request_id=request_id or own_id)
+
+
+def make_error(
+    wire: str, code: object, detail: str, *, status: int = 200, request_id: str | None = None
+) -> ServiceError:
+    """Build the error of a code, with the class and the advice of its row; unknown codes by their HTTP status."""
+    if isinstance(code, str) and code.lstrip("-").isdigit():
+        code = int(code)
+    rows = error_rows()
+    known = code if isinstance(code, (int, str)) else None
+    own = rows.get(wire, {})
+    row = (
+        own.get(str(known))
+        or own.get(f"http{status}")
+        or rows["status"].get(str(status))
+        or rows["status"]["other"]
+    )
+    kind = SERVICE_ERRORS[row["class"]]
+    remedy = f"remedy.{row['remedy']}" if "remedy" in row else None
+    return kind(code=known, detail=detail, status=status, request_id=request_id, remedy=remedy)
+
+
+def wants_renewal(wire: str, error: ServiceError) -> bool:
+    """Whether the documented reaction to *error* is to fetch a new token and repeat once."""
+    return bool(error_rows().get(wire, {}).get(str(error.code), {}).get("refresh"))
+
+
+def feed_v1(collector: Collector, payload: dict[str, Any]) -> None:
+    """
+    Add one V1 event, or the body of an answer that was not streamed.
+
+    Raises:
+        ServiceError: It is an error.
+        ProtocolError: It has no ``result``, and no error either: success is told by what it has, not by what it
+            lacks, because V1 sends errors with HTTP 200 and under several keys.
+    """
+    result = payload.get("result")
+    if not isinstance(result, str) or "error_code" in payload:
+        _refuse("v1", payload)
+    if collector.ended:
+        return
+    if result:
+        collector.pieces.append(result)
+    thought = payload.get("reasoning_content")
+    if thought:
+        collector.thoughts.append(thought)
+    usage = payload.get("usage")
+    if usage:
+        collector.usage = usage
+    if not collector.id:
+        collector.id = str(payload.get("id", ""))
+        collector.created = payload.get("created")
+    if payload.get("is_truncated"):
+        collector.truncated = True
+    _safety(collector, payload)
+    if payload.get("finish_reason"):
+        collector.finish_reason = str(payload["finish_reason"])
+    if not payload.keys() <= _V1_KNOWN:
+        collector.extra.update({key: value for key, value in payload.items() if key not in _V1_KNOWN})
+    if not collector.streamed or payload.get("is_end"):
+        collector.ended = collector.done = True
+
+
+def feed_v2(collector: Collector, payload: dict[str, Any]) -> None:
+    """
+    Add one V2 chunk, or the body of an answer that was not streamed. Raises like :func:`feed_v1`.
+
+    The end of a V2 stream is ``[DONE]`` (or a choice's ``is_end``); a ``finish_reason`` alone is no end mark, because
+    the usage comes after it.
+    """
+    choices = payload.get("choices")
+    if not isinstance(choices, list) or payload.get("error"):
+        _refuse("v2", payload)
+    usage = payload.get("usage")
+    if usage:
+        collector.usage = usage
+    if not collector.id:
+        collector.id = str(payload.get("id", ""))
+        collector.created = payload.get("created")
+    if not payload.keys() <= _V2_KNOWN:
+        collector.extra.update({key: value for key, value in payload.items() if key not in _V2_KNOWN})
+    for choice in choices[:1]:
+        _feed_choice(collector, choice)
+    if not collector.streamed:
+        collector.ended = collector.done = True
+
+
+def _feed_choice(collector: Collector, choice: dict[str, Any]) -> None:
+    delta = choice.get("delta" if collector.streamed else "message") or {}
+    content = delta.get("content")
+    if content:
+        collector.pieces.append(content)
+    thought = delta.get("reasoning_content")
+    if thought:
+        collector.thoughts.append(thought)
+    if choice.get("finish_reason"):
+        collector.finish_reason = str(choice["finish_reason"])
+    if choice.get("is_end"):
+        collector.ended = True
+    _safety(collector, choice)
+    if not choice.keys() <= _V2_CHOICE_KNOWN:
+        collector.extra.update({key: value for key, value in choice.items() if key not in _V2_CHOICE_KNOWN})
+    if not delta.keys() <= _V2_DELTA_KNOWN:
+        collector.extra.update({key: value for key, value in delta.items() if key not in _V2_DELTA_KNOWN})
+
+
+def _safety(collector: Collector, payload: Mapping[str, Any]) -> None:
+    if payload.get("need_clear_history"):
+        collector.need_clear_history = True
+        collector.ban_round = payload.get("ban_round")
+
+
+def _refuse(wire: Wire, payload: Mapping[str, Any]) -> NoReturn:
+    raise service_error(wire, payload) or ProtocolError("protocol.shape", start=_start(json.dumps(payload)))
+
+
+_FEED = {"v1": feed_v1, "v2": feed_v2}
+
+
+def feed_events(wire: Wire, collector: Collector, events: list[Event]) -> None:
+    """
+    Add a batch of events.
+
+    Raises:
+        ServiceError: One of them is an error; what came before it is in the collector.
+        ProtocolError: One of them is nothing of the service's.
+    """
+    feed = _FEED[wire]
+    loads = json.loads
+    for event in events:
+        data = event.data
+        if data == "[DONE]":
+            collector.ended = collector.done = True
+            continue
+        try:
+            payload = loads(data)
+        except ValueError:
+            _feed_broken(wire, collector, event)
+            continue
+        if not isinstance(payload, dict):
+            raise ProtocolError("protocol.shape", start=_start(data))
+        if not event.sse and not collector.id:
+            collector.streamed = False  # a plain body: an error, or a gateway that doesn't stream
+        if event.event in _ANSWER_EVENTS:
+            feed(collector, payload)
+        else:
+            # Plugin endpoints send events of other types (pluginMeta, plugin) around the answer's own.
+            collector.extra.setdefault("events", []).append({"event": event.event, "data": payload})
+
+
+def _feed_broken(wire: Wire, collector: Collector, event: Event) -> None:
+    # A gateway that leaves the blank lines out makes one event of several; each line is JSON by itself then.
+    lines = [line for line in event.data.split("\n") if line]
+    if event.sse and len(lines) > 1:
+        for line in lines:
+            feed_events(wire, collector, [event._replace(data=line)])
+        return
+    raise ProtocolError("protocol.json", start=_start(event.data))
+
+
+def feed_rest(wire: Wire, collector: Collector, events: list[Event]) -> None:
+    """
+    Add what stood in the decoder when the stream ended. Raises like :func:`feed_events`.
+
+    A stream that is cut in the middle of an event leaves torn JSON: after text that is no error of its own, the
+    answer is marked as incomplete anyway.
+    """
+    try:
+        feed_events(wire, collector, events)
+    except ProtocolError:
+        if not (collector.pieces or collector.thoughts) or not events[-1].sse:
+            raise
+
+
+def read_body(wire: Wire, body: bytes) -> Collector:
+    """
+    Read the body of an answer that was not streamed.
+
+    Raises:
+        ServiceError: It is an error.
+        ProtocolError: It is nothing of the service's.
+    """
+    collector = Collector(streamed=False)
+    text = body.decode("utf-8", "replace")
+    try:
+        payload = json.loads(text)
+    except ValueError:
+        raise ProtocolError("protocol.json", start=_start(text)) from None
+    if not isinstance(payload, dict):
+        raise ProtocolError("protocol.shape", start=_start(text))
+    _FEED[wire](collector, payload)
+    return collector
+
+
+def _start(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= 120 else f"{text[:117]}..."

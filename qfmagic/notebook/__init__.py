@@ -1,0 +1,1 @@
+"""The notebook layer: the only part that knows IPython."""

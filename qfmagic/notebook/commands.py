@@ -1,0 +1,299 @@
+"""The commands of ``%qf``: each reads its words, does one thing to the session, and returns what to show."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ..client.credentials import available
+from ..client.settings import Settings, fingerprint
+from ..core.catalogue import Text, text
+from ..core.context import choose_context, parse_policy
+from ..core.errors import OptionError
+from ..core.models import WIRES, Model, registry, suggest
+from .arguments import known, parse_pairs
+from .helptable import help_table, markdown_table
+from .session import Ask, Session
+
+
+class Said(NamedTuple):
+    """What a command shows."""
+
+    markdown: str
+    plain: str
+
+    @classmethod
+    def of(cls, sentence: str) -> "Said":
+        """A sentence, the same in both forms."""
+        return cls(_literal(sentence), sentence)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under a head, as Markdown and as aligned text."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    above: str = ""
+
+    def said(self) -> Said:
+        """Both forms."""
+        rows = [[str(cell) for cell in row] for row in self.rows]
+        marked = [f"| {' | '.join(_literal(cell) for cell in row)} |" for row in (self.head, *rows)]
+        marked.insert(1, "|" + "---|" * len(self.head))
+        widths = [max(_width(line[column]) for line in (self.head, *rows)) for column in range(len(self.head))]
+        lines = [
+            "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in (self.head, *rows)
+        ]
+        above = [self.above, ""] if self.above else []
+        markdown_above = [_literal(self.above), ""] if self.above else []
+        return Said("\n".join((*markdown_above, *marked)), "\n".join((*above, *lines)))
+
+
+def run(session: Session, line: str) -> Said:
+    """
+    Run a command line of ``%qf``.
+
+    Raises:
+        OptionError: There is no such command, or its words are wrong.
+        InputError: As the command says.
+    """
+    name, _, rest = line.strip().partition(" ")
+    command = _COMMANDS.get(name or "help")
+    if command is None:
+        close = suggest(name, _COMMANDS)
+        hint = Text("option.did_you_mean", {"names": close}) if close else ""
+        raise OptionError("command.unknown", name=name, suggestions=hint)
+    return command(session, rest.strip())
+
+
+def code(content: str, language: str) -> str:
+    """*content* in a fence that it can't close."""
+    longest = max((len(found) for found in re.findall("`+", content)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{content}\n{fence}"
+
+
+def address(session: Session, ask: Ask) -> str:
+    """Where a request goes, without what authorises it."""
+    settings = Settings.from_env(session.environ) if session.mode == "live" else Settings()
+    request = ask.plan.request
+    if request.wire == "v2":
+        return f"{settings.console_base_url}{settings.chat_v2_route}"
+    chat = "" if settings.use_custom_endpoint else "/chat"
+    return f"{settings.base_url}{settings.model_api_prefix}{chat}/{request.endpoint}"
+
+
+# ---- the commands
+
+
+def _models(session: Session, words: str) -> Said:
+    lang = session.lang
+    if words:
+        row = registry().find(words)
+        if row is None:
+            names = registry().suggest(words)
+            hint = Text("option.did_you_mean", {"names": names}) if names else ""
+            raise OptionError("command.no_model", name=words, suggestions=hint)
+        return _one_model(row, lang)
+    head = ("模型", "接口", "上限", "参数") if lang == "zh" else ("model", "API", "limit", "parameters")
+    rows = []
+    for model in registry().models.values():
+        api = next(iter(model.apis.values()))
+        endpoint = "" if any(api.endpoint or wire == "v2" for wire, api in model.apis.items()) else " + endpoint="
+        shown = ", ".join(api.parameters) if api.wire == "v1" else "V2"
+        rows.append((model.name, ", ".join(model.wires) + endpoint, _limits(model, lang), shown))
+    return Table(head, rows, text("said.models", lang)).said()
+
+
+def _one_model(model: Model, lang: str) -> Said:
+    head = (
+        ("接口", "参数", "允许", "默认")
+        if lang == "zh"
+        else ("API", "parameter", "allowed", "default")
+    )
+    rows = [
+        (wire, name, parameter.describe(lang), "" if parameter.default is None else parameter.default)
+        for wire, api in model.apis.items()
+        for name, parameter in api.parameters.items()
+    ]
+    facts = [
+        f"{model.title} ({', '.join((model.name, *model.aliases))})",
+        f"{_limits(model, lang)}",
+        model.note.get(lang, ""),
+        f"{model.source.title} {model.source.url}".strip(),
+    ]
+    return Table(head, rows, " · ".join(filter(None, facts))).said()
+
+
+def _limits(model: Model, lang: str) -> str:
+    limits = model.limits
+    parts = []
+    if limits.max_chars:
+        parts.append(text("word.chars", lang, count=limits.max_chars))
+    if limits.max_tokens:
+        parts.append(text("word.tokens", lang, count=limits.max_tokens))
+    if limits.system_counts and parts:
+        parts.append(text("word.system", lang))
+    return ", ".join(parts) or text("word.none", lang)
+
+
+def _history(session: Session, words: str) -> Said:
+    lang = session.lang
+    chosen = help_table().options["chat"]
+    given = parse_pairs(words, {"chat": chosen}) if words else {}
+    name = str(session.setting("chat", given).value)
+    conversation = session.conversation(name)
+    if not conversation.turns:
+        return Said.of(text("said.empty", lang, name=name))
+    target = session.target()
+    context = choose_context(
+        conversation.history,
+        "?",
+        system=session.setting("system").value,
+        limits=target.limits,
+        policy=parse_policy(session.setting("context").value),
+    )
+    kept = {id(exchange) for exchange in conversation.history[len(conversation.history) - context.sent :]}
+    head = ("#", "发送", "状态", "字符", "问题", "回答") if lang == "zh" else (
+        "#", "sent", "state", "chars", "question", "answer"
+    )
+    rows = []
+    for number, turn in enumerate(conversation.turns, 1):
+        goes = "word.yes" if id(turn.exchange) in kept else ("word.cut" if turn.in_history else "word.no")
+        state = text(f"state.{turn.state}", lang)
+        question, answer = _short(turn.prompt), _short(turn.answer.text)
+        rows.append((number, text(goes, lang), state, turn.exchange.size.chars, question, answer))
+    limits = target.limits
+    above = text(
+        "said.history",
+        lang,
+        name=name,
+        sent=context.sent,
+        available=context.available,
+        model=target.title,
+        chars=context.size.chars - 1,
+        tokens=max(context.size.tokens, 0),
+        limit=limits.max_chars or text("word.none", lang),
+    )
+    return Table(head, rows, above).said()
+
+
+def _reset(session: Session, words: str) -> Said:
+    name = words or str(session.setting("chat").value)
+    if words and words not in session.conversations:
+        close = suggest(words, session.conversations)
+        hint = Text("option.did_you_mean", {"names": close}) if close else ""
+        raise OptionError("command.no_conversation", name=words, suggestions=hint)
+    return Said.of(text("said.reset", session.lang, name=name, count=session.reset(name)))
+
+
+def _set(session: Session, words: str) -> Said:
+    if not words:
+        raise OptionError("command.usage", usage="%qf set key=value ...")
+    values = parse_pairs(words, help_table().settable)
+    session.change(values)
+    return Said.of(text("said.set", session.lang, line=words))
+
+
+def _unset(session: Session, words: str) -> Said:
+    if not words:
+        raise OptionError("command.usage", usage="%qf unset key ...")
+    names = words.split()
+    for name in names:
+        known(name, help_table().settable, missing="settings.unknown")
+    for name in names:
+        session.changed.pop(name, None)
+    return Said.of(text("said.unset", session.lang, names=names))
+
+
+def _settings(session: Session, words: str) -> Said:
+    if words:
+        raise OptionError("command.usage", usage="%qf settings")
+    lang = session.lang
+    rows: list[tuple[str, object, str]] = [("transport", session.mode, session.mode_source)]
+    target = session.target()
+    for name in help_table().settable:
+        setting = session.setting(name)
+        if name in help_table().parameters and setting.value is None and name not in target.parameters:
+            continue
+        value = setting.value
+        if name == "model" and value is None and not session.setting("endpoint").value:
+            value = target.model
+        rows.append((name, "-" if value is None else value, text(f"source.{setting.source}", lang)
+                     if setting.source == "default" else setting.source))
+    rows += _key_rows(session)
+    head = ("设置", "值", "来源") if lang == "zh" else ("setting", "value", "from")
+    return Table(head, rows).said()
+
+
+def _key_rows(session: Session) -> list[tuple[str, object, str]]:
+    """Which keys are there, by fingerprint; never a key."""
+    settings = Settings.from_env(session.environ)
+    secrets = ("access_token", "ak", "sk", "bearer_token", "access_key", "secret_key", "access_code")
+    rows: list[tuple[str, object, str]] = [
+        (name, f"#{fingerprint(getattr(settings, name))}", settings.sources[name])
+        for name in secrets
+        if getattr(settings, name)
+    ]
+    for wire in WIRES:
+        kinds = available(settings, wire)
+        used = kinds[0].variables if kinds else text("word.none", session.lang)
+        rows.append((text("word.keys", session.lang, wire=wire.upper()), used, ""))
+    return rows
+
+
+def _transport(session: Session, words: str) -> Said:
+    if words:
+        session.mode = words
+    return Said.of(text("said.transport", session.lang, mode=session.mode))
+
+
+def _help(session: Session, words: str) -> Said:
+    lang = session.lang
+    table = help_table()
+    if words:
+        row = table.commands.get(words) or table.on_line.get(words) or table.settings.get(words)
+        if row is None:
+            close = suggest(words, table.commands | table.on_line | table.settings)
+            hint = Text("option.did_you_mean", {"names": close}) if close else ""
+            raise OptionError("command.unknown", name=words, suggestions=hint)
+        prefix = "%qf " if row.group == "command" else ""
+        return Said(f"`{prefix}{row.syntax}`: {row.help(lang)}", f"{prefix}{row.syntax}: {row.help(lang)}")
+    sections = [
+        ("help.usage", ""),
+        ("help.options", markdown_table(table.options, lang)),
+        ("help.parameters", markdown_table(table.parameters, lang)),
+        ("help.commands", markdown_table(table.commands, lang, prefix="%qf ")),
+        ("help.settings", markdown_table(table.settings, lang, prefix="%qf set ")),
+    ]
+    shown = "\n\n".join(f"{text(key, lang)}\n\n{body}".strip() for key, body in sections)
+    return Said(shown, shown.replace("\\|", "|"))
+
+
+def _short(content: str) -> str:
+    line = " ".join(content.split())
+    return line if len(line) <= 40 else f"{line[:37]}..."  # noqa: PLR2004 - a column's width
+
+
+def _literal(content: str) -> str:
+    """*content* as Markdown that shows just these characters, in a table too."""
+    return re.sub(r"([\\`*_{}\[\]<>#|!&$~])", r"\\\1", " ".join(content.split()))
+
+
+def _width(content: str) -> int:
+    """Columns *content* takes in a terminal; Chinese characters take two."""
+    return sum(2 if "\u1100" <= character <= "\uffe6" else 1 for character in content)
+
+
+_COMMANDS: dict[str, Callable[[Session, str], Said]] = {
+    "models": _models,
+    "history": _history,
+    "reset": _reset,
+    "set": _set,
+    "unset": _unset,
+    "settings": _settings,
+    "transport": _transport,
+    "help": _help,
+}

@@ -1,0 +1,134 @@
+"""Options, settings and commands as rows, from ``data/help.toml``; what the parser, the help and the README share."""
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
+
+from ..core.catalogue import read_table, text
+from ..core.errors import OptionError
+from ..core.models import registry, suggest
+from ..core.params import parse_value
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One option, setting, parameter or command."""
+
+    group: str
+    name: str
+    syntax: str
+    en: str
+    zh: str
+    kind: str = "string"
+    choices: tuple[str, ...] = ()
+    default: Any = None
+    env: str | None = None
+    settable: bool = False
+
+    def help(self, lang: str) -> str:
+        """What it is for."""
+        return self.zh if lang == "zh" else self.en
+
+    def parse(self, written: str) -> Any:
+        """
+        Read a value.
+
+        Raises:
+            OptionError: It isn't of the row's kind, or none of its choices.
+        """
+        try:
+            value = parse_value(self.kind, written)
+        except ValueError:
+            raise OptionError("option.value", name=self.name, value=written, allowed=self.kind) from None
+        if self.choices and value not in self.choices:
+            raise OptionError("option.value", name=self.name, value=written, allowed=list(self.choices))
+        return value
+
+
+@dataclass(frozen=True)
+class HelpTable:
+    """
+    All rows, by group.
+
+    ``described`` are the documented parameters; :attr:`parameters` has those too that only other models take, which
+    are read from the model table when they are first asked for.
+    """
+
+    options: dict[str, Row]
+    described: dict[str, Row]
+    settings: dict[str, Row]
+    commands: dict[str, Row]
+
+    @cached_property
+    def parameters(self) -> dict[str, Row]:
+        """Every parameter any model takes, the documented ones first."""
+        kinds = registry().parameter_names()
+        others = {name: _parameter(name, kind, {}) for name, kind in kinds.items() if name not in self.described}
+        return self.described | others
+
+    @cached_property
+    def on_line(self) -> dict[str, Row]:
+        """What may stand on a magic's line."""
+        return self.options | self.parameters
+
+    @cached_property
+    def settable(self) -> dict[str, Row]:
+        """What ``%qf set`` takes."""
+        return {name: row for name, row in self.options.items() if row.settable} | self.parameters | self.settings
+
+
+@cache
+def help_table() -> HelpTable:
+    """Read the table, once."""
+    table = read_table("help.toml")
+    return HelpTable(
+        options={row["name"]: _row("option", row) for row in table["option"]},
+        described={row["name"]: _parameter(row["name"], row["kind"], row) for row in table["parameter"]},
+        settings={row["name"]: _row("setting", row) for row in table["setting"]},
+        commands={row["name"]: _row("command", row) for row in table["command"]},
+    )
+
+
+_VALUE = {
+    "float": "NUMBER",
+    "int": "INTEGER",
+    "bool": "true|false",
+    "string": "TEXT",
+    "list": "JSON",
+    "map": "JSON",
+    "json": "JSON",
+}
+
+
+def _parameter(name: str, kind: str, row: dict[str, Any]) -> Row:
+    syntax = f"{name}={_VALUE[kind]}"
+    return Row("parameter", name, syntax, row.get("en", ""), row.get("zh", ""), kind, settable=True)
+
+
+def _row(group: str, row: dict[str, Any]) -> Row:
+    return Row(
+        group,
+        row["name"],
+        row.get("syntax", f"{row['name']}={'|'.join(row.get('choices', ())) or 'true|false'}"),
+        row["en"],
+        row["zh"],
+        row.get("kind", "string"),
+        tuple(row.get("choices", ())),
+        row.get("default"),
+        row.get("env"),
+        settable=row.get("set", group == "setting"),
+    )
+
+
+def did_you_mean(name: str, known: dict[str, Row], lang: str = "en") -> str:
+    """A sentence with the near misses, or nothing."""
+    names = suggest(name, known)
+    return text("option.did_you_mean", lang, names=names) if names else ""
+
+
+def markdown_table(rows: dict[str, Row], lang: str, *, prefix: str = "") -> str:
+    """A group as the table that stands in ``%qf help`` and in the README."""
+    cells = [(f"`{prefix}{row.syntax}`".replace("|", "\\|"), row.help(lang)) for row in rows.values() if row.help(lang)]
+    head = ("写法", "含义") if lang == "zh" else ("write", "meaning")
+    lines = [f"| {head[0]} | {head[1]} |", "|---|---|", *(f"| {left} | {right} |" for left, right in cells)]
+    return "\n".join(lines)

@@ -1,0 +1,102 @@
+"""
+Model text as Markdown that can't act.
+
+JupyterLab doesn't sanitise the outputs of cells a user ran: raw HTML in ``text/markdown`` executes, ``javascript:``
+links come out live, remote images are fetched (measured with 4.6). So what could be HTML is written as text, links keep
+only harmless addresses, and images become links. Fenced code is passed as it stands, between fences of our own making,
+so that every renderer agrees on where it ends.
+"""
+
+import html
+import re
+
+# What HTML takes for the beginning of a tag, comment or declaration; "a < b" and "1<2" stay as they are.
+_TAG = re.compile(r"<(?=[A-Za-z/!?])")
+_AUTOLINK = re.compile(r"<https?://[^\s<>\x00-\x1f\x7f\"'`\\]+>")
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
+_CODE_SPAN = re.compile(r"(?<!`)(`+)(?!`)([^\n]*?[^`\n])\1(?!`)")
+_SAFE_ADDRESS = r"(?!\s*<?(?:https?://|mailto:|#))"
+_INLINE_LINK = re.compile(r"\]\(" + _SAFE_ADDRESS)
+_REFERENCE = re.compile(r"\]:" + _SAFE_ADDRESS)
+_IMAGE = re.compile(r"!(?=\[)")
+# What would still be Markdown inside the <code> we write for a code span that holds a tag.
+_SPECIAL = re.compile(r"[\\`*_{}\[\]()#+.!|~$:@-]")
+
+
+def safe_markdown(text: str) -> str:
+    """Return *text* so that rendering it runs nothing and fetches nothing."""
+    parts: list[str] = []
+    prose: list[str] = []
+    lines = text.split("\n")
+    position = 0
+    while position < len(lines):
+        fence = _FENCE.fullmatch(lines[position])
+        if fence is None or ("`" in fence[2] and fence[1][0] == "`"):
+            prose.append(lines[position])
+            position += 1
+            continue
+        end = _fence_end(lines, position, fence[1])
+        if prose:
+            parts.append(_safe_prose("\n".join(prose)))
+            prose = []
+        parts.append(_fenced(lines[position + 1 : end], fence[2]))
+        position = end + 1
+    if prose:
+        parts.append(_safe_prose("\n".join(prose)))
+    return "\n".join(parts)
+
+
+def _fence_end(lines: list[str], start: int, fence: str) -> int:
+    closing = re.compile(rf" {{0,3}}{re.escape(fence[0])}{{{len(fence)},}}[ \t]*")
+    for number in range(start + 1, len(lines)):
+        if closing.fullmatch(lines[number]):
+            return number
+    return len(lines)
+
+
+def _fenced(code: list[str], info: str) -> str:
+    longest = max((len(run) for line in code for run in re.findall("`+", line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    language = re.sub(r"[^\w+#.-]", "", info.strip().split(" ")[0])
+    # Blank lines around it, so that nothing before it can hold it: no paragraph, list or table goes on over them.
+    return "\n".join(("", f"{fence}{language}", *code, fence, ""))
+
+
+def _safe_prose(text: str) -> str:
+    parts: list[str] = []
+    position = 0
+    for span in _CODE_SPAN.finditer(text):
+        parts += _neutral(text[position : span.start()]), _code_span(span)
+        position = span.end()
+    parts.append(_neutral(text[position:]))
+    # Once more over the whole, for what a span's end and the text behind it make together.
+    return _IMAGE.sub("&#33;", "".join(parts))
+
+
+def _code_span(span: re.Match[str]) -> str:
+    if not _TAG.search(span[0]):
+        return span[0] if not _dangerous(span[0]) else _neutral(span[0])
+    # Written as HTML of our own: a code span that some renderer didn't take for one would let the tag through.
+    escaped = html.escape(span[2].strip(), quote=True)
+    return f"<code>{_SPECIAL.sub(lambda special: f'&#{ord(special[0])};', escaped)}</code>"
+
+
+def _dangerous(text: str) -> bool:
+    return bool(_INLINE_LINK.search(text) or _REFERENCE.search(text) or _IMAGE.search(text))
+
+
+def _neutral(text: str) -> str:
+    kept: list[str] = []
+    position = 0
+    for link in _AUTOLINK.finditer(text):
+        kept += _escape(text[position : link.start()]), link[0]
+        position = link.end()
+    return "".join((*kept, _escape(text[position:])))
+
+
+def _escape(text: str) -> str:
+    # Entities, not backslashes: a backslash before ours would turn the escape off, an entity it only makes visible.
+    text = _TAG.sub("&lt;", text)
+    text = _INLINE_LINK.sub("]&#40;", text)
+    text = _REFERENCE.sub("]&#58;", text)
+    return _IMAGE.sub("&#33;", text)

@@ -1,0 +1,47 @@
+"""Where an answer comes from, for the metadata of its output."""
+
+from typing import Any
+
+from .. import __version__
+from ..core.answer import Answer
+from .session import Ask
+
+
+def provenance(answer: Answer, ask: Ask) -> dict[str, Any]:
+    """
+    Everything that is needed to see later what was asked and what answered; no secrets.
+
+    It goes into the output's metadata and not into its data, because time and ids differ from run to run and strict
+    nbval compares the data.
+    """
+    context = ask.plan.context
+    history = [turn for turn in ask.base.turns if turn.in_history]
+    return {
+        "version": __version__,
+        "transport": answer.transport,
+        "wire": answer.wire,
+        "model": answer.model,
+        "endpoint": answer.endpoint,
+        "parameters": dict(ask.plan.request.parameters),
+        "chat": ask.chat if ask.joins else None,
+        "turn": len(ask.base.turns) + 1 if ask.joins else None,
+        "parents": [turn.hash for turn in history[len(history) - context.sent :]],
+        "request": ask.plan.request.hash,
+        "id": answer.id,
+        "created": answer.created,
+        "usage": {
+            "prompt_tokens": answer.usage.prompt_tokens,
+            "completion_tokens": answer.usage.completion_tokens,
+            "total_tokens": answer.usage.total_tokens,
+        },
+        "seconds": answer.seconds,
+        "finish": answer.finish_reason,
+        "context": {
+            "sent": context.sent,
+            "available": context.available,
+            "chars": context.size.chars,
+            "tokens": context.size.tokens,
+            "max_chars": context.limits.max_chars,
+            "max_tokens": context.limits.max_tokens,
+        },
+    }
