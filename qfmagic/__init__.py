@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Where each public name lives. They are imported when they are first asked for, so that %load_ext costs next to nothing.
+# Where each public name lives. They are imported when first asked for, so that %load_ext costs next to nothing.
 _HOMES = {
     "Answer": "core.answer",
     "AsyncStream": "client.client",

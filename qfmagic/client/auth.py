@@ -11,7 +11,7 @@ from ..core.errors import ProtocolError, ServiceError
 from ..core.models import Wire
 from ..core.signing import DATE_HEADER, bce_date, sign
 from ..core.wire import make_error, service_error
-from .credentials import AccessCode, AccessToken, AppKeys, BearerToken, Credential, IamKeys
+from .credentials import Credential
 from .settings import Settings
 
 Clock = Callable[[], float]
@@ -84,21 +84,22 @@ class Authorizer:
         Raises:
             AuthenticationError: The keys were refused for a token.
         """
-        match credential:
-            case AccessToken(token):
-                return replace(request, query={**request.query, "access_token": token})
-            case AppKeys():
+        match credential.kind:
+            case "access_token":
+                return replace(request, query={**request.query, "access_token": credential.key})
+            case "app":
                 token = await self._token(credential)
                 return replace(request, query={**request.query, "access_token": token})
-            case BearerToken(token):
-                return self._bearer(request, token)
-            case IamKeys() if wire == "v2":
+            case "bearer":
+                return self._bearer(request, credential.key)
+            case "iam" if wire == "v2":
                 return self._bearer(request, await self._token(credential))
-            case IamKeys():
+            case "iam":
                 return self._signed(request, credential)
-            case AccessCode(code):
+            case "access_code":
+                code = credential.key
                 return replace(request, headers={**request.headers, "Authorization": f"ACCESSCODE {code}"})
-            case _:
+            case "none":
                 return request
 
     async def renew(self, credential: Credential) -> bool:
@@ -117,15 +118,15 @@ class Authorizer:
             headers["appid"] = self._settings.app_id
         return replace(request, headers=headers)
 
-    def _signed(self, request: Outgoing, keys: IamKeys) -> Outgoing:
+    def _signed(self, request: Outgoing, keys: Credential) -> Outgoing:
         # Only headers that nothing on the way changes are signed. The time is the moment of sending, so that a
         # repeated request never carries an expired signature.
         now = self._clock()
         host = self._settings.iam_host or request.host
         signed = {"Host": host, "Content-Type": "application/json", DATE_HEADER: bce_date(now)}
         authorization = sign(
-            access_key=keys.access_key,
-            secret_key=keys.secret_key,
+            access_key=keys.key,
+            secret_key=keys.secret,
             method=request.method,
             path=request.full_path,
             query=request.query,
@@ -135,30 +136,28 @@ class Authorizer:
         )
         return replace(request, headers={**request.headers, **signed, "Authorization": authorization})
 
-    async def _token(self, credential: AppKeys | IamKeys) -> str:
+    async def _token(self, credential: Credential) -> str:
         token = self._tokens.get(credential)
         if token is not None and self._clock() < token.good_until:
             return token.value
         async with self._lock:
             token = self._tokens.get(credential)
             if token is None or self._clock() >= token.good_until:
-                fetch = self._fetch_oauth if isinstance(credential, AppKeys) else self._fetch_bearer
-                token = self._tokens[credential] = await fetch(credential)  # type: ignore[operator]  # by kind
+                fetch = self._fetch_oauth if credential.kind == "app" else self._fetch_bearer
+                token = self._tokens[credential] = await fetch(credential)
         return token.value
 
-    async def _fetch_oauth(self, keys: AppKeys) -> _Token:
-        query = {"grant_type": "client_credentials", "client_id": keys.ak, "client_secret": keys.sk}
+    async def _fetch_oauth(self, keys: Credential) -> _Token:
+        query = {"grant_type": "client_credentials", "client_id": keys.key, "client_secret": keys.secret}
         request = Outgoing("POST", self._settings.base_url, "/oauth/2.0/token", query)
         payload = await self._fetch(request, "access_token")
         now = self._clock()
         lifetime = _seconds(payload.get("expires_in"), 2592000.0)
         return _Token(str(payload["access_token"]), now + max(lifetime - self.MARGIN, lifetime / 2), now)
 
-    async def _fetch_bearer(self, keys: IamKeys) -> _Token:
+    async def _fetch_bearer(self, keys: Credential) -> _Token:
         wanted = str(self._settings.bearer_expiration)
-        request = Outgoing(
-            "GET", self._settings.iam_base_url, "/v1/BCE-BEARER/token", {"expireInSeconds": wanted}
-        )
+        request = Outgoing("GET", self._settings.iam_base_url, "/v1/BCE-BEARER/token", {"expireInSeconds": wanted})
         payload = await self._fetch(self._signed(request, keys), "token")
         now = self._clock()
         try:
@@ -211,5 +210,3 @@ def gateway_error(status: int, headers: Mapping[str, str]) -> ServiceError | Non
     if "signature" in lowered:
         return error.with_hint("keys.wrong_secret_key")
     return error
-
-

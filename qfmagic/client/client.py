@@ -268,9 +268,7 @@ class Qianfan:
                 pass
             return stream.answer
 
-    def stream(
-        self, prompt: Prompt, *, timeout: float | None = None, stream: bool = True, **options: Any
-    ) -> Stream:
+    def stream(self, prompt: Prompt, *, timeout: float | None = None, stream: bool = True, **options: Any) -> Stream:
         """Ask and return the answer as it comes. Takes the same arguments as :meth:`ask`, and raises the same."""
         return self.send(self.plan(prompt, stream=stream, **options), timeout=timeout)
 

@@ -1,62 +1,46 @@
 """Which of the configured keys a call uses: the official SDK's precedence."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from ..core.errors import CredentialError
 from ..core.models import Wire
 from .settings import Settings
 
+Kind = Literal["app", "iam", "access_token", "bearer", "access_code", "none"]
 
-@dataclass(frozen=True, slots=True)
-class AppKeys:
-    """A V1 application's API key and secret key, exchanged for an access token (OAuth)."""
-
-    ak: str = field(repr=False)
-    sk: str = field(repr=False)
-    variables = "QIANFAN_AK, QIANFAN_SK"
-
-
-@dataclass(frozen=True, slots=True)
-class IamKeys:
-    """An IAM key pair: signs V1 calls, fetches short-term bearer tokens for V2."""
-
-    access_key: str = field(repr=False)
-    secret_key: str = field(repr=False)
-    variables = "QIANFAN_ACCESS_KEY, QIANFAN_SECRET_KEY"
+_VARIABLES: dict[Kind, str] = {
+    "app": "QIANFAN_AK, QIANFAN_SK",
+    "iam": "QIANFAN_ACCESS_KEY, QIANFAN_SECRET_KEY",
+    "access_token": "QIANFAN_ACCESS_TOKEN",
+    "bearer": "QIANFAN_BEARER_TOKEN",
+    "access_code": "QIANFAN_ACCESS_CODE",
+    "none": "QIANFAN_NO_AUTH",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class AccessToken:
-    """A ready V1 token; nothing can renew it."""
+class Credential:
+    """
+    A complete credential; what is secret in it doesn't show.
 
-    token: str = field(repr=False)
-    variables = "QIANFAN_ACCESS_TOKEN"
+    Attributes:
+        kind: ``app``: a V1 application's API key and secret key, exchanged for an access token (OAuth). ``iam``: an
+            IAM key pair, signs V1 calls and fetches short-term bearer tokens for V2. ``access_token``: a ready V1
+            token, which nothing can renew. ``bearer``: a V2 API key (``bce-v3/ALTAK-...``). ``access_code``: for a
+            private deployment. ``none``: nothing is sent, a gateway in between adds what is needed.
+        key: The key, token or code.
+        secret: The pair's other half.
+    """
 
+    kind: Kind
+    key: str = field(default="", repr=False)
+    secret: str = field(default="", repr=False)
 
-@dataclass(frozen=True, slots=True)
-class BearerToken:
-    """A V2 API key (``bce-v3/ALTAK-...``) or a ready bearer token."""
-
-    token: str = field(repr=False)
-    variables = "QIANFAN_BEARER_TOKEN"
-
-
-@dataclass(frozen=True, slots=True)
-class AccessCode:
-    """A private deployment's access code."""
-
-    code: str = field(repr=False)
-    variables = "QIANFAN_ACCESS_CODE"
-
-
-@dataclass(frozen=True, slots=True)
-class NoAuth:
-    """Nothing is sent: a gateway in between adds what is needed."""
-
-    variables = "QIANFAN_NO_AUTH"
-
-
-Credential = AppKeys | IamKeys | AccessToken | BearerToken | AccessCode | NoAuth
+    @property
+    def variables(self) -> str:
+        """The environment variables it comes from."""
+        return _VARIABLES[self.kind]
 
 
 def available(settings: Settings, wire: Wire) -> list[Credential]:
@@ -67,12 +51,12 @@ def available(settings: Settings, wire: Wire) -> list[Credential]:
     """
     s = settings
     kinds: list[tuple[object, Credential]] = [
-        (s.no_auth, NoAuth()),
-        (s.enable_private and s.access_code, AccessCode(s.access_code)),
-        (wire == "v1" and s.access_token, AccessToken(s.access_token)),
-        (wire == "v1" and s.ak and s.sk, AppKeys(s.ak, s.sk)),
-        (wire == "v2" and s.bearer_token, BearerToken(s.bearer_token)),
-        (s.access_key and s.secret_key, IamKeys(s.access_key, s.secret_key)),
+        (s.no_auth, Credential("none")),
+        (s.enable_private and s.access_code, Credential("access_code", s.access_code)),
+        (wire == "v1" and s.access_token, Credential("access_token", s.access_token)),
+        (wire == "v1" and s.ak and s.sk, Credential("app", s.ak, s.sk)),
+        (wire == "v2" and s.bearer_token, Credential("bearer", s.bearer_token)),
+        (s.access_key and s.secret_key, Credential("iam", s.access_key, s.secret_key)),
     ]
     return [credential for given, credential in kinds if given]
 
@@ -87,7 +71,8 @@ def choose(settings: Settings, wire: Wire) -> Credential:
     found = available(settings, wire)
     if found:
         return found[0]
-    for pair in (("ak", "sk"), ("access_key", "secret_key")) if wire == "v1" else (("access_key", "secret_key"),):
+    pairs = (("ak", "sk"), ("access_key", "secret_key"))
+    for pair in pairs if wire == "v1" else pairs[1:]:
         given = [name for name in pair if getattr(settings, name)]
         missing = [name for name in pair if name not in given]
         if given and missing:

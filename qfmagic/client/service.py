@@ -31,7 +31,6 @@ from ..core.wire import (
     feed_rest,
     make_error,
     read_body,
-    service_error,
     wants_renewal,
 )
 from .auth import Authorizer, Clock, Outgoing, gateway_error
@@ -185,9 +184,7 @@ class Service:
                 response = await self._open(outgoing)
                 try:
                     exchange.headers = _kept(response.headers)
-                    exchange.transport = (
-                        "stub" if response.headers.get("server") == STUB_SERVER else self._label
-                    )
+                    exchange.transport = "stub" if response.headers.get("server") == STUB_SERVER else self._label
                     if response.status_code != 200 or not request.stream:
                         await self._whole(exchange, response)
                     else:
@@ -217,9 +214,7 @@ class Service:
     async def _open(self, outgoing: Outgoing) -> httpx.Response:
         http = self._client()
         url = httpx.URL(outgoing.base).copy_with(path=outgoing.full_path, params=dict(outgoing.query))
-        request = http.build_request(
-            outgoing.method, url, headers=dict(outgoing.headers), content=outgoing.body
-        )
+        request = http.build_request(outgoing.method, url, headers=dict(outgoing.headers), content=outgoing.body)
         try:
             return await http.send(request, stream=True)
         except httpx.ConnectTimeout as error:
@@ -257,8 +252,8 @@ class Service:
         except ProtocolError:
             if status == 200:
                 raise
-            error = gateway_error(status, response.headers)
-            raise error or make_error(wire, None, _plain(body), status=status) from None
+            gateway = gateway_error(status, response.headers)
+            raise gateway or make_error(wire, None, _plain(body), status=status) from None
         if status != 200:
             raise make_error(wire, None, _plain(body), status=status)
         exchange.collector = collector

@@ -62,9 +62,7 @@ class Settings:
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def from_env(
-        cls, environ: Mapping[str, str] | None = None, *, directory: Path | None = None, **given: Any
-    ) -> Self:
+    def from_env(cls, environ: Mapping[str, str] | None = None, *, directory: Path | None = None, **given: Any) -> Self:
         """
         Read the settings: *given* values first, then *environ*, then ``.env``, then the defaults.
 
@@ -108,14 +106,20 @@ def _read_dotenv(path: Path) -> Mapping[str, str | None]:
 def _convert(variable: str, default: Any, value: str, metadata: Mapping[str, Any]) -> Any:
     try:
         if isinstance(default, bool):
-            return {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False,
-                    "no": False, "off": False}[value.strip().lower()]
+            return {
+                "true": True,
+                "1": True,
+                "yes": True,
+                "on": True,
+                "false": False,
+                "0": False,
+                "no": False,
+                "off": False,
+            }[value.strip().lower()]
         return type(default)(value)
     except (ValueError, KeyError):
         shown = "***" if metadata["secret"] else value
-        raise OptionError(
-            "settings.value", name=variable, value=shown, allowed=type(default).__name__
-        ) from None
+        raise OptionError("settings.value", name=variable, value=shown, allowed=type(default).__name__) from None
 
 
 def fingerprint(secret: str) -> str:

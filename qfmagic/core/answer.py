@@ -40,7 +40,7 @@ class Answer:
     """
 
     text: str
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     model: str = ""
     id: str = ""
     finish_reason: str = "stop"

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from .errors import ContextLengthError, OptionError
 from .messages import Message
@@ -38,8 +38,7 @@ def measure(text: str) -> Size:
     return Size(len(text), int(0.625 * len(_CJK.findall(text))) + len(_WORD.findall(text)))
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(NamedTuple):
     """A question and its answer, as they go along as history; measured once."""
 
     prompt: str
@@ -52,8 +51,7 @@ class Exchange:
         return cls(prompt, answer, measure(prompt) + measure(answer))
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """
     What is sent with a prompt.
 

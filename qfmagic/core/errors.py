@@ -141,9 +141,7 @@ class ServiceError(QianfanError):
         remedy: str | None = None,
         **values: Any,
     ) -> None:
-        super().__init__(
-            key, code=code, detail=detail, status=status, request_id=request_id, remedy=remedy, **values
-        )
+        super().__init__(key, code=code, detail=detail, status=status, request_id=request_id, remedy=remedy, **values)
         self.code = code
         self.detail = detail
         self.status = status

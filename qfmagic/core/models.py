@@ -1,11 +1,10 @@
 """The models qfmagic knows, from ``data/models.toml``, and the choice of API and endpoint for a request."""
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 from .catalogue import read_table
 from .errors import ModelError
@@ -18,8 +17,7 @@ WIRES: tuple[Wire, ...] = ("v1", "v2")
 _ENDPOINT = re.compile(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*")
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """What the model takes at most; None is no stated limit."""
 
     max_chars: int | None = None
@@ -27,8 +25,7 @@ class Limits:
     system_counts: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Api:
+class Api(NamedTuple):
     """How one API serves a model: the V1 endpoint (None: the user's own) and the parameters."""
 
     wire: Wire
@@ -36,8 +33,7 @@ class Api:
     endpoint: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """Where a row comes from."""
 
     key: str
@@ -45,8 +41,7 @@ class Source:
     url: str
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(NamedTuple):
     """A row of the model table."""
 
     name: str
@@ -55,7 +50,7 @@ class Model:
     apis: Mapping[Wire, Api]
     aliases: tuple[str, ...] = ()
     limits: Limits = Limits()
-    note: Mapping[str, str] = field(default_factory=dict)
+    note: Mapping[str, str] = MappingProxyType({})
 
     @property
     def wires(self) -> tuple[Wire, ...]:
@@ -63,8 +58,7 @@ class Model:
         return tuple(self.apis)
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """
     What a request goes to, with the rules that hold there.
 
@@ -85,9 +79,7 @@ class Registry:
     """The model table: look a name up, and choose where a request goes."""
 
     def __init__(self, table: Mapping[str, Any]) -> None:
-        self._sources = {
-            key: Source(key, row["title"], row["url"]) for key, row in table["sources"].items()
-        }
+        self._sources = {key: Source(key, row["title"], row["url"]) for key, row in table["sources"].items()}
         self._sets = {
             key: {name: Parameter.from_row(name, row) for name, row in rows.items()}
             for key, rows in table["parameters"].items()
@@ -130,9 +122,7 @@ class Registry:
 
     def parameter_names(self) -> dict[str, str]:
         """Every parameter any model takes, with its type; the pages' own first."""
-        return {
-            name: parameter.type for rows in self._sets.values() for name, parameter in reversed(rows.items())
-        }
+        return {name: parameter.type for rows in self._sets.values() for name, parameter in reversed(rows.items())}
 
     def target(self, model: str | None, endpoint: str | None = None, api: str | None = None) -> Target:
         """
@@ -193,6 +183,8 @@ class Registry:
 
 def suggest(name: str, known: Iterable[str], *, key: Any = str) -> list[str]:
     """Return up to three of *known* that look like *name*, as *key* shows them, without repeats."""
+    import difflib  # noqa: PLC0415 - only mistakes need it
+
     close = difflib.get_close_matches(name.lower(), list(known), n=6, cutoff=0.6)
     return list(dict.fromkeys(key(match) for match in close))[:3]
 

@@ -30,9 +30,7 @@ class Range:
         if match is None:
             raise ValueError(f"not a range: {notation!r}")
         opening, low, high, closing = match.groups()
-        return cls(
-            float(low) if low else None, float(high) if high else None, opening == "(", closing == ")", notation
-        )
+        return cls(float(low) if low else None, float(high) if high else None, opening == "(", closing == ")", notation)
 
     def __contains__(self, value: float) -> bool:
         # Written so that NaN is in no range.

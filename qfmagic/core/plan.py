@@ -1,8 +1,7 @@
 """From what a user asks to what is sent: one value that holds both."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .context import Context, Exchange, Policy, choose_context
 from .errors import PromptError
@@ -10,8 +9,7 @@ from .models import Target
 from .wire import ChatRequest, build_request
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """A checked request and the context it carries."""
 
     target: Target
@@ -47,7 +45,5 @@ def plan_request(
     if not prompt.strip():
         raise PromptError("prompt.empty")
     given = parameters or {}
-    context = choose_context(
-        history, prompt, system=given.get("system"), limits=target.limits, policy=policy
-    )
+    context = choose_context(history, prompt, system=given.get("system"), limits=target.limits, policy=policy)
     return Plan(target, build_request(target, context.messages, given, stream=stream), context)

@@ -34,9 +34,7 @@ def _hmac(key: str, message: str) -> str:
 def canonical_query(query: Mapping[str, str | None]) -> str:
     """The query as it is signed: escaped, sorted; ``authorization`` is left out as the specification says."""
     pairs = (
-        f"{_escape(name)}={_escape(value or '')}"
-        for name, value in query.items()
-        if name.lower() != "authorization"
+        f"{_escape(name)}={_escape(value or '')}" for name, value in query.items() if name.lower() != "authorization"
     )
     return "&".join(sorted(pairs))
 

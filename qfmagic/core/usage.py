@@ -33,4 +33,3 @@ def read_usage(raw: object, *, streamed: bool = False, complete: bool = True) ->
     if streamed and total is not None and prompt is not None and total >= prompt:
         completion = total - prompt
     return Usage(prompt, completion, total)
-

@@ -4,9 +4,8 @@ import json
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from io import StringIO
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.catalogue import Text
 from ..core.errors import OptionError
@@ -30,8 +29,7 @@ SECRETS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
+class Arguments(NamedTuple):
     """
     What stood on a line.
 
@@ -41,7 +39,7 @@ class Arguments:
         text: What stands behind them, as it was written.
     """
 
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any]
     flags: frozenset[str] = frozenset()
     text: str = ""
 

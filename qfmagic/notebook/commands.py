@@ -108,11 +108,7 @@ def _models(session: Session, words: str) -> Said:
 
 
 def _one_model(model: Model, lang: str) -> Said:
-    head = (
-        ("接口", "参数", "允许", "默认")
-        if lang == "zh"
-        else ("API", "parameter", "allowed", "default")
-    )
+    head = ("接口", "参数", "允许", "默认") if lang == "zh" else ("API", "parameter", "allowed", "default")
     rows = [
         (wire, name, parameter.describe(lang), "" if parameter.default is None else parameter.default)
         for wire, api in model.apis.items()
@@ -156,8 +152,10 @@ def _history(session: Session, words: str) -> Said:
         policy=parse_policy(session.setting("context").value),
     )
     kept = {id(exchange) for exchange in conversation.history[len(conversation.history) - context.sent :]}
-    head = ("#", "发送", "状态", "字符", "问题", "回答") if lang == "zh" else (
-        "#", "sent", "state", "chars", "question", "answer"
+    head = (
+        ("#", "发送", "状态", "字符", "问题", "回答")
+        if lang == "zh"
+        else ("#", "sent", "state", "chars", "question", "answer")
     )
     rows = []
     for number, turn in enumerate(conversation.turns, 1):
@@ -221,8 +219,13 @@ def _settings(session: Session, words: str) -> Said:
         value = setting.value
         if name == "model" and value is None and not session.setting("endpoint").value:
             value = target.model
-        rows.append((name, "-" if value is None else value, text(f"source.{setting.source}", lang)
-                     if setting.source == "default" else setting.source))
+        rows.append(
+            (
+                name,
+                "-" if value is None else value,
+                text(f"source.{setting.source}", lang) if setting.source == "default" else setting.source,
+            )
+        )
     rows += _key_rows(session)
     head = ("设置", "值", "来源") if lang == "zh" else ("setting", "value", "from")
     return Table(head, rows).said()
@@ -274,7 +277,7 @@ def _help(session: Session, words: str) -> Said:
 
 def _short(content: str) -> str:
     line = " ".join(content.split())
-    return line if len(line) <= 40 else f"{line[:37]}..."  # noqa: PLR2004 - a column's width
+    return line if len(line) <= 40 else f"{line[:37]}..."
 
 
 def _literal(content: str) -> str:

@@ -1,10 +1,9 @@
 """How an answer is shown: while it comes, and what stays in the cell."""
 
-import html
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ..core.answer import Answer, Delta
@@ -112,7 +111,7 @@ class TerminalView:
         self._shown += delta.text
         self._write(printable(delta.text))
 
-    def finish(self, bundle: Bundle, metadata: Mapping[str, Any]) -> None:
+    def finish(self, bundle: Bundle, metadata: Mapping[str, Any]) -> None:  # noqa: ARG002 - no place for it here
         """Print what was not printed yet."""
         plain = bundle["text/plain"]
         rest = plain.removeprefix(self._shown) if self._shown else plain
@@ -126,9 +125,17 @@ def printable(shown: str) -> str:
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", shown)
 
 
-def notes(answer: Answer, context: tuple[int, int], lang: str) -> list[str]:
-    """What the reader must know about an answer, in one phrase each."""
-    sent, available = context
+def notes(answer: Answer, lang: str, *, sent: int = 0, available: int = 0, unsent: Sequence[str] = ()) -> list[str]:
+    """
+    What the reader must know about an answer, in one phrase each.
+
+    Args:
+        answer: The answer.
+        lang: The language.
+        sent: How many turns of history went along.
+        available: How many there were.
+        unsent: Parameters set for the notebook that the model doesn't take.
+    """
     found = [
         ("note.interrupted", answer.finish_reason == "interrupted"),
         ("note.incomplete", answer.finish_reason == "incomplete"),
@@ -136,9 +143,11 @@ def notes(answer: Answer, context: tuple[int, int], lang: str) -> list[str]:
         ("note.empty", answer.complete and not answer.text.strip()),
         ("note.clear_history", answer.need_clear_history),
         ("note.context", sent < available),
+        ("note.unsent", bool(unsent)),
         ("note.stub", answer.transport == "stub"),
     ]
-    return [text(key, lang, sent=sent, available=available) for key, applies in found if applies]
+    values = {"sent": sent, "available": available, "names": list(unsent), "model": answer.model}
+    return [text(key, lang, **values) for key, applies in found if applies]
 
 
 def answer_bundle(answer: Answer, below: list[str], style: str = "markdown", lang: str = "en") -> Bundle:
@@ -180,11 +189,13 @@ def code_blocks(markdown: str) -> list[str]:
 
 def html_frame(content: str, below: list[str]) -> str:
     """HTML in a frame that runs no script, reaches no network, and can't touch the page."""
+    from html import escape  # noqa: PLC0415 - few answers are shown so
+
     page = f'<meta http-equiv="Content-Security-Policy" content="{_FRAME_POLICY}">{content}'
-    line = f"<p><em>{html.escape(' · '.join(below))}</em></p>" if below else ""
+    line = f"<p><em>{escape(' · '.join(below))}</em></p>" if below else ""
     return (
         f'<iframe sandbox="" referrerpolicy="no-referrer" style="width:100%;height:24em;border:1px solid #8884" '
-        f'srcdoc="{html.escape(page, quote=True)}"></iframe>{line}'
+        f'srcdoc="{escape(page, quote=True)}"></iframe>{line}'
     )
 
 

@@ -5,13 +5,12 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+import IPython.display
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.display import display
 
 from ..core.answer import Answer
 from ..core.catalogue import text
 from ..core.errors import OptionError, PromptError, QianfanError
-from . import commands
 from .arguments import Arguments, parse_line
 from .display import LiveView, QuietView, StaticView, TerminalView, View, answer_bundle, code_blocks, notes
 from .helptable import help_table
@@ -20,6 +19,7 @@ from .provenance import provenance
 from .session import Ask, Session
 
 T = TypeVar("T")
+display: Callable[..., Any] = IPython.display.display
 
 
 class Engine:
@@ -38,7 +38,7 @@ class Engine:
         self._shell: Any = shell
         self.session = Session(environ, config)
         self._shown: Answer | None = None
-        shell.display_formatter.ipython_display_formatter.for_type(Answer, self._show_result)
+        self._shell.display_formatter.ipython_display_formatter.for_type(Answer, self._show_result)
 
     def close(self) -> None:
         """Give back what was taken from the shell, and close what is open."""
@@ -51,6 +51,8 @@ class Engine:
 
     def steer(self, line: str) -> None:
         """Do ``%qf``."""
+        from . import commands  # noqa: PLC0415 - a first question doesn't need them
+
         said = self._in_language(lambda: commands.run(self.session, line))
         display({"text/markdown": said.markdown, "text/plain": said.plain}, raw=True)
 
@@ -111,12 +113,14 @@ class Engine:
 
     def _finish(self, answer: Answer, ask: Ask, view: View, style: str) -> None:
         context = ask.plan.context
-        below = notes(answer, (context.sent, context.available), self.session.lang)
+        below = notes(answer, self.session.lang, sent=context.sent, available=context.available, unsent=ask.unsent)
         view.finish(answer_bundle(answer, below, style, self.session.lang), {"qfmagic": provenance(answer, ask)})
 
     def _show_request(self, ask: Ask) -> None:
         said = text("said.dry", self.session.lang)
         body = json.dumps(ask.plan.request.body, ensure_ascii=False, indent=2)
+        from . import commands  # noqa: PLC0415 - as above
+
         shown = f"POST {commands.address(self.session, ask)}\nContent-Type: application/json\n\n{body}"
         marked = f"{said}\n\n{commands.code(shown, 'http')}"
         display({"text/markdown": marked, "text/plain": f"{said}\n\n{shown}"}, raw=True)
@@ -133,7 +137,7 @@ class Engine:
             if terminal and sys.stdout.isatty():
                 _write("\r\x1b[K")  # IPython has written "Out[n]: " for what is shown above
             return
-        bundle = answer_bundle(answer, notes(answer, (0, 0), self.session.lang), lang=self.session.lang)
+        bundle = answer_bundle(answer, notes(answer, self.session.lang), lang=self.session.lang)
         if terminal:
             TerminalView(_write).finish(bundle, {})
         else:

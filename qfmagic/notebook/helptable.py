@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.catalogue import read_table, text
 from ..core.errors import OptionError
@@ -10,8 +10,7 @@ from ..core.models import registry, suggest
 from ..core.params import parse_value
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One option, setting, parameter or command."""
 
     group: str

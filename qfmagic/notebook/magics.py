@@ -34,7 +34,8 @@ def _traits() -> dict[str, TraitType[Any, Any]]:
 
 
 # Made from the table, so that a setting can't be missing here or differ in its help.
-_Traits: Any = type(HasTraits)("QianfanTraits", (HasTraits,), _traits())
+_metaclass: Any = type(HasTraits)
+_Traits: Any = _metaclass("QianfanTraits", (HasTraits,), _traits())
 
 
 @magics_class
@@ -43,6 +44,7 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
 
     def __init__(self, shell: InteractiveShell, environ: Mapping[str, str] | None = None) -> None:
         super().__init__(shell)
+        self._shell = shell
         self._environ = os.environ if environ is None else environ
         self._engine: Engine | None = None
 
@@ -52,7 +54,7 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
         if self._engine is None:
             from .engine import Engine  # noqa: PLC0415 - see above
 
-            self._engine = Engine(self.shell, self._environ, self._configured)
+            self._engine = Engine(self._shell, self._environ, self._configured)
         return self._engine
 
     def _configured(self) -> Mapping[str, Any]:

@@ -1,8 +1,8 @@
 """What a notebook holds: settings, conversations, and what answers. Knows nothing of IPython."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from ..client.client import DEFAULT_MODEL, Qianfan, Stream
 from ..client.loop import BackgroundLoop
@@ -20,16 +20,14 @@ from .helptable import help_table
 TICK = 0.1  # seconds between two looks at a silent stream, so that an interrupt is seen on every system
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """A value, and where it comes from."""
 
     value: Any
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """
     One question, with every option decided.
 
@@ -40,6 +38,7 @@ class Ask:
         base: That conversation before it, empty with ``new``.
         joins: Whether the turn joins the conversation.
         timeout: Longest silence in seconds, or None for the settings' own.
+        unsent: Parameters that are set for the notebook, and that this model doesn't take.
     """
 
     plan: Plan
@@ -48,6 +47,7 @@ class Ask:
     base: Conversation
     joins: bool
     timeout: float | None
+    unsent: tuple[str, ...] = ()
 
 
 class Session:
@@ -59,9 +59,7 @@ class Session:
         config: The settings made with ``%config`` or in ``ipython_config.py``, read at each use.
     """
 
-    def __init__(
-        self, environ: Mapping[str, str], config: Callable[[], Mapping[str, Any]] = dict
-    ) -> None:
+    def __init__(self, environ: Mapping[str, str], config: Callable[[], Mapping[str, Any]] = dict) -> None:
         self.environ = environ
         self._config = config
         self._loop = BackgroundLoop()
@@ -127,7 +125,7 @@ class Session:
         return registry().target(*self._where({}))
 
     def _where(self, given: Mapping[str, Any]) -> tuple[str | None, str | None, str | None]:
-        """Model, endpoint and API; a model on the line isn't asked at an endpoint that was set before, or vice versa."""
+        """Model, endpoint and API; a model on the line isn't asked at an endpoint that was set, or vice versa."""
         api = self.setting("api", given).value
         if "model" in given or "endpoint" in given:
             return given.get("model"), given.get("endpoint"), api
@@ -142,12 +140,8 @@ class Session:
         wrong there if it doesn't.
         """
         found = {name: given[name] for name in help_table().parameters if name in given}
-        for name in help_table().parameters:
-            if name not in found and (name in taken or name in self.changed):
-                setting = self.setting(name)
-                if setting.value is not None and name in taken:
-                    found[name] = setting.value
-        return found
+        settings = {name: self.setting(name).value for name in taken if name not in found}
+        return found | {name: value for name, value in settings.items() if value is not None}
 
     # ---- what answers
 
@@ -235,7 +229,10 @@ class Session:
             stream=bool(self.setting("stream", given).value),
         )
         timeout = self.setting("timeout", given).value
-        return Ask(plan, prompt, chat, base, "once" not in flags, timeout)
+        unsent = tuple(
+            name for name in help_table().parameters if name in self.changed and name not in target.parameters
+        )
+        return Ask(plan, prompt, chat, base, "once" not in flags, timeout, unsent)
 
     def run(self, ask: Ask, view: View, show: Callable[[Answer, Ask], None]) -> Answer:
         """

@@ -3,13 +3,11 @@
 import json
 import pkgutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(NamedTuple):
     """One documented exchange: the messages, and the body or the events that answer them."""
 
     model: str
@@ -48,9 +46,7 @@ def find_example(models: Sequence[str], contents: Sequence[str], *, stream: bool
     the other.
     """
     asked = tuple(map(_key, contents))
-    candidates = [
-        example for example in examples() if example.model in models and example.messages[-1] == asked[-1]
-    ]
+    candidates = [example for example in examples() if example.model in models and example.messages[-1] == asked[-1]]
     ranked = sorted(candidates, key=lambda e: (e.messages != asked, bool(e.events) != stream))
     return ranked[0] if ranked else None
 

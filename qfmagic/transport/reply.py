@@ -3,8 +3,8 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import httpx
 
@@ -12,8 +12,7 @@ JSON_TYPE = "application/json;charset=utf-8"
 EVENT_TYPE = "text/event-stream;charset=utf-8"
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(NamedTuple):
     """A request as a service sees it; header names are lower-case."""
 
     method: str
@@ -27,13 +26,12 @@ class Incoming:
         return json.loads(self.body)
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """A response: status, headers, and the body in the pieces it is sent in."""
 
     chunks: tuple[bytes, ...]
     status: int = 200
-    headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": JSON_TYPE})
+    headers: Mapping[str, str] = MappingProxyType({"content-type": JSON_TYPE})
 
     @classmethod
     def of_json(cls, payload: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> "Reply":

@@ -27,6 +27,4 @@ class StubTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer one request; httpx calls this."""
         reply = self.service(await incoming(request))
-        return httpx.Response(
-            reply.status, headers=dict(reply.headers), stream=ChunkStream(reply.chunks, self._pace)
-        )
+        return httpx.Response(reply.status, headers=dict(reply.headers), stream=ChunkStream(reply.chunks, self._pace))

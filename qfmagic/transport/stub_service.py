@@ -8,7 +8,6 @@ the model, the number of the turn and the length of the question. Its error code
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -26,8 +25,7 @@ SERVER = "qfmagic-stub"  # its answers say so on their face, whatever carries th
 PIECE = 12  # characters an event carries, where no page says
 
 
-@dataclass(frozen=True, slots=True)
-class StubKeys:
+class StubKeys(NamedTuple):
     """The keys the stub accepts. They open nothing else."""
 
     ak: str = "stub-ak"
@@ -114,7 +112,7 @@ class StubService:
     def _check_signature(self, request: Incoming) -> None:
         given = request.headers.get("authorization", "")
         parts = given.split("/")
-        if len(parts) != 6 or parts[1] != self.keys.access_key:  # noqa: PLR2004 - bce-auth-v1/ak/date/seconds/names/hex
+        if len(parts) != 6 or parts[1] != self.keys.access_key:
             raise _Refused(_gateway("NotFound", "NotFound, cause: Could not find credential."))
         names = [name for name in parts[4].split(";") if name]
         expected = sign(
@@ -293,7 +291,7 @@ def _v1(code: int, text: str) -> Reply:
 
 
 def _v2(status: int, code: str, text: str) -> Reply:
-    kind = "access_denied" if code == "invalid_model" and status == 401 else "invalid_request_error"  # noqa: PLR2004
+    kind = "access_denied" if code == "invalid_model" and status == 401 else "invalid_request_error"
     return Reply.of_json({"error": {"code": code, "message": text, "type": kind}, "id": "as-stub"}, status=status)
 
 

@@ -53,9 +53,7 @@ def build_request(
         PromptError: The messages break the service's rule.
         ParameterError: A parameter doesn't fit the model.
     """
-    checked = check_parameters(
-        parameters, target.parameters, model=target.title, source=target.source.title
-    )
+    checked = check_parameters(parameters, target.parameters, model=target.title, source=target.source.title)
     return ChatRequest(
         wire=target.wire,
         model=target.model,

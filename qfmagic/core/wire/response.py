@@ -12,12 +12,24 @@ from ..sse import STRAY, Event
 from .collect import Collector
 
 _V1_KNOWN = frozenset(
-    "id object created result is_truncated need_clear_history ban_round usage sentence_id is_end finish_reason "
-    "reasoning_content".split()
+    [
+        "id",
+        "object",
+        "created",
+        "result",
+        "is_truncated",
+        "need_clear_history",
+        "ban_round",
+        "usage",
+        "sentence_id",
+        "is_end",
+        "finish_reason",
+        "reasoning_content",
+    ]
 )
-_V2_KNOWN = frozenset("id object created model choices usage".split())
+_V2_KNOWN = frozenset(["id", "object", "created", "model", "choices", "usage"])
 _V2_CHOICE_KNOWN = frozenset(
-    "index delta message finish_reason need_clear_history ban_round is_end logprobs".split()
+    ["index", "delta", "message", "finish_reason", "need_clear_history", "ban_round", "is_end", "logprobs"]
 )
 _ANSWER_EVENTS = frozenset(("message", "chat", STRAY))
 _V2_DELTA_KNOWN = frozenset(("role", "content", "reasoning_content"))
@@ -65,12 +77,7 @@ def make_error(
     rows = error_rows()
     known = code if isinstance(code, (int, str)) else None
     own = rows.get(wire, {})
-    row = (
-        own.get(str(known))
-        or own.get(f"http{status}")
-        or rows["status"].get(str(status))
-        or rows["status"]["other"]
-    )
+    row = own.get(str(known)) or own.get(f"http{status}") or rows["status"].get(str(status)) or rows["status"]["other"]
     kind = SERVICE_ERRORS[row["class"]]
     remedy = f"remedy.{row['remedy']}" if "remedy" in row else None
     return kind(code=known, detail=detail, status=status, request_id=request_id, remedy=remedy)
@@ -104,13 +111,10 @@ def feed_v1(collector: Collector, payload: dict[str, Any]) -> None:
     if usage:
         collector.usage = usage
     if not collector.id:
-        collector.id = str(payload.get("id", ""))
-        collector.created = payload.get("created")
+        _identify(collector, payload)
     if payload.get("is_truncated"):
         collector.truncated = True
-    _safety(collector, payload)
-    if payload.get("finish_reason"):
-        collector.finish_reason = str(payload["finish_reason"])
+    _verdict(collector, payload)
     if not payload.keys() <= _V1_KNOWN:
         collector.extra.update({key: value for key, value in payload.items() if key not in _V1_KNOWN})
     if not collector.streamed or payload.get("is_end"):
@@ -131,8 +135,7 @@ def feed_v2(collector: Collector, payload: dict[str, Any]) -> None:
     if usage:
         collector.usage = usage
     if not collector.id:
-        collector.id = str(payload.get("id", ""))
-        collector.created = payload.get("created")
+        _identify(collector, payload)
     if not payload.keys() <= _V2_KNOWN:
         collector.extra.update({key: value for key, value in payload.items() if key not in _V2_KNOWN})
     for choice in choices[:1]:
@@ -149,18 +152,24 @@ def _feed_choice(collector: Collector, choice: dict[str, Any]) -> None:
     thought = delta.get("reasoning_content")
     if thought:
         collector.thoughts.append(thought)
-    if choice.get("finish_reason"):
-        collector.finish_reason = str(choice["finish_reason"])
     if choice.get("is_end"):
         collector.ended = True
-    _safety(collector, choice)
+    _verdict(collector, choice)
     if not choice.keys() <= _V2_CHOICE_KNOWN:
         collector.extra.update({key: value for key, value in choice.items() if key not in _V2_CHOICE_KNOWN})
     if not delta.keys() <= _V2_DELTA_KNOWN:
         collector.extra.update({key: value for key, value in delta.items() if key not in _V2_DELTA_KNOWN})
 
 
-def _safety(collector: Collector, payload: Mapping[str, Any]) -> None:
+def _identify(collector: Collector, payload: Mapping[str, Any]) -> None:
+    collector.id = str(payload.get("id", ""))
+    collector.created = payload.get("created")
+
+
+def _verdict(collector: Collector, payload: Mapping[str, Any]) -> None:
+    """What V1 says beside the text, V2 says in the choice."""
+    if payload.get("finish_reason"):
+        collector.finish_reason = str(payload["finish_reason"])
     if payload.get("need_clear_history"):
         collector.need_clear_history = True
         collector.ban_round = payload.get("ban_round")

@@ -1,0 +1,56 @@
+# make demo   the quickstart, played in the terminal        make lab    the same in JupyterLab
+# make test   everything CI runs                            make bench  the benchmarks, against httpx and the SDK
+# make notebooks   run the guide notebooks and save their outputs
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+export QFMAGIC_LANG ?= en
+
+.PHONY: demo lab test bench notebooks clean
+
+demo: $(VENV)/.demo
+	$(BIN)/python -m qfmagic.testing.play notebooks/quickstart.ipynb
+	@echo
+	@echo "That was notebooks/quickstart.ipynb, on the stub. Go on in JupyterLab: make lab"
+	@echo "以上是 notebooks/quickstart.ipynb（使用替身）。在 JupyterLab 中继续：make lab"
+
+lab: $(VENV)/.lab
+	$(BIN)/jupyter lab notebooks/quickstart.ipynb
+
+test: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest --cov=qfmagic.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
+	$(BIN)/pytest --nbval notebooks -p no:cacheprovider
+
+bench: $(VENV)/.bench
+	$(BIN)/python -m tests.benchmarks
+
+notebooks: $(VENV)/.dev
+	for notebook in notebooks/*.ipynb; do $(BIN)/python -m qfmagic.testing.save $$notebook || exit 1; done
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "qfmagic needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo]'
+	touch $@
+
+$(VENV)/.lab: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,lab]'
+	touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,dev]'
+	touch $@
+
+$(VENV)/.bench: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,dev,bench]'
+	touch $@

@@ -1,0 +1,1 @@
+"""What tests and demonstrations use: the stub over HTTP, and a player of notebooks."""
