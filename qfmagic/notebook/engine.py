@@ -38,11 +38,13 @@ class Engine:
         self._shell: Any = shell
         self.session = Session(environ, config)
         self._shown: Answer | None = None
-        self._shell.display_formatter.ipython_display_formatter.for_type(Answer, self._show_result)
+        formatters: Any = shell.display_formatter
+        self._formatter = formatters.ipython_display_formatter
+        self._formatter.for_type(Answer, self._show_result)
 
     def close(self) -> None:
         """Give back what was taken from the shell, and close what is open."""
-        self._shell.display_formatter.ipython_display_formatter.pop(Answer, None)
+        self._formatter.pop(Answer, None)
         self.session.close()
 
     def ask(self, line: str, cell: str | None) -> Answer | None:
