@@ -161,10 +161,11 @@ class Authorizer:
         payload = await self._fetch(self._signed(request, keys), "token")
         now = self._clock()
         try:
-            expires = datetime.fromisoformat(str(payload.get("expireTime"))).timestamp()
-        except ValueError:
-            expires = now + float(self._settings.bearer_expiration)
-        lifetime = expires - now
+            # By the service's own clock, so that a wrong one here can't make a good token look old.
+            times = [datetime.fromisoformat(str(payload.get(name))) for name in ("createTime", "expireTime")]
+            lifetime = (times[1] - times[0]).total_seconds()
+        except (ValueError, TypeError):
+            lifetime = float(self._settings.bearer_expiration)
         return _Token(str(payload["token"]), now + max(lifetime - self.MARGIN, lifetime / 2), now)
 
     async def _fetch(self, request: Outgoing, field_name: str) -> Mapping[str, object]:

@@ -14,7 +14,7 @@ Wire = Literal["v1", "v2"]
 WIRES: tuple[Wire, ...] = ("v1", "v2")
 
 # The part of the address behind /chat/; a whole URL or a query here would silently ask another place.
-_ENDPOINT = re.compile(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*")
+_ENDPOINT = re.compile(r"(?!\.)[A-Za-z0-9._~-]+(/(?!\.)[A-Za-z0-9._~-]+)*")
 
 
 class Limits(NamedTuple):
@@ -121,8 +121,8 @@ class Registry:
         return suggest(name, self._names, key=lambda alias: self._names[alias].name)
 
     def parameter_names(self) -> dict[str, str]:
-        """Every parameter any model takes, with its type; the pages' own first."""
-        return {name: parameter.type for rows in self._sets.values() for name, parameter in reversed(rows.items())}
+        """Every parameter any model takes, with its type; those of the four pages first."""
+        return {name: parameter.type for rows in self._sets.values() for name, parameter in rows.items()}
 
     def target(self, model: str | None, endpoint: str | None = None, api: str | None = None) -> Target:
         """

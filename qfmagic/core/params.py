@@ -139,15 +139,15 @@ def check_parameters(
         parameter = parameters.get(name)
         if parameter is None:
             raise ParameterError(
-                "parameter.unknown", name=name, model=model, takes=list(parameters), source=source, value=value
+                "parameter.unknown", name=name, model=model, takes=list(parameters), source=source, value=repr(value)
             )
         if not parameter.accepts(value):
             raise ParameterError(
-                "parameter.value", name=name, value=value, allowed=parameter, model=model, source=source
+                "parameter.value", name=name, value=repr(value), allowed=parameter, model=model, source=source
             )
         if parameter.requires and value and not given.get(parameter.requires):
             raise ParameterError(
-                "parameter.requires", name=name, value=value, other=parameter.requires, model=model, source=source
+                "parameter.requires", name=name, value=repr(value), other=parameter.requires, model=model, source=source
             )
     return {name: given[name] for name in parameters if name in given}
 
@@ -173,7 +173,12 @@ def parse_value(kind: str, written: str) -> Any:
     if kind == "float":
         # 1 stays 1 and isn't sent as 1.0: the request shows what was written.
         return int(written) if written.lstrip("+-").isdigit() else float(written)
-    value = json.loads(written)
+    try:
+        value = json.loads(written)
+    except ValueError:
+        if kind == "json":  # a bare word is a string: response_format=json_object
+            return written
+        raise
     if not _TYPES[kind](value):
         raise ValueError(written)
     return value

@@ -1,0 +1,601 @@
+"""The client, against the stub, scripts and real sockets."""
+
+import asyncio
+import gc
+import json
+import logging
+import subprocess
+import sys
+import threading
+import time
+
+import httpx
+import pytest
+
+from qfmagic import Conversation, Message, Qianfan, Settings
+from qfmagic.core.answer import Answer
+from qfmagic.core.errors import (
+    AccessError,
+    AuthenticationError,
+    ConnectError,
+    CredentialError,
+    GoneError,
+    ParameterError,
+    PromptError,
+    ProtocolError,
+    QianfanError,
+    RateLimitError,
+    ResponseTimeout,
+    TransportError,
+    UnavailableError,
+)
+from qfmagic.testing.server import LoopbackServer
+from qfmagic.transport.reply import Reply
+from qfmagic.transport.scripted import HeldStream, ScriptedTransport
+from qfmagic.transport.stub import StubTransport
+from qfmagic.transport.stub_service import StubKeys, StubService
+
+KEYS = StubKeys()
+HELLO = "Hello! How can I assist you today?"
+
+
+def v1(result, **more):
+    return {"id": "as-1", "result": result, "is_end": False, **more}
+
+
+END = v1("", is_end=True, usage={"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 3})
+
+
+@pytest.fixture
+def client(stub_settings):
+    with Qianfan(settings=stub_settings, transport=StubTransport(), label="stub", model="yi_34b_chat") as client:
+        yield client
+
+
+@pytest.fixture
+def scripted():
+    """Build clients that play a script, and check at the end that it was played whole."""
+    made = []
+
+    def build(*steps, **options):
+        transport = ScriptedTransport(steps)
+        options = {"settings": Settings(access_token="t", bearer_token="b"), "model": "yi_34b_chat", **options}
+        client = Qianfan(transport=transport, **options)
+        made.append((client, transport))
+        return client
+
+    build.transports = made
+    yield build
+    for client, transport in made:
+        client.close()
+        transport.finish()
+
+
+def held(*payloads):
+    """A stream that sends these events and then nothing more."""
+    forever = asyncio.Event
+    return HeldStream([f"data: {json.dumps(p)}\n\n".encode() for p in payloads], lambda: forever().wait())
+
+
+# ---- asking
+
+
+def test_ask(client):
+    answer = client.ask("hi")
+    assert str(answer).startswith(HELLO)
+    assert (answer.usage.total_tokens, answer.transport, answer.wire, answer.endpoint) == (
+        28,
+        "stub",
+        "v1",
+        "yi_34b_chat",
+    )
+    assert answer.request["messages"] == [{"role": "user", "content": "hi"}]
+    assert answer.seconds >= 0
+
+
+def test_stream(client):
+    with client.stream("推荐一些中国自驾游路线") as stream:
+        pieces = [delta.text for delta in stream]
+    assert "".join(pieces) == stream.answer.text
+    assert len(pieces) == 12
+    assert stream.answer.usage.completion_tokens == 511
+
+
+def test_the_async_twins(client):
+    async def go():
+        answer = await client.aask("hi")
+        async with client.astream("hi") as stream:
+            text = "".join([delta.text async for delta in stream])
+        return answer, text, stream.answer
+
+    answer, text, streamed = asyncio.run(go())
+    assert answer.text == text == streamed.text
+
+
+def test_the_sync_face_inside_a_running_loop(client):
+    async def go():
+        return client.ask("hi").text
+
+    assert asyncio.run(go()).startswith(HELLO)
+
+
+def test_many_threads_and_one_client(client):
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(client.ask("hi").text)) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert len(found) == 16
+    assert len(set(found)) == 1
+
+
+def test_history_goes_along(client):
+    conversation = Conversation().add("hi", client.ask("hi"))
+    answer = client.ask("介绍下长城", history=conversation)
+    assert [m["content"] for m in answer.request["messages"]] == ["hi", conversation.turns[0].answer.text, "介绍下长城"]
+    assert answer.text.startswith("The Great Wall")
+    assert len(client.ask("x", history=conversation, context="none").request["messages"]) == 1
+
+
+def test_messages_go_along(client):
+    answer = client.ask([Message("user", "hi"), Message("assistant", "Hello"), Message("user", "bye")])
+    assert [m["content"] for m in answer.request["messages"]] == ["hi", "Hello", "bye"]
+    for wrong in ([], [Message("assistant", "x")], [Message("user", "x"), Message("assistant", "y")]):
+        with pytest.raises(PromptError):
+            client.ask(wrong)
+
+
+def test_defaults_and_arguments():
+    client = Qianfan(settings=Settings(), model="yi_34b_chat", temperature=0.5)
+    assert client.plan("hi").request.body["temperature"] == 0.5
+    assert client.plan("hi", temperature=0.1).request.body["temperature"] == 0.1
+    assert client.plan("hi", endpoint="own").request.endpoint == "own"
+    assert client.plan("hi", model="ernie-5.1", temperature=None).request.wire == "v2"
+    assert Qianfan(settings=Settings()).plan("hi").request.model == "ernie-lite-8k"
+    with pytest.raises(ParameterError, match="0.5|system"):
+        client.plan("hi", system="x")
+
+
+# ---- credentials
+
+
+@pytest.mark.parametrize(
+    ("settings", "model"),
+    [
+        ({"ak": KEYS.ak, "sk": KEYS.sk}, "yi_34b_chat"),
+        ({"access_token": KEYS.access_token}, "yi_34b_chat"),
+        ({"access_key": KEYS.access_key, "secret_key": KEYS.secret_key}, "yi_34b_chat"),
+        ({"bearer_token": KEYS.bearer_token}, "ernie-4.0-8k"),
+        ({"access_key": KEYS.access_key, "secret_key": KEYS.secret_key}, "ernie-4.0-8k"),
+    ],
+    ids=["oauth", "token", "signature", "bearer", "bearer-from-iam"],
+)
+@pytest.mark.parametrize("path", ["", "/gateway"])
+def test_every_kind_of_key_over_real_sockets(settings, model, path):
+    """The signature covers the port and the base address's own path, as they are sent."""
+    stub = StubService()
+
+    def behind(request):
+        if request.headers.get("authorization", "").startswith("bce-auth-v1"):
+            return stub(request) if not path else signed_for_whole_path(request)
+        return stub(request._replace(path=request.path.removeprefix(path)))
+
+    def signed_for_whole_path(request):
+        probe = StubService()
+        probe._check_signature(request)  # raises if it doesn't cover the path as it was sent
+        inner = request._replace(path=request.path.removeprefix(path))
+        probe._check_signature = lambda _: None
+        return probe(inner)
+
+    with LoopbackServer(behind) as server:
+        url = server.url + path
+        full = Settings(**settings, base_url=url, console_base_url=url, iam_base_url=url)
+        with Qianfan(settings=full) as client:
+            assert client.ask("hi", model=model).text
+            assert client.ask("hi", model=model).transport == "stub"
+    chats = [request for request in server.requests if "chat" in request.path]
+    assert len(chats) == 2
+    assert len(server.requests) - len(chats) <= 1  # one token for both
+
+
+@pytest.mark.parametrize(
+    ("settings", "model", "kind", "said"),
+    [
+        ({}, "yi_34b_chat", CredentialError, "QIANFAN_ACCESS_KEY"),
+        ({}, "ernie-4.0-8k", CredentialError, "QIANFAN_BEARER_TOKEN"),
+        ({"ak": "wrong-1", "sk": "wrong-2"}, "yi_34b_chat", AuthenticationError, r"API key \(QIANFAN_AK\) is unknown"),
+        ({"ak": KEYS.ak, "sk": "wrong-2"}, "yi_34b_chat", AuthenticationError, r"secret key \(QIANFAN_SK\)"),
+        (
+            {"access_key": "wrong-1", "secret_key": "wrong-2"},
+            "yi_34b_chat",
+            AuthenticationError,
+            r"access key \(QIANFAN_ACCESS_KEY\)",
+        ),
+        (
+            {"access_key": KEYS.access_key, "secret_key": "wrong-2"},
+            "ernie-4.0-8k",
+            AuthenticationError,
+            "QIANFAN_SECRET_KEY",
+        ),
+        ({"access_token": "wrong-1"}, "yi_34b_chat", AuthenticationError, "Used: QIANFAN_ACCESS_TOKEN"),
+        ({"bearer_token": "wrong-1"}, "ernie-4.0-8k", AuthenticationError, "V2 API key"),
+        (
+            {"ak": "wrong-1", "sk": "wrong-2", "access_key": "wrong-3", "secret_key": "wrong-4"},
+            "yi_34b_chat",
+            AuthenticationError,
+            "QIANFAN_ACCESS_KEY, QIANFAN_SECRET_KEY are set too",
+        ),
+    ],
+)
+def test_wrong_keys_are_told_apart(settings, model, kind, said):
+    with (
+        Qianfan(settings=Settings(**settings), transport=StubTransport()) as client,
+        pytest.raises(kind, match=said) as error,
+    ):
+        client.ask("hi", model=model)
+    assert "wrong-" not in str(error.value)
+
+
+class Tokens:
+    """A service whose tokens can be made invalid."""
+
+    def __init__(self):
+        self.issued, self.valid, self.accepting = 0, set(), True
+
+    def __call__(self, request):
+        if request.path == "/oauth/2.0/token":
+            self.issued += 1
+            self.valid = {f"t{self.issued}"}
+            return Reply.of_json({"access_token": f"t{self.issued}", "expires_in": 3600})
+        if not self.accepting or request.query["access_token"] not in self.valid:
+            return Reply.of_json({"error_code": 110, "error_msg": "Access token invalid or no longer valid"})
+        return Reply.of_json({"id": "as-1", "result": "ok"})
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1_000_000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def service_and_clock():
+    """The async client by itself, with a clock to turn."""
+    from qfmagic.client.service import Exchange, Service
+    from qfmagic.core.models import registry
+    from qfmagic.core.plan import plan_request
+
+    tokens, clock = Tokens(), Clock()
+
+    class Transport(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            from qfmagic.transport.reply import incoming
+
+            reply = tokens(await incoming(request))
+            return httpx.Response(reply.status, headers=dict(reply.headers), content=b"".join(reply.chunks))
+
+    def ask(times=1, *, before=lambda: None):
+        async def go():
+            service = Service(Settings(ak="a", sk="s"), Transport(), clock=clock)
+            plan = plan_request(registry().target("yi_34b_chat"), "hi")
+            answers = []
+            for _ in range(times):
+                answers.append(await service.run(Exchange(plan.request, 5.0)))
+                before()
+            many = await asyncio.gather(*(service.run(Exchange(plan.request, 5.0)) for _ in range(8)))
+            await service.aclose()
+            return answers + many
+
+        return asyncio.run(go())
+
+    return tokens, clock, ask
+
+
+def test_a_token_is_fetched_once_for_many(service_and_clock):
+    tokens, _, ask = service_and_clock
+    ask(times=0)
+    assert tokens.issued == 1
+
+
+def test_a_token_is_renewed_before_it_expires(service_and_clock):
+    tokens, clock, ask = service_and_clock
+
+    def later():
+        clock.now += 3001
+
+    ask(before=later)
+    assert tokens.issued == 2
+
+
+def test_a_rejected_token_is_renewed_once_and_never_in_a_loop(service_and_clock):
+    tokens, clock, ask = service_and_clock
+
+    def revoke():
+        tokens.valid = set()
+        clock.now += 61
+
+    ask(before=revoke)
+    assert tokens.issued == 2
+
+    tokens.accepting = False
+    tokens.issued = 0
+    clock.now += 61
+    with pytest.raises(AuthenticationError):
+        ask()
+    assert tokens.issued == 1  # fetched just now: another would be no better
+
+
+# ---- what goes wrong
+
+
+def test_an_unreachable_service_says_so():
+    with (
+        Qianfan(settings=Settings(bearer_token="b", console_base_url="http://127.0.0.1:9")) as client,
+        pytest.raises(ConnectError, match="127.0.0.1:9"),
+    ):
+        client.ask("hi")
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("reply", "kind", "said"),
+    [
+        (Reply((b"<html>login</html>",), 200, {"content-type": "text/html"}), ProtocolError, "<html>login"),
+        (Reply((b"<html>bad gateway</html>",), 502, {"content-type": "text/html"}), UnavailableError, "bad gateway"),
+        (
+            Reply((b'{"error_code":336100,"error_msg":"busy"}',), 200, {"content-type": "text/html"}),
+            UnavailableError,
+            "busy",
+        ),
+        (Reply((b'{"error_code":18,"error_msg":"qps"}',), 429), RateLimitError, "qps"),
+        (Reply((b"",), 404), GoneError, "31 August 2026"),
+        (Reply((b"",), 410), GoneError, "has no V2 form"),
+        (Reply((b"",), 200), (ProtocolError,), "answer"),
+        (Reply((b'{"id":"as-1"}',), 200), ProtocolError, "unknown shape"),
+        (Reply((b'{"id":"as-1","result":"fine"}',), 500), UnavailableError, "500"),
+        (httpx.ReadError("reset by peer"), TransportError, "reset by peer"),
+        (httpx.ConnectTimeout("slow"), ConnectError, "within 10 s"),
+    ],
+)
+def test_bad_answers(scripted, stream, reply, kind, said):
+    client = scripted(reply)
+    with pytest.raises(kind, match=said), client.stream("hi", stream=stream) as answer:
+        for _ in answer:
+            pass
+
+
+def test_v1_gone_shows_the_way_to_v2(scripted):
+    client = scripted(
+        Reply.of_json({"error_code": 3, "error_msg": "Unsupported openapi method"}), model="ernie-char-fiction-8k"
+    )
+    with pytest.raises(GoneError, match="%%qianfan model=ernie-char-fiction-8k api=v2"):
+        client.ask("hi")
+
+
+def test_an_unknown_model_gets_near_misses(client):
+    with pytest.raises(AccessError, match="ernie-speed-8k"):
+        client.ask("hi", model="ernie-sped-8k")
+
+
+def test_an_error_in_mid_stream_keeps_what_came(scripted):
+    client = scripted(Reply.of_events([v1("So far"), {"error_code": 336100, "error_msg": "busy"}]))
+    stream = client.stream("hi")
+    assert next(stream).text == "So far"
+    with pytest.raises(UnavailableError) as error:
+        next(stream)
+    assert error.value.partial.text == "So far"
+    assert not error.value.partial.complete
+
+
+def test_a_cut_stream_is_marked(scripted):
+    client = scripted(Reply.of_events([v1("So far")]))
+    with client.stream("hi") as stream:
+        assert [delta.text for delta in stream] == ["So far"]
+    assert (stream.answer.finish_reason, stream.answer.usage.total_tokens) == ("incomplete", None)
+
+
+def test_a_connection_cut_over_real_sockets_keeps_what_came():
+    import socket
+
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        connection, _ = listener.accept()
+        connection.recv(65536)
+        event = f"data: {json.dumps(v1('So far'))}\n\n".encode()
+        connection.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n%x\r\n%s\r\n" % (len(event), event))
+        connection.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with Qianfan(settings=Settings(access_token="t", base_url=url), model="yi_34b_chat") as client:
+        stream = client.stream("hi")
+        with pytest.raises(TransportError, match="broke") as error:
+            list(stream)
+    assert error.value.partial.text == "So far"
+    thread.join()
+    listener.close()
+
+
+def test_silence_before_the_first_text(scripted):
+    with pytest.raises(ResponseTimeout, match="No answer within 0.05 s"):
+        scripted(held()).stream("hi", timeout=0.05).__next__()
+
+
+def test_silence_between_texts_keeps_what_came(scripted):
+    stream = scripted(held(v1("So far"))).stream("hi", timeout=0.1)
+    assert next(stream).text == "So far"
+    with pytest.raises(ResponseTimeout, match="nothing more for 0.1 s") as error:
+        next(stream)
+    assert error.value.partial.text == "So far"
+
+
+def test_keep_alive_comments_are_no_text(scripted):
+    class Chatter(httpx.AsyncByteStream):
+        async def __aiter__(self):
+            while True:
+                yield b": keep-alive\n\n"
+                await asyncio.sleep(0.01)
+
+    with pytest.raises(ResponseTimeout):
+        scripted(Chatter()).stream("hi", timeout=0.1).__next__()
+
+
+# ---- leaving
+
+
+@pytest.mark.parametrize("leave", ["close", "with", "drop"])
+def test_leaving_a_stream_early_closes_the_connection(scripted, leave):
+    body = held(v1("So far"))
+    client = scripted(body)
+    stream = client.stream("hi")
+    assert next(stream).text == "So far"
+    if leave == "with":
+        with stream:
+            pass
+    elif leave == "close":
+        stream.close()
+    else:
+        client.close()
+        assert body.closed
+        return
+    assert body.closed
+    assert stream.answer.text == "So far"
+    assert stream.answer.finish_reason == "interrupted"
+    assert list(stream) == []
+
+
+def test_cancelling_an_async_call_closes_the_connection(scripted):
+    body = held(v1("So far"))
+    client = scripted(body)
+
+    async def go():
+        task = asyncio.create_task(collect())
+        await started.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    async def collect():
+        async with client.astream("hi") as stream:
+            async for _ in stream:
+                started.set()
+
+    started = asyncio.Event()
+    asyncio.run(go())
+    client.close()
+    assert body.closed
+
+
+def test_a_closed_client_can_be_used_again(client):
+    client.ask("hi")
+    client.close()
+    client.close()
+    assert client.ask("hi").text.startswith(HELLO)
+
+
+def test_closing_ends_the_thread(client):
+    client.ask("hi")
+    assert any(thread.name == "qfmagic" for thread in threading.enumerate())
+    client.close()
+    gc.collect()
+    assert not any(thread.name == "qfmagic" for thread in threading.enumerate())
+
+
+SCRIPT = """
+import sys
+from qfmagic import Qianfan, Settings
+client = Qianfan(settings=Settings(access_token={token!r}, base_url={url!r}), model="yi_34b_chat")
+stream = client.stream("推荐一些中国自驾游路线")
+print(next(stream).text[:4])
+"""
+
+
+@pytest.mark.parametrize("end", ["", "sys.exit(3)", "raise KeyboardInterrupt"])
+def test_the_interpreter_ends_with_a_stream_open(end):
+    with LoopbackServer(pace=0.5) as server:
+        script = SCRIPT.format(token=KEYS.access_token, url=server.url) + end
+        started = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-X", "dev", "-W", "error", "-c", script],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert time.monotonic() - started < 6  # the whole stream takes longer
+    assert done.stdout.strip() == "中国幅员"
+    # asyncio's debug mode tells of the moment the first connection's certificates take to read
+    said = [line for line in done.stderr.splitlines() if not line.startswith("Executing <Task")]
+    assert not said or end.startswith("raise")
+    assert not any(word in line for line in said for word in ("Task", "Warning", "Exception ignored"))
+
+
+def test_no_secret_in_the_logs(caplog):
+    with LoopbackServer() as server, caplog.at_level(logging.DEBUG):
+        settings = Settings(ak=KEYS.ak, sk="very-secret-sk", base_url=server.url)
+        with Qianfan(settings=settings, model="yi_34b_chat") as client, pytest.raises(QianfanError):
+            client.ask("hi")
+        with Qianfan(settings=Settings(ak=KEYS.ak, sk=KEYS.sk, base_url=server.url), model="yi_34b_chat") as client:
+            client.ask("hi")
+    assert "HTTP Request" in caplog.text
+    for secret in ("very-secret-sk", KEYS.sk, KEYS.access_token):
+        assert secret not in caplog.text
+
+
+def test_warm_connections_are_used_again():
+    with LoopbackServer() as server:
+        connections = []
+        accept = server._server.get_request
+        server._server.get_request = lambda: connections.append(1) or accept()
+        with Qianfan(
+            settings=Settings(access_token=KEYS.access_token, base_url=server.url), model="yi_34b_chat"
+        ) as client:
+            for _ in range(3):
+                with client.stream("推荐一些中国自驾游路线") as stream:
+                    list(stream)
+    assert len(connections) == 1
+
+
+def test_gzip_is_read():
+    import gzip
+
+    stream = "".join(f"data: {json.dumps(p)}\n\n" for p in (v1("压缩"), END)).encode()
+    packed = Reply((gzip.compress(stream),), 200, {"content-encoding": "gzip"})
+    with (
+        LoopbackServer(lambda _: packed) as server,
+        Qianfan(settings=Settings(access_token="t", base_url=server.url), model="yi_34b_chat") as client,
+    ):
+        with client.stream("hi") as answer:
+            assert "".join(delta.text for delta in answer) == "压缩"
+        assert answer.answer.usage.completion_tokens == 2
+
+
+def test_rate_headers_and_unknown_fields_are_kept(scripted):
+    reply = Reply.of_json(
+        {"id": "as-1", "result": "x", "search_info": 1}, headers={"x-ratelimit-limit-requests": "300"}
+    )
+    answer = scripted(reply).ask("hi")
+    assert answer.headers["x-ratelimit-limit-requests"] == "300"
+    assert answer.extra == {"search_info": 1}
+
+
+def test_the_public_names():
+    import qfmagic
+
+    for name in qfmagic.__all__:
+        assert getattr(qfmagic, name) is not None
+    assert set(qfmagic.__all__) <= set(dir(qfmagic))
+    assert isinstance(Answer("x"), qfmagic.Answer)
+    with pytest.raises(AttributeError):
+        _ = qfmagic.nothing
+
+
+def test_importing_does_nothing():
+    script = "import sys, qfmagic; print(sorted({'httpx', 'IPython', 'asyncio', 'tomllib'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

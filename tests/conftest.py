@@ -1,0 +1,32 @@
+"""What every test gets: a clean environment, and the stub's keys."""
+
+import os
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+
+from qfmagic.client.settings import Settings
+from qfmagic.transport.stub_service import StubKeys
+
+hypothesis_settings.register_profile("suite", deadline=None, print_blob=True)
+hypothesis_settings.load_profile("suite")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch, tmp_path):
+    """No key, proxy or setting of the machine reaches a test; no .env of the working directory does either."""
+    for name in list(os.environ):
+        if name.upper().startswith(("QIANFAN_", "QFMAGIC_")) or name.upper().endswith("_PROXY"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def keys():
+    return StubKeys()
+
+
+@pytest.fixture
+def stub_settings(keys):
+    """Settings with the stub's keys for both APIs."""
+    return Settings(ak=keys.ak, sk=keys.sk, bearer_token=keys.bearer_token)

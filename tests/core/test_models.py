@@ -1,0 +1,157 @@
+"""The table holds what its sources say, and a request goes where the names lead."""
+
+import pytest
+
+from qfmagic.core.catalogue import read_table
+from qfmagic.core.errors import ModelError
+from qfmagic.core.models import Limits, Registry, registry, suggest
+
+V2_LIST = [
+    "ernie-4.0-8k",
+    "ernie-4.0-8k-latest",
+    "ernie-4.0-8k-preview",
+    "ernie-4.0-turbo-8k",
+    "ernie-4.0-turbo-8k-latest",
+    "ernie-4.0-turbo-8k-preview",
+    "ernie-4.0-turbo-128k",
+    "ernie-3.5-8k",
+    "ernie-3.5-8k-preview",
+    "ernie-3.5-128k",
+    "ernie-speed-8k",
+    "ernie-speed-128k",
+    "ernie-speed-pro-8k",
+    "ernie-lite-8k",
+    "ernie-lite-pro-128k",
+    "ernie-tiny-8k",
+    "ernie-char-8k",
+    "ernie-char-fiction-8k",
+    "ernie-novel-8k",
+]
+
+
+@pytest.mark.parametrize(
+    ("model", "wires", "endpoint", "limits"),
+    [
+        ("rwkv_4_world", ("v1",), None, Limits(4800)),
+        ("dolly_12b", ("v1",), None, Limits(4800)),
+        ("ernie-char-fiction-8k", ("v1", "v2"), "ernie-char-fiction-8k", Limits(24000, 6144, system_counts=True)),
+        ("yi_34b_chat", ("v1",), "yi_34b_chat", Limits(8000)),
+    ],
+)
+def test_the_documented_models(model, wires, endpoint, limits):
+    row = registry().models[model]
+    assert (row.wires, row.apis["v1"].endpoint, row.limits) == (wires, endpoint, limits)
+
+
+@pytest.mark.parametrize(
+    ("alias", "name"),
+    [
+        ("Yi-34B-Chat", "yi_34b_chat"),
+        ("yi-34b-chat", "yi_34b_chat"),
+        ("RWKV-4-World", "rwkv_4_world"),
+        ("Dolly-12B", "dolly_12b"),
+        ("ERNIE-Character-Fiction-8K", "ernie-char-fiction-8k"),
+        ("ERNIE-Bot", "ernie-3.5-8k"),
+        ("ERNIE Speed", "ernie-speed-8k"),
+        ("ernie-lite-8k-0308", "ernie-lite-8k"),
+    ],
+)
+def test_names_are_found_by_alias_and_in_any_case(alias, name):
+    assert registry().find(alias).name == name
+    assert registry().find(f" {alias.upper()} ").name == name
+
+
+def test_every_v2_name_of_the_list_is_asked_on_v2():
+    for name in V2_LIST:
+        target = registry().target(name, api="v2")
+        assert (target.wire, target.model, target.endpoint) == ("v2", name, None)
+
+
+def test_the_sdks_models_keep_their_v1_endpoints():
+    assert registry().target("ernie-speed-8k", api="v1").endpoint == "ernie_speed"
+    assert registry().target("ERNIE-3.5-8K", api="v1").endpoint == "completions"
+    assert registry().target("Mixtral-8x7B-Instruct").endpoint == "mixtral_8x7b_instruct"
+    assert registry().target("ERNIE-4.0-8K").wire == "v2"
+
+
+def test_an_unknown_name_is_sent_to_v2_as_it_stands():
+    target = registry().target("My-Own/Model:1")
+    assert (target.wire, target.model, target.known, target.limits) == ("v2", "My-Own/Model:1", False, Limits())
+
+
+def test_an_endpoint_alone_has_the_common_rules():
+    target = registry().target(None, "ngxxxol8_test1")
+    assert (target.wire, target.model, target.endpoint) == ("v1", "ngxxxol8_test1", "ngxxxol8_test1")
+    assert target.limits == Limits()
+    assert {"temperature", "top_k", "system"} <= set(target.parameters)
+
+
+def test_an_endpoint_with_a_model_has_the_models_rules():
+    target = registry().target("dolly_12b", "ngxxxol8_test1")
+    assert (target.endpoint, target.limits.max_chars) == ("ngxxxol8_test1", 4800)
+    assert "metadata" not in target.parameters
+
+
+def test_api_overrides_the_row():
+    assert registry().target("yi_34b_chat", api="v2").wire == "v2"
+    assert registry().target("ernie-char-fiction-8k").wire == "v1"
+    assert registry().target("ernie-char-fiction-8k", api="v2").wire == "v2"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("rwkv_4_world",), "endpoint="),
+        (("dolly_12b",), "endpoint="),
+        ((None,), "model="),
+        (("",), "model="),
+        (("yi_34b_chat", None, "v3"), "v1, v2"),
+        (("ernie-5.1", None, "v1"), "V1 has no model"),
+        (("yi_34b_cht", None, "v1"), "yi_34b_chat"),
+        ((None, "test1", "v2"), "V1 service"),
+        (("yi_34b_cat", "test1"), "yi_34b_chat"),
+        (("ernie-5.1", "test1"), "not a V1 model"),
+        ((None, "https://aip.baidubce.com/chat/test1"), "behind /chat/"),
+        ((None, "test1?x=1"), "behind /chat/"),
+        ((None, "../token"), "behind /chat/"),
+        ((None, "a/../../token"), "behind /chat/"),
+        ((None, ""), "behind /chat/"),
+    ],
+)
+def test_names_that_lead_nowhere(arguments, said):
+    with pytest.raises(ModelError, match=said):
+        registry().target(*arguments)
+
+
+def test_near_misses_are_suggested_without_repeats():
+    assert registry().suggest("ernie-sped-8k")[0] == "ernie-speed-8k"
+    assert len(set(registry().suggest("ernie"))) == len(registry().suggest("ernie"))
+    assert suggest("temprature", ["temperature", "top_p"]) == ["temperature"]
+    assert suggest("zzzz", ["temperature"]) == []
+
+
+def test_the_parameters_of_the_pages_come_first():
+    names = registry().parameter_names()
+    assert next(iter(names.items())) == ("temperature", "float")
+    assert names["web_search"] == "json"
+
+
+def test_every_row_names_its_source_and_no_name_means_two_models():
+    table = read_table("models.toml")
+    names = [name.lower() for row in table["model"] for name in {row["name"], row["title"], *row.get("aliases", ())}]
+    owners = {}
+    for row in table["model"]:
+        assert row["source"] in table["sources"]
+        for name in {row["name"].lower(), row["title"].lower(), *(a.lower() for a in row.get("aliases", ()))}:
+            assert owners.setdefault(name, row["name"]) == row["name"]
+    assert names
+
+
+def test_a_parameter_has_one_type_whatever_the_model():
+    """The magics read a value before they know the model."""
+    kinds = {}
+    for model in Registry(read_table("models.toml")).models.values():
+        for api in model.apis.values():
+            for parameter in api.parameters.values():
+                kinds.setdefault(parameter.name, set()).add(parameter.type)
+    assert {name: kind for name, kind in kinds.items() if len(kind) > 1} == {}
