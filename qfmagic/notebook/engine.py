@@ -12,7 +12,7 @@ from ..core.answer import Answer
 from ..core.catalogue import text
 from ..core.errors import OptionError, PromptError, QianfanError
 from .arguments import Arguments, parse_line
-from .display import LiveView, QuietView, StaticView, TerminalView, View, answer_bundle, code_blocks, notes
+from .display import Bundle, LiveView, QuietView, StaticView, TerminalView, View, answer_bundle, code_blocks, notes
 from .helptable import help_table
 from .prompt import render
 from .provenance import provenance
@@ -56,7 +56,7 @@ class Engine:
         from . import commands  # noqa: PLC0415 - a first question doesn't need them
 
         said = self._in_language(lambda: commands.run(self.session, line))
-        display({"text/markdown": said.markdown, "text/plain": said.plain}, raw=True)
+        self._publish({"text/markdown": said.markdown, "text/plain": said.plain})
 
     def _in_language(self, work: Callable[[], T]) -> T:
         try:
@@ -99,7 +99,7 @@ class Engine:
         }
 
     def _view(self, style: str) -> View:
-        if not hasattr(self._shell, "kernel"):
+        if self._terminal:
             return TerminalView(_write)
         wanted = self.session.setting("display").value
         # Only a front end that names its cells keeps up with updates: nbval, nbclient and nbconvert name none, and
@@ -125,7 +125,7 @@ class Engine:
 
         shown = f"POST {commands.address(self.session, ask)}\nContent-Type: application/json\n\n{body}"
         marked = f"{said}\n\n{commands.code(shown, 'http')}"
-        display({"text/markdown": marked, "text/plain": f"{said}\n\n{shown}"}, raw=True)
+        self._publish({"text/markdown": marked, "text/plain": f"{said}\n\n{shown}"})
 
     def _show_result(self, answer: Answer) -> None:
         """
@@ -134,16 +134,23 @@ class Engine:
         The cell that asked has shown it already: there it only goes into ``_`` and ``Out``.
         """
         shown, self._shown = self._shown, None
-        terminal = not hasattr(self._shell, "kernel")
         if shown is answer:
-            if terminal and sys.stdout.isatty():
+            if self._terminal and sys.stdout.isatty():
                 _write("\r\x1b[K")  # IPython has written "Out[n]: " for what is shown above
             return
         bundle = answer_bundle(answer, notes(answer, self.session.lang), lang=self.session.lang)
-        if terminal:
+        self._publish(bundle)
+
+    def _publish(self, bundle: Bundle) -> None:
+        """Show something that is whole."""
+        if self._terminal:
             TerminalView(_write).finish(bundle, {})
         else:
             display(bundle, raw=True)
+
+    @property
+    def _terminal(self) -> bool:
+        return not hasattr(self._shell, "kernel")
 
 
 def _write(shown: str) -> None:

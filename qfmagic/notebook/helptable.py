@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from ..core.catalogue import read_table, text
 from ..core.errors import OptionError
 from ..core.models import registry, suggest
-from ..core.params import parse_value
+from ..core.params import Range, parse_value
 
 
 class Row(NamedTuple):
@@ -23,6 +23,7 @@ class Row(NamedTuple):
     default: Any = None
     env: str | None = None
     settable: bool = False
+    range: Range | None = None
 
     def help(self, lang: str) -> str:
         """What it is for."""
@@ -39,6 +40,9 @@ class Row(NamedTuple):
             value = parse_value(self.kind, written)
         except ValueError:
             raise OptionError("option.value", name=self.name, value=written, allowed=self.kind) from None
+        if value == "" or (self.range and value not in self.range):
+            allowed = self.range.text if self.range else self.syntax
+            raise OptionError("option.value", name=self.name, value=written, allowed=allowed)
         if self.choices and value not in self.choices:
             raise OptionError("option.value", name=self.name, value=written, allowed=list(self.choices))
         return value
@@ -116,6 +120,7 @@ def _row(group: str, row: dict[str, Any]) -> Row:
         row.get("default"),
         row.get("env"),
         settable=row.get("set", group == "setting"),
+        range=Range.parse(row["range"]) if "range" in row else None,
     )
 
 

@@ -78,6 +78,17 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
             self._engine.close()
 
 
+def _with_body(lines: list[str]) -> list[str]:
+    """
+    Give a ``%%qianfan`` cell without a body an empty one.
+
+    IPython refuses it otherwise, with a UsageError that nbval, papermill and Run All pass over; ours they don't.
+    """
+    if lines and lines[0].startswith("%%qianfan") and not "".join(lines[1:]).strip():
+        return [lines[0] if lines[0].endswith("\n") else f"{lines[0]}\n", "\n"]
+    return lines
+
+
 _LOADED: WeakKeyDictionary[InteractiveShell, QianfanMagics] = WeakKeyDictionary()
 
 
@@ -85,6 +96,7 @@ def load(shell: InteractiveShell) -> None:
     """Register the magics."""
     magics = QianfanMagics(shell)
     shell.register_magics(magics)
+    shell.input_transformers_cleanup.append(_with_body)
     _LOADED[shell] = magics
 
 
@@ -96,6 +108,7 @@ def unload(shell: InteractiveShell) -> None:
     for kind, names in magics.magics.items():
         for name in names:
             shell.magics_manager.magics[kind].pop(name, None)
+    shell.input_transformers_cleanup.remove(_with_body)
     if magics in shell.configurables:
         shell.configurables.remove(magics)
     magics.close()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from keyword import iskeyword
 from typing import Any, NamedTuple
 
 from ..client.client import DEFAULT_MODEL, Qianfan, Stream
@@ -215,7 +216,7 @@ class Session:
         if "," in model:
             raise OptionError("option.several_models", value=model)
         into = given.get("into")
-        if into is not None and not str(into).isidentifier():
+        if into is not None and (not str(into).isidentifier() or iskeyword(str(into))):
             raise OptionError("option.into", value=into)
         chat = str(self.setting("chat", given).value)
         base = Conversation(chat) if "new" in flags else self.conversation(chat)

@@ -20,15 +20,25 @@ class LoopbackServer:
         answer: What answers; the stub when not given.
         port: The port; 0 takes a free one.
         pace: Seconds between the pieces of a reply.
+        on_disconnect: Called when a client leaves in the middle of a reply.
     """
 
-    def __init__(self, answer: Callable[[Incoming], Reply] | None = None, *, port: int = 0, pace: float = 0.0) -> None:
+    def __init__(
+        self,
+        answer: Callable[[Incoming], Reply] | None = None,
+        *,
+        port: int = 0,
+        pace: float = 0.0,
+        on_disconnect: Callable[[], object] = bool,
+    ) -> None:
         self.requests: list[Incoming] = []
-        handler = type(
-            "Handler",
-            (_Handler,),
-            {"answer": staticmethod(answer or StubService()), "pace": pace, "seen": self.requests},
-        )
+        members = {
+            "answer": staticmethod(answer or StubService()),
+            "pace": pace,
+            "seen": self.requests,
+            "left": staticmethod(on_disconnect),
+        }
+        handler = type("Handler", (_Handler,), members)
         self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
@@ -61,6 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
     answer: Callable[[Incoming], Reply]
     pace: float
     seen: list[Incoming]
+    left: Callable[[], object]
 
     def do_GET(self) -> None:
         self._serve()
@@ -83,7 +94,8 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             self._send(reply)
         except (BrokenPipeError, ConnectionResetError):
-            self.close_connection = True  # the client has gone; nothing is left to say
+            self.close_connection = True
+            type(self).left()
 
     def _send(self, reply: Reply) -> None:
         self.send_response_only(reply.status)

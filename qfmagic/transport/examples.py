@@ -20,6 +20,13 @@ class Example(NamedTuple):
         """The whole documented answer."""
         return str(self.body["result"]) if self.body else "".join(event["result"] for event in self.events)
 
+    @property
+    def usage(self) -> dict[str, int]:
+        """The documented token counts of the whole."""
+        last: Mapping[str, int] = (self.body or self.events[-1])["usage"]
+        prompt, total = last["prompt_tokens"], last["total_tokens"]
+        return {"prompt_tokens": prompt, "completion_tokens": total - prompt, "total_tokens": total}
+
 
 @cache
 def examples() -> tuple[Example, ...]:

@@ -242,7 +242,9 @@ class StubService:
     # ---- both
 
     def _text(self, asked: _Asked, example: Example | None) -> tuple[str, dict[str, int]]:
-        text = example.text if example else _by_rule(asked.title, asked.contents)
+        if example:
+            return example.text, example.usage
+        text = _by_rule(asked.title, asked.contents)
         prompt, completion = sum(measure(c).tokens for c in asked.contents), measure(text).tokens
         usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
         return text, usage

@@ -43,10 +43,10 @@ def sdk() -> Callable[[], bool]:
     messages = [{"role": "user", "content": PROMPT}]
 
     def drain() -> bool:
-        last = {}
-        for last in chat.do(messages, endpoint=MODEL, stream=True, retry_count=1):
-            pass
-        return last["is_end"]
+        ended = False
+        for event in chat.do(messages, endpoint=MODEL, stream=True, retry_count=1):
+            ended = event["is_end"]
+        return ended
 
     return drain
 

@@ -1,0 +1,212 @@
+"""The magics in a real kernel, over real sockets where it matters."""
+
+import json
+import threading
+
+import pytest
+
+from qfmagic.testing.server import LoopbackServer
+from qfmagic.transport.reply import Reply
+from qfmagic.transport.stub_service import StubKeys
+
+KEYS = StubKeys()
+KEY_ENVIRON = {"QIANFAN_ACCESS_TOKEN": KEYS.access_token, "QIANFAN_BEARER_TOKEN": KEYS.bearer_token}
+
+
+@pytest.fixture
+def server():
+    with LoopbackServer() as server:
+        yield server
+
+
+@pytest.mark.parametrize(("model", "wire"), [("yi_34b_chat", "v1"), ("ernie-4.0-turbo-8k", "v2")])
+def test_a_conversation_of_six_turns(start, server, model, wire):
+    """Each request carries every turn before it, as they were shown."""
+    kernel = start(**server.environ, **KEY_ENVIRON)
+    shown = []
+    for number in range(6):
+        ran = kernel.run(f"%%qianfan model={model} temperature=0.5\n第 {number} 个问题")
+        assert ran.status == "ok", ran.error
+        (output,) = ran.outputs
+        shown.append(output["data"]["text/plain"].split("\n\n[")[0])
+        assert ran.metadata["wire"] == wire
+        assert ran.metadata["turn"] == number + 1
+        assert len(ran.metadata["parents"]) == number
+    bodies = [json.loads(request.body) for request in server.requests]
+    for number, body in enumerate(bodies):
+        contents = [message["content"] for message in body["messages"]]
+        expected = [text for n in range(number) for text in (f"第 {n} 个问题", shown[n])]
+        assert contents == [*expected, f"第 {number} 个问题"]
+        assert body["temperature"] == 0.5
+        assert body["stream"] is True
+    assert "第 6 轮" in shown[-1]
+
+
+def test_four_queued_cells_all_run_in_order(start, server):
+    """Run All queues its cells; nest_asyncio loses them on ipykernel 7.3 and later."""
+    kernel = start(**server.environ, **KEY_ENVIRON)
+    ids = [kernel.send(f"%%qianfan model=yi_34b_chat\nquestion {n}", cell=f"cell-{n}") for n in range(4)]
+    ran = kernel.collect(*ids)
+    assert [one.status for one in ran] == ["ok"] * 4
+    assert ["turn 1" in ran[0].plain, "turn 2" in ran[1].plain, "turn 3" in ran[2].plain, "turn 4" in ran[3].plain] == [
+        True
+    ] * 4
+    assert len(json.loads(server.requests[-1].body)["messages"]) == 7
+
+
+def test_queued_cells_run_with_nest_asyncio_too(start):
+    kernel = start(QFMAGIC_TRANSPORT="stub")
+    assert kernel.run("%qf set nest_asyncio=true").status == "ok"
+    assert kernel.run("import asyncio\nprint(asyncio.run(asyncio.sleep(0, 7)))").stdout.strip() == "7"
+    ids = [kernel.send(f"%%qianfan model=yi_34b_chat\nquestion {n}") for n in range(4)]
+    assert [one.status for one in kernel.collect(*ids)] == ["ok"] * 4
+
+
+def test_the_answer_is_shown_once_and_kept(start):
+    kernel = start(QFMAGIC_TRANSPORT="stub")
+    ran = kernel.run("%%qianfan model=yi_34b_chat into=kept\nhi")
+    assert len(ran.outputs) == 1
+    assert ran.result is None
+    assert ran.updates == 0
+    assert set(ran.outputs[0]["data"]) == {"text/markdown", "text/plain"}
+    assert kernel.value("_ is kept, Out[max(Out)] is kept, kept.usage.total_tokens") == "True True 28"
+    again = kernel.run("kept")
+    assert again.outputs[0]["data"]["text/plain"].startswith("Hello! How can I assist")
+    assert kernel.run("x = %qianfan model=yi_34b_chat hi").plain.count("Hello!") == 1
+    assert kernel.value("x.text[:6]") == "Hello!"
+
+
+def test_live_cells_update_and_end_as_the_same_static_output(start):
+    kernel = start(QFMAGIC_TRANSPORT="stub", QFMAGIC_STUB_PACE="0.03")
+    live = kernel.run("%%qianfan model=yi_34b_chat once\n推荐一些中国自驾游路线", cell="a")
+    static = kernel.run("%%qianfan model=yi_34b_chat once\n推荐一些中国自驾游路线")
+    assert live.updates >= 2
+    assert static.updates == 0
+    assert live.outputs[0]["data"] == static.outputs[0]["data"]
+    assert live.metadata["request"] == static.metadata["request"]
+
+
+def test_what_an_output_says_of_its_origin(start):
+    kernel = start(QFMAGIC_TRANSPORT="stub")
+    metadata = kernel.run("%%qianfan model=yi_34b_chat temperature=0.3\n介绍下长城").metadata
+    assert metadata["usage"]["total_tokens"] > 400
+    expected = {
+        "transport": "stub",
+        "wire": "v1",
+        "model": "yi_34b_chat",
+        "endpoint": "yi_34b_chat",
+        "parameters": {"temperature": 0.3},
+        "chat": "main",
+        "turn": 1,
+        "parents": [],
+        "finish": "stop",
+    }
+    assert {name: metadata[name] for name in expected} == expected
+    assert metadata["context"]["max_chars"] == 8000
+    assert {"version", "request", "id", "created", "seconds"} <= set(metadata)
+
+
+def test_errors_are_brief_real_and_change_nothing(start):
+    kernel = start(QFMAGIC_TRANSPORT="stub")
+    kernel.run("%%qianfan model=yi_34b_chat\nhi")
+    for cell, said in [
+        ("%%qianfan", "The prompt is empty"),
+        ("%%qianfan model=yi_34b_chat\n", "The prompt is empty"),
+        ("%%qianfan model=yi_34b_chat\n \n", "The prompt is empty"),
+        ("%%qianfan modle=x\nhi", "Did you mean model"),
+        ("%%qianfan model=ernie-sped-8k\nhi", "ernie-speed-8k"),
+        ("%%qianfan model=yi_34b_chat temperature=2\nhi", "(0, 1.0]"),
+        ("%%qianfan model=yi_34b_chat temperature=hot\nhi", "temperature=hot"),
+        ("%%qianfan model=rwkv_4_world\nhi", "endpoint="),
+        ("%%qianfan model=yi_34b_chat\n" + "长" * 8001, "8001 characters (limit 8000)"),
+        ("%%qianfan {{ 1/0 }}\nhi", "not an option"),
+        ("%%qianfan model=yi_34b_chat\n{{ 1/0 }}", "ZeroDivisionError"),
+    ]:
+        ran = kernel.run(cell)
+        assert ran.status == "error", cell
+        assert said in ran.error[1], (cell, ran.error)
+        assert len(ran.traceback) == 1
+        assert ran.outputs == []
+    assert kernel.run("%%qianfan model=yi_34b_chat\nanother").metadata["turn"] == 2
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({}, "No keys for the V1 API"),
+        ({"QIANFAN_AK": "wrong", "QIANFAN_SK": "wrong"}, "API key (QIANFAN_AK) is unknown"),
+        (
+            {"QIANFAN_AK": "wrong", "QIANFAN_SK": "wrong", "QIANFAN_ACCESS_KEY": "a", "QIANFAN_SECRET_KEY": "b"},
+            "are set too",
+        ),
+        ({"QIANFAN_AK": "half"}, "QIANFAN_SK is not"),
+        ({"QIANFAN_ACCESS_TOKEN": "x", "QIANFAN_BASE_URL": "http://127.0.0.1:9"}, "No connection to 127.0.0.1:9"),
+    ],
+)
+def test_keys_and_ways_that_lead_nowhere(start, server, environ, said):
+    kernel = start(**{**server.environ, **environ})
+    first = kernel.send("%%qianfan model=yi_34b_chat\nhi")
+    after = kernel.send("print('ran on')")
+    failed, stopped = kernel.collect(first, after)
+    assert failed.status == "error"
+    assert said in failed.error[1]
+    assert stopped.status == "aborted"  # Run All stops there
+    assert kernel.value("1 + 1") == "2"
+
+
+def test_a_server_that_answers_html(start):
+    page = Reply((b"<html><body>Please log in</body></html>",), 200, {"content-type": "text/html"})
+    with LoopbackServer(lambda _: page) as server:
+        ran = start(**server.environ, **KEY_ENVIRON).run("%%qianfan model=yi_34b_chat\nhi")
+    assert ran.error[0] == "ProtocolError"
+    assert "Please log in" in ran.error[1]
+
+
+def test_an_interrupt_closes_the_stream_and_keeps_what_came(start):
+    """The Stop square: the connection is closed at once, the text stays, Run All stops."""
+    gone = threading.Event()
+    with LoopbackServer(pace=0.15, on_disconnect=gone.set) as server:
+        kernel = start(**server.environ, **KEY_ENVIRON)
+        name = kernel.send("%%qianfan model=yi_34b_chat\n推荐一些中国自驾游路线", cell="a")
+        after = kernel.send("print('ran on')", cell="b")
+        seen = kernel.wait_for(name, "display_data")
+        kernel.manager.interrupt_kernel()
+        interrupted, stopped = kernel.collect(name, after, first=seen)
+        assert gone.wait(timeout=5)  # the server sees the connection close; the stream had a second to go
+        assert len(server.requests) == 1
+    assert interrupted.error[0] == "KeyboardInterrupt"
+    assert stopped.status == "aborted"
+    partial = interrupted.plain
+    assert partial.startswith("中国幅员")
+    assert "interrupted: kept as far as it came" in partial
+    assert "事项" not in partial
+    history = kernel.run("%qf history").plain
+    assert "0 of 0 turns" in history
+    assert "interrupted" in history
+
+
+def test_a_reloaded_extension_works_and_an_unloaded_one_is_gone(start):
+    kernel = start(QFMAGIC_TRANSPORT="stub")
+    assert kernel.run("%%qianfan model=yi_34b_chat\nhi").status == "ok"
+    assert kernel.run("%reload_ext qfmagic").status == "ok"
+    assert kernel.run("%%qianfan model=yi_34b_chat\nhi").status == "ok"
+    kernel.run("%unload_ext qfmagic")
+    assert (
+        kernel.value(
+            "[name for kind in get_ipython().magics_manager.magics.values() for name in kind if name in ('qianfan', 'qf')]"
+        )
+        == "[]"
+    )
+    assert kernel.value("[t.name for t in __import__('threading').enumerate() if t.name == 'qfmagic']") == "[]"
+    assert kernel.run("import qfmagic; qfmagic.Answer('x')").result["text/plain"].startswith("Answer('x'")
+
+
+def test_config_and_the_line_and_set(start):
+    kernel = start(QFMAGIC_TRANSPORT="stub")
+    assert kernel.run("%config QianfanMagics.model = 'yi_34b_chat'").status == "ok"
+    assert kernel.run("%%qianfan\nhi").metadata["model"] == "yi_34b_chat"
+    kernel.run("%qf set model=ernie-4.0-8k")
+    assert kernel.run("%%qianfan\nhi").metadata["model"] == "ernie-4.0-8k"
+    assert kernel.run("%%qianfan model=ernie-3.5-8k\nhi").metadata["model"] == "ernie-3.5-8k"
+    kernel.run("%qf unset model")
+    assert kernel.run("%%qianfan\nhi").metadata["model"] == "yi_34b_chat"

