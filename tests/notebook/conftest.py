@@ -1,5 +1,6 @@
 """A real shell in this process, and real kernels."""
 
+import builtins
 import os
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ def shell(monkeypatch):
     """A plain IPython shell with the extension loaded, on the stub; not a kernel, so it prints."""
     monkeypatch.setenv("QFMAGIC_TRANSPORT", "stub")
     monkeypatch.setenv("QFMAGIC_LANG", "en")
+    monkeypatch.delattr(builtins, "_", raising=False)  # doctest leaves it there, and IPython respects it
     config = Config()
     config.HistoryManager.enabled = False
     shell = InteractiveShell(config=config)

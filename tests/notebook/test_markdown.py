@@ -162,6 +162,16 @@ def test_payloads_come_out_dead(payload, around):
     assert faults(around.format(payload)) == []
 
 
+def test_the_judge_sees_what_is_wrong():
+    seen = 0
+    for payload in PAYLOADS:
+        judge = Judge()
+        judge.feed(RENDERERS[0].render(payload))
+        judge.close()
+        seen += bool(judge.faults)
+    assert seen > 30
+
+
 @given(
     st.lists(
         st.sampled_from(
