@@ -51,15 +51,14 @@ Send = Callable[[Outgoing, float], Awaitable[tuple[int, Mapping[str, str], bytes
 class _Token:
     value: str = field(repr=False)
     good_until: float
-    fetched: float
 
 
 class Authorizer:
     """
     Put the credential on requests.
 
-    Fetched tokens are renewed before they expire; :meth:`renew` is for one the service rejects. However many requests
-    wait, one of them fetches.
+    Fetched tokens are renewed before they expire; :meth:`renew` is for one the service rejects before. However many
+    requests wait, one of them fetches.
 
     Args:
         settings: Keys, addresses and times.
@@ -68,13 +67,14 @@ class Authorizer:
     """
 
     MARGIN = 600.0  # a token is renewed this long before it expires, in seconds
-    PAUSE = 60.0  # a rejected token is renewed at most this often, in seconds
+    PAUSE = 60.0  # rejected tokens are renewed at most this often, in seconds
 
     def __init__(self, settings: Settings, send: Send, clock: Clock) -> None:
         self._settings = settings
         self._send = send
         self._clock = clock
         self._tokens: dict[Credential, _Token] = {}
+        self._renewed: dict[Credential, float] = {}
         self._lock = asyncio.Lock()
 
     async def authorize(self, request: Outgoing, credential: Credential, wire: Wire) -> Outgoing:
@@ -102,14 +102,28 @@ class Authorizer:
             case "none":
                 return request
 
-    async def renew(self, credential: Credential) -> bool:
-        """Drop a token the service rejected; False if it isn't ours to renew, or was renewed just now."""
-        token = self._tokens.get(credential)
-        if token is None or self._clock() - token.fetched < self.PAUSE:
+    def token(self, credential: Credential) -> str | None:
+        """The token fetched for the credential, if one is kept."""
+        kept = self._tokens.get(credential)
+        return kept.value if kept else None
+
+    def renew(self, credential: Credential, rejected: str | None) -> bool:
+        """
+        Take the service's word that the token *rejected* is no longer good.
+
+        Returns:
+            Whether another attempt makes sense: not for a token that isn't ours to fetch, nor for a second one
+            rejected within ``PAUSE``.
+        """
+        if rejected is None:
             return False
-        async with self._lock:
-            if self._tokens.get(credential) is token:
-                del self._tokens[credential]
+        if self.token(credential) != rejected:
+            return True  # another request has seen to it
+        now = self._clock()
+        if now - self._renewed.get(credential, -self.PAUSE) < self.PAUSE:
+            return False
+        self._renewed[credential] = now
+        del self._tokens[credential]
         return True
 
     def _bearer(self, request: Outgoing, token: str) -> Outgoing:
@@ -153,7 +167,7 @@ class Authorizer:
         payload = await self._fetch(request, "access_token")
         now = self._clock()
         lifetime = _seconds(payload.get("expires_in"), 2592000.0)
-        return _Token(str(payload["access_token"]), now + max(lifetime - self.MARGIN, lifetime / 2), now)
+        return _Token(str(payload["access_token"]), now + max(lifetime - self.MARGIN, lifetime / 2))
 
     async def _fetch_bearer(self, keys: Credential) -> _Token:
         wanted = str(self._settings.bearer_expiration)
@@ -166,7 +180,7 @@ class Authorizer:
             lifetime = (times[1] - times[0]).total_seconds()
         except (ValueError, TypeError):
             lifetime = float(self._settings.bearer_expiration)
-        return _Token(str(payload["token"]), now + max(lifetime - self.MARGIN, lifetime / 2), now)
+        return _Token(str(payload["token"]), now + max(lifetime - self.MARGIN, lifetime / 2))
 
     async def _fetch(self, request: Outgoing, field_name: str) -> Mapping[str, object]:
         request = replace(request, headers={"Content-Type": "application/json", **request.headers})

@@ -1,7 +1,10 @@
 """The Python API: ask and stream, from any thread and from any loop."""
 
 import asyncio
+import math
 import queue
+import threading
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING, Any, Self
@@ -9,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from ..core.answer import Answer, Delta
 from ..core.context import Exchange as HistoryExchange
 from ..core.context import Policy
-from ..core.errors import PromptError, QianfanError
+from ..core.errors import OptionError, PromptError, QianfanError
 from ..core.messages import Message, as_messages, check_messages
 from ..core.models import registry
 from ..core.plan import Plan, plan_request
@@ -36,11 +39,14 @@ class Stream(Iterator[Delta]):
 
     def __init__(self, loop: BackgroundLoop, service: "Service", exchange: "Exchange") -> None:
         self._exchange = exchange
-        self._queue: queue.SimpleQueue[Delta | None] = queue.SimpleQueue()
-        exchange.on_delta = self._queue.put
+        arrived: queue.SimpleQueue[Delta | None] = queue.SimpleQueue()
+        exchange.on_delta = arrived.put
+        self._queue = arrived
         self._future: Future[Answer] = loop.submit(service.run(exchange))
-        self._future.add_done_callback(lambda _: self._queue.put(None))
+        self._future.add_done_callback(lambda _: arrived.put(None))
         self._interrupted = False
+        # Nothing under way refers to the stream: one that is dropped ends its request.
+        weakref.finalize(self, self._future.cancel)
 
     @property
     def answer(self) -> Answer:
@@ -112,12 +118,14 @@ class AsyncStream(AsyncIterator[Delta]):
 
     def __init__(self, loop: BackgroundLoop, service: "Service", exchange: "Exchange") -> None:
         self._exchange = exchange
-        self._queue: asyncio.Queue[Delta | None] = asyncio.Queue()
+        arrived: asyncio.Queue[Delta | None] = asyncio.Queue()
         here = asyncio.get_running_loop()
-        exchange.on_delta = lambda delta: _call_soon(here, self._queue.put_nowait, delta)
+        exchange.on_delta = lambda delta: _call_soon(here, arrived.put_nowait, delta)
+        self._queue = arrived
         self._future: Future[Answer] = loop.submit(service.run(exchange))
-        self._future.add_done_callback(lambda _: _call_soon(here, self._queue.put_nowait, None))
+        self._future.add_done_callback(lambda _: _call_soon(here, arrived.put_nowait, None))
         self._interrupted = False
+        weakref.finalize(self, self._future.cancel)
 
     @property
     def answer(self) -> Answer:
@@ -164,7 +172,7 @@ def _result(future: "Future[Answer]", exchange: "Exchange") -> Answer:
     except CancelledError:
         return exchange.answer(interrupted=True)
     except QianfanError as error:
-        error.partial = exchange.answer(interrupted=True)
+        error.partial = exchange.answer(broken=True)
         raise
 
 
@@ -206,12 +214,13 @@ class Qianfan:
         self.settings = settings if settings is not None else Settings.from_env()
         self._defaults = {"model": model, "endpoint": endpoint, "api": api}
         self._parameters = parameters
-        self._timeout = timeout or self.settings.timeout
+        self._timeout = self.settings.timeout if timeout is None else _seconds(timeout)
         self._transport = transport
         self.label = label
         self._own_loop = loop is None
         self._loop = loop or BackgroundLoop()
         self._service: Service | None = None
+        self._lock = threading.Lock()
 
     def plan(
         self,
@@ -307,14 +316,22 @@ class Qianfan:
     def _exchange(self, plan: Plan, timeout: float | None) -> "Exchange":
         from .service import Exchange  # noqa: PLC0415 - httpx costs more than all of qfmagic; not at import
 
-        return Exchange(plan.request, timeout or self._timeout)
+        return Exchange(plan.request, self._timeout if timeout is None else _seconds(timeout))
 
     def _running(self) -> "Service":
-        if self._service is None:
-            from .service import Service  # noqa: PLC0415 - as above
+        with self._lock:
+            if self._service is None:
+                from .service import Service  # noqa: PLC0415 - as above
 
-            self._service = Service(self.settings, self._transport, label=self.label)
-        return self._service
+                self._service = Service(self.settings, self._transport, label=self.label)
+                self._loop.at_end(self._service.aclose)
+            return self._service
+
+
+def _seconds(timeout: object) -> float:
+    if isinstance(timeout, (int, float)) and 0 < timeout < math.inf:
+        return float(timeout)
+    raise OptionError("option.value", name="timeout", value=repr(timeout), allowed="(0, )")
 
 
 def _pairs(messages: tuple[Message, ...]) -> list[HistoryExchange]:

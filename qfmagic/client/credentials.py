@@ -1,5 +1,6 @@
 """Which of the configured keys a call uses: the official SDK's precedence."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -8,6 +9,8 @@ from ..core.models import Wire
 from .settings import Settings
 
 Kind = Literal["app", "iam", "access_token", "bearer", "access_code", "none"]
+
+_KEY = re.compile(r"[!-~]*")  # what can stand in a header
 
 _VARIABLES: dict[Kind, str] = {
     "app": "QIANFAN_AK, QIANFAN_SK",
@@ -70,6 +73,8 @@ def choose(settings: Settings, wire: Wire) -> Credential:
     """
     found = available(settings, wire)
     if found:
+        if not all(_KEY.fullmatch(part) for part in (found[0].key, found[0].secret)):
+            raise CredentialError("keys.form", variable=found[0].variables)
         return found[0]
     pairs = (("ak", "sk"), ("access_key", "secret_key"))
     for pair in pairs if wire == "v1" else pairs[1:]:

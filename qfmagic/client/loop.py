@@ -3,11 +3,12 @@
 import asyncio
 import threading
 import weakref
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+Closer = Callable[[], Coroutine[Any, Any, None]]
 
 
 class BackgroundLoop:
@@ -23,10 +24,15 @@ class BackgroundLoop:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._finalizer: weakref.finalize[Any, Any] | None = None
+        self._closers: list[Closer] = []
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> "Future[T]":
         """Start *coroutine* in the loop; the future can be cancelled, which cancels it there."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._running())
+
+    def at_end(self, closer: "Closer") -> None:
+        """Have *closer* awaited in the loop before it ends, in whatever way it ends."""
+        self._closers.append(closer)
 
     def close(self) -> None:
         """Cancel what runs, end the thread. Another :meth:`submit` starts a new one."""
@@ -39,14 +45,14 @@ class BackgroundLoop:
         with self._lock:
             if self._loop is None:
                 loop = asyncio.new_event_loop()
-                thread = threading.Thread(target=_run, args=(loop,), name="qfmagic", daemon=True)
+                thread = threading.Thread(target=_run, args=(loop, self._closers), name="qfmagic", daemon=True)
                 thread.start()
                 self._finalizer = weakref.finalize(self, _stop, loop, thread)
                 self._loop = loop
             return self._loop
 
 
-def _run(loop: asyncio.AbstractEventLoop) -> None:
+def _run(loop: asyncio.AbstractEventLoop, closers: "list[Closer]") -> None:
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()
@@ -56,6 +62,8 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
             task.cancel()
         if pending:
             loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+        while closers:
+            loop.run_until_complete(closers.pop()())
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
 

@@ -2,16 +2,16 @@
 
 import asyncio
 import json
-import logging
-import re
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from urllib.parse import urlencode
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
+from .. import __version__
 from ..core.answer import Answer, Delta
 from ..core.errors import (
     ConnectError,
@@ -35,25 +35,14 @@ from ..core.wire import (
 )
 from .auth import Authorizer, Clock, Outgoing, gateway_error
 from .credentials import available, choose
+from .reading import read_portions
 from .settings import Settings
 
-CONNECT_TIMEOUT = 10.0
+CONNECT_TIMEOUT = 10.0  # seconds, or the request's own timeout if that is shorter
 DRAIN_TIMEOUT = 0.2  # seconds
 STUB_SERVER = "qfmagic-stub"  # what a stub calls itself in the header Server
 _KEPT_HEADERS = ("x-ratelimit-", "x-baidu-request-id", "x-request-id")
-_SECRET_QUERY = re.compile(r"((?:access_token|client_secret|client_id)=)[^&\s\"']+")
-
-
-class _Redacted(logging.Filter):
-    """httpx logs whole addresses at INFO, and V1's token rides in the query."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg = _SECRET_QUERY.sub(r"\1***", record.getMessage())
-        record.args = ()
-        return True
-
-
-_REDACTED = _Redacted()
+_KEY_ADVICE = {f"remedy.{name}" for name in ("keys", "app_keys", "token", "iam", "bearer")}
 
 
 @dataclass(slots=True)
@@ -74,9 +63,9 @@ class Exchange:
     ended: float = 0.0
     finished: threading.Event = field(default_factory=threading.Event)
 
-    def answer(self, *, interrupted: bool = False) -> Answer:
-        """The answer as far as it came."""
-        outcome = self.collector.outcome(interrupted=interrupted)
+    def answer(self, *, interrupted: bool = False, broken: bool = False) -> Answer:
+        """The answer as far as it came; *interrupted* by the user, or *broken* off by an error."""
+        outcome = self.collector.outcome(interrupted=interrupted, broken=broken)
         return Answer(
             text=outcome.text,
             usage=outcome.usage,
@@ -122,14 +111,14 @@ class Service:
         self._transport = transport
         self._label = label
         self._timer = timer
-        self._http: httpx.AsyncClient | None = None
+        self._network: dict[str | None, httpx.AsyncBaseTransport] = {}
         self._authorizer = Authorizer(settings, self._fetch, clock)
 
     async def aclose(self) -> None:
         """Close the connections; a later request opens new ones."""
-        http, self._http = self._http, None
-        if http is not None:
-            await http.aclose()
+        network, self._network = self._network, {}
+        for transport in network.values():
+            await transport.aclose()
 
     async def run(self, exchange: Exchange) -> Answer:
         """
@@ -142,23 +131,31 @@ class Service:
         """
         exchange.started = self._timer()
         try:
-            credential = choose(self._settings, exchange.request.wire)
-            try:
-                await self._attempt(exchange)
-            except ServiceError as error:
-                # A token the service no longer takes is fetched once more, and the request repeated once: nothing
-                # of an answer has come, since V1 and V2 judge the token first.
-                renewable = wants_renewal(exchange.request.wire, error) and not exchange.collector.pieces
-                if not (renewable and await self._authorizer.renew(credential)):
-                    raise
-                exchange.collector = Collector(streamed=True)
-                await self._attempt(exchange)
+            await self._with_renewal(exchange)
         except ServiceError as error:
             raise self._explained(error, exchange.request) from None
         finally:
             exchange.ended = self._timer()
             exchange.finished.set()
         return exchange.answer()
+
+    async def _with_renewal(self, exchange: Exchange) -> None:
+        """A token the service no longer takes is fetched once more, and the request repeated once."""
+        wire = exchange.request.wire
+        credential = choose(self._settings, wire)
+        for last in (False, True):
+            outgoing = await self._outgoing(exchange.request)
+            token = self._authorizer.token(credential)
+            try:
+                return await self._attempt(exchange, outgoing)
+            except ServiceError as error:
+                # Nothing of an answer has come: V1 and V2 judge the token first.
+                begun = exchange.collector.pieces or exchange.collector.thoughts
+                again = not last and wants_renewal(wire, error) and not begun
+                if not (again and self._authorizer.renew(credential, token)):
+                    raise
+                exchange.collector = Collector(streamed=True)
+        raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _explained(self, error: ServiceError, request: ChatRequest) -> ServiceError:
         """Add the advice that needs to know the keys in use, or the model."""
@@ -167,37 +164,48 @@ class Service:
             moved = row is not None and "v2" in row.apis
             return error.with_hint("gone.v2" if moved else "gone.other", model=request.model)
         if error.remedy == "remedy.model":
-            return error.with_hint("model.did_you_mean", suggestions=registry().suggest(request.model) or ["-"])
-        if error.remedy not in ("remedy.keys", "remedy.app_keys", "remedy.token", "remedy.iam", "remedy.bearer"):
+            names = registry().suggest(request.model)
+            return error.with_hint("model.did_you_mean", suggestions=names) if names else error
+        if error.remedy not in _KEY_ADVICE:
             return error
         kinds = available(self._settings, request.wire)
         if len(kinds) < 2:
             return error.with_hint("keys.used", used=kinds[0].variables)
         return error.with_hint("keys.both", used=kinds[0].variables, others=[kind.variables for kind in kinds[1:]])
 
-    async def _attempt(self, exchange: Exchange) -> None:
+    async def _attempt(self, exchange: Exchange, outgoing: Outgoing) -> None:
         request = exchange.request
-        phase = "timeout.first"
+        silence = exchange.timeout
+        loop = asyncio.get_running_loop()
+        heard = False
         try:
-            async with asyncio.timeout(exchange.timeout) as guard:
-                outgoing = await self._outgoing(request)
-                response = await self._open(outgoing)
+            # A moment more than the connection has, so that the more exact error comes first.
+            async with asyncio.timeout(silence + 0.05) as guard:
+                response = await self._open(outgoing, min(CONNECT_TIMEOUT, silence))
                 try:
                     exchange.headers = _kept(response.headers)
-                    exchange.transport = "stub" if response.headers.get("server") == STUB_SERVER else self._label
+                    stub = response.headers.get("server") == STUB_SERVER
+                    exchange.transport = "stub" if stub else self._label
                     if response.status_code != 200 or not request.stream:
                         await self._whole(exchange, response)
                     else:
-                        loop = asyncio.get_running_loop()
-                        async for _ in self._streamed(exchange, response):
-                            phase = "timeout.between"
-                            guard.reschedule(loop.time() + exchange.timeout)
+
+                        def hear() -> None:
+                            nonlocal heard
+                            heard = True
+                            wait = DRAIN_TIMEOUT if exchange.collector.done else silence
+                            guard.reschedule(loop.time() + wait)
+
+                        await self._streamed(exchange, response, hear)
                 finally:
                     await response.aclose()
         except TimeoutError:
-            raise ResponseTimeout(phase, seconds=exchange.timeout) from None
+            if not exchange.collector.done:
+                key = "timeout.between" if heard else "timeout.first"
+                raise ResponseTimeout(key, seconds=silence) from None
         except (httpx.TransportError, httpx.DecodingError) as error:
-            raise _cut(error) from error
+            if not exchange.collector.done:
+                raise _cut(error) from error
 
     async def _outgoing(self, request: ChatRequest) -> Outgoing:
         settings = self._settings
@@ -208,35 +216,44 @@ class Service:
             chat = "" if settings.use_custom_endpoint else "/chat"
             path = f"{settings.model_api_prefix}{chat}/{request.endpoint}"
         body = json.dumps(request.body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        plain = Outgoing("POST", base, path, {}, {"Content-Type": "application/json"}, body.encode())
+        plain = Outgoing("POST", base, path, {}, {"Content-Type": "application/json"}, body.encode("utf-8", "replace"))
         return await self._authorizer.authorize(plain, choose(settings, request.wire), request.wire)
 
-    async def _open(self, outgoing: Outgoing) -> httpx.Response:
-        http = self._client()
-        url = httpx.URL(outgoing.base).copy_with(path=outgoing.full_path, params=dict(outgoing.query))
-        request = http.build_request(outgoing.method, url, headers=dict(outgoing.headers), content=outgoing.body)
+    async def _open(self, outgoing: Outgoing, connect: float) -> httpx.Response:
+        query = f"?{urlencode(outgoing.query)}" if outgoing.query else ""
         try:
-            return await http.send(request, stream=True)
+            url = httpx.URL(f"{outgoing.base.rstrip('/')}{outgoing.path}{query}")
+            # Straight to the transport: of what httpx's client adds (redirects, cookies, a log of whole addresses
+            # with the token in them) nothing is wanted here. Silence is measured between texts, not between bytes.
+            request = httpx.Request(
+                outgoing.method,
+                url,
+                headers={"User-Agent": f"qfmagic/{__version__}", "Accept": "*/*", **outgoing.headers},
+                content=outgoing.body,
+                extensions={"timeout": {"connect": connect}},
+            )
+            response = await self._transport_for(url).handle_async_request(request)
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+            raise ConnectError("connect.address", address=outgoing.base) from None
         except httpx.ConnectTimeout as error:
-            raise ConnectError("connect.timeout", host=outgoing.host, seconds=CONNECT_TIMEOUT) from error
-        except (httpx.ConnectError, httpx.ProxyError, httpx.UnsupportedProtocol) as error:
+            raise ConnectError("connect.timeout", host=outgoing.host, seconds=connect) from error
+        except (httpx.ConnectError, httpx.ProxyError) as error:
             raise ConnectError("connect.failed", host=outgoing.host, reason=str(error)) from error
+        response.request = request
+        return response
 
-    def _client(self) -> httpx.AsyncClient:
-        if self._http is None:
-            logger = logging.getLogger("httpx")
-            if _REDACTED not in logger.filters:
-                logger.addFilter(_REDACTED)
-            network: dict[str, Any] = {"transport": self._transport}
-            if self._transport is None:
-                bases = (self._settings.base_url, self._settings.console_base_url, self._settings.iam_base_url)
-                # Certificates are read (80 ms) only where an address needs them; without one nothing is encrypted.
-                verify = self._settings.ssl_verification and any(base.startswith("https:") for base in bases)
-                network = {"proxy": self._settings.proxy or None, "verify": verify}
-            # No read timeout here: silence is measured between texts, and a keep-alive comment is no text.
-            timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT)
-            self._http = httpx.AsyncClient(timeout=timeout, trust_env=self._transport is None, **network)
-        return self._http
+    def _transport_for(self, url: httpx.URL) -> httpx.AsyncBaseTransport:
+        """The transport that was handed in; else the network, through the proxy that is set for the address."""
+        if self._transport is not None:
+            return self._transport
+        proxy = self._settings.proxy or (None if proxy_bypass(url.host) else getproxies().get(url.scheme))
+        key = f"{url.scheme} {proxy or ''}"
+        if key not in self._network:
+            # Certificates are read (80 ms) only for addresses that need them.
+            verify = self._settings.ssl_verification and (url.scheme == "https" or proxy is not None)
+            limits = httpx.Limits(max_connections=100, max_keepalive_connections=20)
+            self._network[key] = httpx.AsyncHTTPTransport(verify=verify, proxy=proxy, limits=limits, trust_env=True)
+        return self._network[key]
 
     async def _whole(self, exchange: Exchange, response: httpx.Response) -> None:
         body = await response.aread()
@@ -261,40 +278,43 @@ class Service:
         if delta and exchange.on_delta:
             exchange.on_delta(delta)
 
-    async def _streamed(self, exchange: Exchange, response: httpx.Response) -> AsyncIterator[None]:
-        """Read the stream; yields whenever it brought an event."""
+    async def _streamed(self, exchange: Exchange, response: httpx.Response, hear: Callable[[], None]) -> None:
+        """Read the stream; *hear* is called whenever it brought an event."""
         decoder = SSEDecoder()
         collector, wire, on_delta = exchange.collector, exchange.request.wire, exchange.on_delta
+
+        def hand_on() -> None:
+            delta = collector.take()
+            if delta is not None and on_delta is not None:
+                on_delta(delta)
+
+        def take_in(portion: bytes) -> None:
+            events = [] if collector.done else decoder.feed(portion)
+            if not events:
+                return
+            try:
+                feed_events(wire, collector, events)
+            finally:
+                hand_on()
+            hear()
+
         encoded = "content-encoding" in response.headers
-        chunks = response.aiter_bytes() if encoded else response.aiter_raw()
         try:
-            async for chunk in chunks:
-                events = decoder.feed(chunk)
-                if not events:
-                    continue
-                try:
-                    feed_events(wire, collector, events)
-                finally:
-                    delta = collector.take()
-                    if delta is not None and on_delta is not None:
-                        on_delta(delta)
-                yield
-                if collector.done:
-                    await _drain(chunks)
-                    return
-            feed_rest(wire, collector, decoder.close())
+            # To the very end, also behind the end mark: only then is the connection free for the next request.
+            await read_portions(response.aiter_bytes() if encoded else response.aiter_raw(), take_in)
+            if not collector.done:
+                feed_rest(wire, collector, decoder.close())
         except ServiceError as error:
             raise make_error(wire, error.code, error.detail, request_id=_request_id(error, response)) from None
-        delta = collector.take()
-        if delta is not None and on_delta is not None:
-            on_delta(delta)
-        if not collector.pieces and not collector.ended and not collector.id:
+        finally:
+            hand_on()
+        if not (collector.pieces or collector.thoughts or collector.ended or collector.id):
             raise ProtocolError("protocol.empty")
 
     async def _fetch(self, outgoing: Outgoing, timeout: float) -> tuple[int, Mapping[str, str], bytes]:
         try:
-            async with asyncio.timeout(timeout):
-                response = await self._open(outgoing)
+            async with asyncio.timeout(timeout + 0.05):
+                response = await self._open(outgoing, timeout)
                 try:
                     return response.status_code, response.headers, await response.aread()
                 finally:
@@ -305,18 +325,9 @@ class Service:
             raise _cut(error) from error
 
 
-async def _drain(chunks: AsyncIterator[bytes]) -> None:
-    # A response read to its end leaves its connection open for the next request. What comes after the end mark is
-    # not ours, and a service that goes on talking is not waited for.
-    try:
-        async with asyncio.timeout(DRAIN_TIMEOUT):
-            async for _ in chunks:
-                pass
-    except (TimeoutError, httpx.TransportError, httpx.DecodingError):
-        return
-
-
 def _cut(error: Exception) -> QianfanError:
+    if isinstance(error, (httpx.LocalProtocolError, httpx.DecodingError)):
+        return TransportError("connect.protocol", kind=type(error).__name__)  # its text may repeat a header
     return TransportError("connect.cut", reason=str(error) or type(error).__name__)
 
 

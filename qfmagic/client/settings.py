@@ -1,6 +1,7 @@
 """Settings from arguments, environment and ``.env``, by the official SDK's names and precedence."""
 
 import hashlib
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..core.errors import OptionError
+from ..core.params import parse_value
 
 PREFIX = "QIANFAN_"
 
@@ -85,10 +87,12 @@ class Settings:
             if variable is None or given.get(item.name) is not None:
                 continue
             for source, layer in layers:
-                if layer.get(variable):
+                if layer.get(variable) is None:
+                    continue
+                if layer[variable]:  # set but empty is set: it hides the file's value
                     values[item.name] = _convert(variable, item.default, str(layer[variable]), item.metadata)
                     sources[item.name] = f"{variable} ({source})"
-                    break
+                break
         given = {name: value for name, value in given.items() if value is not None}
         sources |= dict.fromkeys(given, "argument")
         return cls(**{**values, **given, "sources": sources})
@@ -104,22 +108,17 @@ def _read_dotenv(path: Path) -> Mapping[str, str | None]:
 
 
 def _convert(variable: str, default: Any, value: str, metadata: Mapping[str, Any]) -> Any:
+    kind = type(default).__name__
     try:
-        if isinstance(default, bool):
-            return {
-                "true": True,
-                "1": True,
-                "yes": True,
-                "on": True,
-                "false": False,
-                "0": False,
-                "no": False,
-                "off": False,
-            }[value.strip().lower()]
-        return type(default)(value)
-    except (ValueError, KeyError):
-        shown = "***" if metadata["secret"] else value
-        raise OptionError("settings.value", name=variable, value=shown, allowed=type(default).__name__) from None
+        if isinstance(default, str):
+            return value.strip()  # a key that was pasted with its line's end
+        converted = parse_value(kind, value.strip())
+        if isinstance(default, bool) or 0 < converted < math.inf:
+            return converted
+    except ValueError:
+        pass  # told below, like a number that can't be
+    shown = "***" if metadata["secret"] else value
+    raise OptionError("settings.value", name=variable, value=shown, allowed=kind)
 
 
 def fingerprint(secret: str) -> str:

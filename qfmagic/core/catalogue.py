@@ -1,6 +1,7 @@
 """The texts users read, in English and Chinese, from ``data/messages.toml``."""
 
 import pkgutil
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from functools import cache
 from typing import Any, Literal, Protocol, runtime_checkable
 
 Lang = Literal["en", "zh"]
+_GAP = re.compile("(?<=[^ \n]) {2,}(?=[^ ])")
 
 
 @runtime_checkable
@@ -52,7 +54,8 @@ def text(key: str, lang: str = "en", /, **values: object) -> str:
     the language.
     """
     template = messages()[key]["zh" if lang == "zh" else "en"]
-    return template.format_map({name: _shown(value, lang) for name, value in values.items()}).strip()
+    filled = template.format_map({name: _shown(value, lang) for name, value in values.items()})
+    return _GAP.sub(" ", filled).strip()  # where a value rendered as nothing
 
 
 def _shown(value: object, lang: str) -> object:
@@ -61,5 +64,5 @@ def _shown(value: object, lang: str) -> object:
     if isinstance(value, Described):
         return value.describe(lang)
     if isinstance(value, (list, tuple, set, frozenset)):
-        return ", ".join(str(item) for item in value)
+        return ", ".join(str(_shown(item, lang)) for item in value)
     return value

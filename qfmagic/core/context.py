@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from .catalogue import Text
 from .errors import ContextLengthError, OptionError
 from .messages import Message
 from .models import Limits
@@ -91,6 +92,13 @@ def parse_policy(value: object) -> Policy:
     raise OptionError("option.value", name="context", value=value, allowed="all, none, 0, 1, 2, ...")
 
 
+def _too_long(size: Size, limits: Limits, *, with_system: bool) -> ContextLengthError:
+    counts = (("context.chars", size.chars, limits.max_chars), ("context.tokens", size.tokens, limits.max_tokens))
+    sizes = [Text(key, {"size": count, "limit": limit}) for key, count, limit in counts if limit is not None]
+    system = Text("context.system") if with_system else ""
+    return ContextLengthError("context.prompt", sizes=sizes, system=system)
+
+
 def choose_context(
     history: Sequence[Exchange], prompt: str, *, system: str | None, limits: Limits, policy: Policy = "all"
 ) -> Context:
@@ -106,13 +114,7 @@ def choose_context(
     if system and limits.system_counts:
         size += measure(system)
     if not size.fits(limits):
-        raise ContextLengthError(
-            "context.prompt",
-            chars=size.chars,
-            tokens=size.tokens,
-            max_chars=limits.max_chars or "-",
-            max_tokens=limits.max_tokens or "-",
-        )
+        raise _too_long(size, limits, with_system=bool(system and limits.system_counts))
     wanted = {"all": len(history), "none": 0}.get(policy, policy) if isinstance(policy, str) else policy
     chosen: list[Exchange] = []
     for exchange in reversed(history):

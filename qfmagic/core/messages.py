@@ -43,9 +43,31 @@ def check_messages(messages: Sequence[Message]) -> tuple[Message, ...]:
 
 
 def as_messages(prompt: "str | Message | Iterable[Message]") -> tuple[Message, ...]:
-    """Take a prompt in any of the forms the Python API allows, as messages."""
+    """
+    Take a prompt in any of the forms the Python API allows, as messages.
+
+    Raises:
+        PromptError: It is something else.
+    """
     if isinstance(prompt, str):
         return (Message("user", prompt),)
     if isinstance(prompt, Message):
         return (prompt,)
-    return tuple(prompt)
+    messages = tuple(prompt) if isinstance(prompt, Iterable) else (prompt,)
+    for message in messages:
+        if not isinstance(message, Message) or not isinstance(message.content, str):
+            raise PromptError("prompt.form", kind=type(message).__name__)
+    return messages
+
+
+def whole_text(text: str) -> str:
+    """
+    *text* with halves of characters joined, and those without their other half replaced.
+
+    JSON can carry the two halves of an emoji in two events, or one alone; as they stand they can't be sent again.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

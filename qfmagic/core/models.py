@@ -6,7 +6,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from .catalogue import read_table
+from .catalogue import Text, read_table
 from .errors import ModelError
 from .params import Parameter
 
@@ -120,6 +120,11 @@ class Registry:
         """Names that look like *name*, best first."""
         return suggest(name, self._names, key=lambda alias: self._names[alias].name)
 
+    def _v1_names(self, name: str) -> Text | str:
+        known = [alias for alias, model in self._names.items() if "v1" in model.apis]
+        names = suggest(name, known, key=lambda alias: self._names[alias].name)
+        return Text("model.did_you_mean", {"suggestions": names}) if names else ""
+
     def parameter_names(self) -> dict[str, str]:
         """Every parameter any model takes, with its type; those of the four pages first."""
         return {name: parameter.type for rows in self._sets.values() for name, parameter in rows.items()}
@@ -146,7 +151,7 @@ class Registry:
         wire: Wire = "v1" if (api or (row.wires[0] if row else "v2")) == "v1" else "v2"
         if wire == "v1":
             if row is None or "v1" not in row.apis:
-                raise ModelError("model.not_on_v1", model=model, suggestions=self.suggest(model))
+                raise ModelError("model.not_on_v1", model=model, suggestions=self._v1_names(model))
             if row.apis["v1"].endpoint is None:
                 raise ModelError("model.needs_endpoint", model=row.name, source=row.source.title)
         chosen = row if row and wire in row.apis else self._unknown
@@ -168,7 +173,7 @@ class Registry:
             raise ModelError("model.endpoint_form", endpoint=endpoint)
         row = self.find(model) if model else self._custom
         if row is None or "v1" not in row.apis:
-            raise ModelError("model.endpoint_model", model=model, suggestions=self.suggest(model or ""))
+            raise ModelError("model.endpoint_model", model=model, suggestions=self._v1_names(model or ""))
         return Target(
             wire="v1",
             model=row.name or endpoint,

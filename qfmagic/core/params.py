@@ -36,7 +36,8 @@ class Range:
         # Written so that NaN is in no range.
         above = self.low is None or value > self.low or (value == self.low and not self.low_open)
         below = self.high is None or value < self.high or (value == self.high and not self.high_open)
-        return above and below and math.isfinite(value)
+        # An int is finite, and may be too large to be asked as a float.
+        return above and below and (isinstance(value, int) or math.isfinite(value))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from .context import Context, Exchange, Policy, choose_context
 from .errors import PromptError
+from .messages import whole_text
 from .models import Target
 from .wire import ChatRequest, build_request
 
@@ -44,6 +45,7 @@ def plan_request(
     """
     if not prompt.strip():
         raise PromptError("prompt.empty")
+    prompt = whole_text(prompt)
     given = parameters or {}
     context = choose_context(history, prompt, system=given.get("system"), limits=target.limits, policy=policy)
     return Plan(target, build_request(target, context.messages, given, stream=stream), context)

@@ -112,9 +112,11 @@ class SSEDecoder:
         elif name == "data":
             self._data.append("")
         elif line.lstrip()[:1] in ("{", "}", "[", "]", '"', "<") or self._stray or not self._opened:
+            before = self._dispatch()  # data that no blank line closed came first
             self._stray.append(line)
             if len(self._stray) == 1 and line.startswith("{") and line.endswith("}"):
-                return self._flush_stray()
+                return [*before, *self._flush_stray()]
+            return before
         return []
 
     def _dispatch(self) -> list[Event]:

@@ -39,7 +39,7 @@ class LoopbackServer:
             "left": staticmethod(on_disconnect),
         }
         handler = type("Handler", (_Handler,), members)
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+        self._server = _Server(("127.0.0.1", port), handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
@@ -66,8 +66,13 @@ class LoopbackServer:
         self._thread.join()
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # an event is sent when it is there, as a service does
     answer: Callable[[Incoming], Reply]
     pace: float
     seen: list[Incoming]

@@ -57,8 +57,7 @@ class ChunkStream(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for chunk in self._chunks:
-            if self._pace:
-                await asyncio.sleep(self._pace)
+            await asyncio.sleep(self._pace)  # without a pace too: each piece comes by itself, as from a network
             yield chunk
 
 

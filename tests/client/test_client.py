@@ -315,7 +315,6 @@ def test_a_rejected_token_is_renewed_once_and_never_in_a_loop(service_and_clock)
 
     def revoke():
         tokens.valid = set()
-        clock.now += 61
 
     ask(before=revoke)
     assert tokens.issued == 2
@@ -325,7 +324,13 @@ def test_a_rejected_token_is_renewed_once_and_never_in_a_loop(service_and_clock)
     clock.now += 61
     with pytest.raises(AuthenticationError):
         ask()
-    assert tokens.issued == 1  # fetched just now: another would be no better
+    assert tokens.issued == 2  # one more try, with a new token, and then the error
+
+
+def test_a_token_revoked_under_many_requests_is_renewed_once_for_all(service_and_clock):
+    tokens, _, ask = service_and_clock
+    ask(before=tokens.valid.clear)
+    assert tokens.issued <= 2
 
 
 # ---- what goes wrong
@@ -542,7 +547,7 @@ def test_no_secret_in_the_logs(caplog):
             client.ask("hi")
         with Qianfan(settings=Settings(ak=KEYS.ak, sk=KEYS.sk, base_url=server.url), model="yi_34b_chat") as client:
             client.ask("hi")
-    assert "HTTP Request" in caplog.text
+    assert "send_request_headers" in caplog.text
     for secret in ("very-secret-sk", KEYS.sk, KEYS.access_token):
         assert secret not in caplog.text
 
@@ -599,3 +604,119 @@ def test_importing_does_nothing():
     script = "import sys, qfmagic; print(sorted({'httpx', 'IPython', 'asyncio', 'tomllib'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_dropped_stream_ends_its_request(scripted, kind):
+    body = held(v1("So far"))
+    client = scripted(body)
+
+    def first():
+        for delta in client.stream("hi"):
+            return delta.text
+
+    async def afirst():
+        async for delta in client.astream("hi"):
+            return delta.text
+
+    assert (first() if kind == "sync" else asyncio.run(afirst())) == "So far"
+    gc.collect()
+    for _ in range(100):
+        if body.closed:
+            break
+        threading.Event().wait(0.02)
+    assert body.closed
+
+
+def test_many_threads_share_the_first_connection_and_the_first_token():
+    with LoopbackServer() as server:
+        settings = Settings(ak=KEYS.ak, sk=KEYS.sk, base_url=server.url)
+        with Qianfan(settings=settings, model="yi_34b_chat") as client:
+            threads = [threading.Thread(target=client.ask, args=("hi",)) for _ in range(20)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(timeout=30)
+        assert [request.path for request in server.requests].count("/oauth/2.0/token") == 1
+
+
+def test_a_forgotten_client_leaves_no_connection_open():
+    script = (
+        "from qfmagic import Qianfan, Settings\n"
+        "client = Qianfan(settings=Settings(access_token={token!r}, base_url={url!r}), model='yi_34b_chat')\n"
+        "print(client.ask('hi').text[:5])\n"
+    )
+    with LoopbackServer() as server:
+        text = script.format(token=KEYS.access_token, url=server.url)
+        for end in ("", "del client\nimport gc; gc.collect()\n"):
+            done = subprocess.run(
+                [sys.executable, "-X", "dev", "-c", text + end], capture_output=True, text=True, timeout=30, check=False
+            )
+            assert done.stdout.strip() == "Hello"
+            assert "Warning" not in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("key", ["SECRET\nKEY", "密钥", "SEC RET"])
+def test_a_key_that_can_not_be_one_is_told_without_being_shown(key):
+    for settings in (Settings(bearer_token=key), Settings.from_env({"QIANFAN_BEARER_TOKEN": key})):
+        with (
+            Qianfan(settings=settings) as client,
+            pytest.raises(CredentialError, match="QIANFAN_BEARER_TOKEN") as error,
+        ):
+            client.ask("hi")
+        assert key not in str(error.value)
+
+
+def test_blanks_around_a_key_are_not_part_of_it():
+    assert Settings.from_env({"QIANFAN_BEARER_TOKEN": " key\r\n"}).bearer_token == "key"
+
+
+@pytest.mark.parametrize("address", ["http://h:abc", "ftp://h", "nonsense", "http://"])
+def test_an_address_that_is_none(address):
+    with Qianfan(settings=Settings(bearer_token="b", console_base_url=address)) as client, pytest.raises(ConnectError):
+        client.ask("hi")
+
+
+@pytest.mark.parametrize("timeout", [0, -1, "5", float("nan"), float("inf")])
+def test_a_timeout_that_is_none(timeout):
+    from qfmagic.core.errors import OptionError
+
+    with pytest.raises(OptionError, match="timeout"):
+        Qianfan(settings=Settings(), timeout=timeout)
+    with pytest.raises(OptionError, match="timeout"):
+        Qianfan(settings=Settings()).ask("hi", timeout=timeout)
+
+
+def test_a_connection_that_is_never_made_is_told_apart_from_silence():
+    import socket
+
+    listener = socket.create_server(("127.0.0.1", 0), backlog=0)
+    fill = [socket.socket() for _ in range(4)]
+    for one in fill:
+        one.setblocking(False)
+        one.connect_ex(listener.getsockname())
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with (
+        Qianfan(settings=Settings(access_token="t", base_url=url), model="yi_34b_chat") as client,
+        pytest.raises(ConnectError, match="within 0.3 s"),
+    ):
+        client.ask("hi", timeout=0.3)
+    for one in [*fill, listener]:
+        one.close()
+
+
+def test_the_proxy_of_the_settings_or_the_environment_is_used(monkeypatch):
+    with LoopbackServer() as proxy:
+        far = Settings(access_token=KEYS.access_token, base_url="http://far.invalid")
+        with Qianfan(
+            settings=Settings(access_token=KEYS.access_token, base_url="http://far.invalid", proxy=proxy.url),
+            model="yi_34b_chat",
+        ) as client:
+            assert client.ask("hi").text
+        monkeypatch.setenv("http_proxy", proxy.url)
+        with Qianfan(settings=far, model="yi_34b_chat") as client:
+            assert client.ask("hi").text
+        assert len(proxy.requests) == 2
+        monkeypatch.setenv("no_proxy", "far.invalid")
+        with Qianfan(settings=far, model="yi_34b_chat") as client, pytest.raises(ConnectError):
+            client.ask("hi")

@@ -78,7 +78,7 @@ def test_system_counts_where_the_row_says_so():
     counting = Limits(max_chars=30, system_counts=True)
     assert choose(history(5), "p" * 10, system="s" * 10).sent == 1
     assert choose(history(6), "p" * 10, system="s" * 10, limits=counting).sent == 0
-    with pytest.raises(ContextLengthError):
+    with pytest.raises(ContextLengthError, match=r"with system.*31 characters \(limit 30\)\. "):
         choose([], "p" * 21, system="s" * 10, limits=counting)
 
 
@@ -126,12 +126,20 @@ def test_answers_show_themselves_short_and_stable():
 
 def test_prompts_in_every_form():
     assert as_messages("hi") == as_messages(Message("user", "hi")) == as_messages([Message("user", "hi")])
+    for odd in (None, 5, [{"role": "user", "content": "hi"}], [Message("user", 5)]):
+        with pytest.raises(PromptError, match="a Message"):
+            as_messages(odd)
     assert Message("user", "hi").as_dict() == {"role": "user", "content": "hi"}
 
 
 def test_a_blank_prompt_is_refused():
     with pytest.raises(PromptError, match="empty"):
         plan_request(registry().target("yi_34b_chat"), " \n")
+
+
+def test_half_characters_are_never_sent():
+    plan = plan_request(registry().target("yi_34b_chat"), "a\ud83d")
+    assert plan.context.messages[-1].content == "a\ufffd"
 
 
 def test_a_plan_holds_request_and_context():

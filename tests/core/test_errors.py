@@ -39,7 +39,9 @@ def test_every_error_row_has_a_class_and_a_remedy_that_exist():
 
 
 def test_an_error_speaks_its_language():
-    error = ContextLengthError("context.prompt", chars=9000, tokens=10, max_chars=8000, max_tokens="-")
+    error = ContextLengthError(
+        "context.prompt", system="", sizes=[Text("context.chars", {"size": 9000, "limit": 8000})]
+    )
     assert "9000 characters (limit 8000)" in str(error)
     error.lang = "zh"
     assert "9000 个字符（上限 8000）" in str(error)

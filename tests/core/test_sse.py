@@ -125,6 +125,10 @@ def test_a_bare_body_in_mid_stream_ends_with_the_next_data_or_blank_line():
     assert decode(b'data: a\n\n{\n"error_code":1}\n\ndata: b\n\n') == [Event("a"), stray, Event("b")]
 
 
+def test_data_that_no_blank_line_closed_comes_before_a_bare_line():
+    assert data(b'data: a\n{"error_code":1}\n') == ["a", '{"error_code":1}']
+
+
 def test_unknown_fields_are_skipped_once_events_have_come():
     assert data(b"data: a\n\nfoo: bar\nbaz\n\ndata: b\n\n") == ["a", "b"]
 

@@ -185,6 +185,9 @@ def test_leading_blanks_and_unknown_fields_are_kept():
 
 def test_finish_reasons():
     assert streamed("v1", v1(is_truncated=True, is_end=True)).outcome().finish_reason == "length"
+    assert (
+        streamed("v1", v1(is_truncated=True, finish_reason="normal", is_end=True)).outcome().finish_reason == "length"
+    )
     assert streamed("v1", v1(finish_reason="normal", is_end=True)).outcome().finish_reason == "normal"
     assert streamed("v1", v1()).outcome().finish_reason == "incomplete"
     assert streamed("v1", v1()).outcome(interrupted=True).finish_reason == "interrupted"
@@ -227,11 +230,76 @@ def test_a_v2_body():
     }
     outcome = read_body("v2", json.dumps(body).encode()).outcome()
     assert (outcome.text, outcome.id, outcome.created, outcome.finish_reason) == (" x", "as-1", 5, "stop")
-    assert read_body("v2", b'{"choices":[{"message":null}]}').outcome().text == ""
+    for odd in (
+        '{"choices":[]}',
+        '{"choices":[{"finish_reason":"stop"}]}',
+        '{"choices":[{"message":null}]}',
+        '{"choices":[null]}',
+    ):
+        with pytest.raises(ProtocolError, match="unknown shape"):
+            read_body("v2", odd.encode())
+    for odd in (
+        {"choices": [None]},
+        {"choices": ["x"]},
+        {"choices": [{"delta": "x"}]},
+        {"choices": [{"delta": {"content": 5}}]},
+    ):
+        with pytest.raises(ProtocolError, match="unknown shape"):
+            streamed("v2", odd)
+    with pytest.raises(ProtocolError, match="unknown shape"):
+        streamed("v1", v1(reasoning_content=["a"]))
 
 
 def test_what_comes_after_the_end_mark_is_not_part_of_the_answer():
     assert streamed("v1", v1("a", is_end=True), v1("b")).outcome().text == "a"
+
+
+@pytest.mark.parametrize(
+    ("wire", "end"), [("v1", json.dumps(v1("b", is_end=True))), ("v2", "[DONE]"), ("v2", " [DONE] ")]
+)
+@pytest.mark.parametrize("after", ["zzz", '{"error_code":1}', json.dumps(v1("c")), json.dumps(v2("c"))])
+def test_nothing_after_the_end_mark_counts_however_it_is_cut_into_chunks(wire, end, after):
+    text = json.dumps(v1("a") if wire == "v1" else v2("a"))
+    together, apart = Collector(streamed=True), Collector(streamed=True)
+    feed_events(wire, together, [Event(text), Event(end), Event(after)])
+    for data in (text, end, after):
+        feed_events(wire, apart, [Event(data)])
+    assert together.outcome() == apart.outcome()
+    assert together.outcome().finish_reason == "stop"
+
+
+def test_halves_of_a_character_are_joined_and_lone_ones_replaced():
+    collector = Collector(streamed=True)
+    feed_events("v1", collector, [Event('{"id":"x","result":"a\\ud83d"}')])
+    assert collector.take().text == "a"
+    feed_events("v1", collector, [Event('{"result":"\\ude00b"}'), Event('{"result":"\\ud83d","is_end":true}')])
+    assert collector.take().text == "😀b\ufffd"
+    assert collector.outcome().text == "a😀b\ufffd"
+
+
+def test_an_error_event_of_any_type_is_an_error():
+    for kind in ("error", "result", "pluginMeta"):
+        with pytest.raises(UnavailableError):
+            feed_events("v1", Collector(streamed=True), [Event('{"error_code":336100,"error_msg":"busy"}', kind)])
+
+
+def test_an_error_code_of_zero_beside_a_result_is_none():
+    assert streamed("v1", v1("a", error_code=0, is_end=True)).outcome().text == "a"
+    with pytest.raises(ServiceError):
+        streamed("v1", {"error_code": 0, "error_msg": "?"})
+
+
+def test_a_byte_order_mark_before_a_body_is_skipped():
+    assert read_body("v1", b"\xef\xbb\xbf" + json.dumps(v1()).encode()).outcome().text == "a"
+
+
+def test_what_an_error_says_holds_no_control_characters():
+    assert make_error("v1", 1, "a\x1b]0;owned\x07\nb.").detail == "a ]0;owned b"
+
+
+def test_an_answer_that_an_error_ended_is_incomplete():
+    outcome = streamed("v1", v1("a", is_end=True)).outcome(broken=True)
+    assert outcome.finish_reason == "incomplete"
 
 
 def test_deltas_hand_out_each_text_once():

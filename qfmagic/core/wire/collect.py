@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..answer import Delta
+from ..messages import whole_text
 from ..usage import Usage, read_usage
 
 
@@ -45,27 +46,40 @@ class Collector:
     extra: dict[str, Any] = field(default_factory=dict)
     taken: int = 0
     taken_thoughts: int = 0
+    half: str = ""
 
     def take(self) -> Delta | None:
         """What came since the last call; None if nothing."""
         if len(self.pieces) == self.taken and len(self.thoughts) == self.taken_thoughts:
             return None
-        new = Delta("".join(self.pieces[self.taken :]), "".join(self.thoughts[self.taken_thoughts :]))
+        text = self.half + "".join(self.pieces[self.taken :])
+        self.half = ""
+        if text and not self.done and "\ud800" <= text[-1] <= "\udbff":
+            text, self.half = text[:-1], text[-1]  # half a character; the rest comes with the next event
+        thought = "".join(self.thoughts[self.taken_thoughts :])
         self.taken, self.taken_thoughts = len(self.pieces), len(self.thoughts)
-        return new
+        return Delta(whole_text(text), whole_text(thought))
 
-    def outcome(self, *, interrupted: bool = False) -> Outcome:
-        """What stands now. Without an end mark the answer is marked as not complete, whatever else it says."""
+    def outcome(self, *, interrupted: bool = False, broken: bool = False) -> Outcome:
+        """
+        What stands now. Without an end mark the answer is marked as not complete, whatever else it says.
+
+        Args:
+            interrupted: The user stopped it.
+            broken: An error ended it.
+        """
         if interrupted:
             finish = "interrupted"
-        elif not self.ended:
+        elif broken or not self.ended:
             finish = "incomplete"
         else:
-            finish = self.finish_reason or ("length" if self.truncated else "stop")
+            finish = "length" if self.truncated else self.finish_reason or "stop"
         return Outcome(
-            text="".join(self.pieces),
-            reasoning="".join(self.thoughts),
-            usage=read_usage(self.usage, streamed=self.streamed, complete=self.ended and not interrupted),
+            text=whole_text("".join(self.pieces)),
+            reasoning=whole_text("".join(self.thoughts)),
+            usage=read_usage(
+                self.usage, streamed=self.streamed, complete=self.ended and not interrupted and not broken
+            ),
             id=self.id,
             created=self.created,
             finish_reason=finish,
