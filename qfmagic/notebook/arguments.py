@@ -2,9 +2,7 @@
 
 import json
 import re
-import shlex
 from collections.abc import Mapping
-from io import StringIO
 from typing import Any, NamedTuple
 
 from ..core.catalogue import Text
@@ -48,36 +46,43 @@ def parse_line(line: str) -> Arguments:
     """
     Read the line of ``%qianfan`` or ``%%qianfan``: options and flags, then text; ``--`` ends the options.
 
+    A parameter's value that can't be read stays text: only the model it is for knows what would be allowed.
+
     Raises:
         OptionError: An option is unknown, given twice, misspelled, of the wrong kind, or a secret.
     """
     rows = help_table().on_line
-    options: dict[str, Any] = {}
+    written: dict[str, str] = {}
     flags: set[str] = set()
     position = _skip_blanks(line, 0)
+    text = ""
     while position < len(line):
         key = _KEY.match(line, position)
         word = _WORD.match(line, position)
         if key:
-            name, (written, position) = key[1], _value(line, key.end())
-            row = known(name, rows)
-            if name in options:
+            name = known(key[1], rows).name
+            if name in written:
                 raise OptionError("option.twice", name=name)
-            options[name] = written if "{{" in written else row.parse(written)
+            written[name], position = _value(name, line, key.end())
         elif word and word[0] in rows and rows[word[0]].kind == "flag":
             flags.add(word[0])
             position = word.end()
-        elif word and word[0] == "--":
-            return Arguments(options, frozenset(flags), line[word.end() :].lstrip(" "))
         else:
-            return Arguments(options, frozenset(flags), line[position:])
+            ended = word is not None and word[0] == "--"
+            text = line[position + 2 :].lstrip(" ") if ended else line[position:]
+            break
         position = _skip_blanks(line, position)
-    return Arguments(options, frozenset(flags))
+    later = "raw" not in flags
+    options = {
+        name: value if later and "{{" in value else rows[name].parse(value, lenient=True)
+        for name, value in written.items()
+    }
+    return Arguments(options, frozenset(flags), text)
 
 
-def parse_pairs(line: str, rows: Mapping[str, Row]) -> dict[str, Any]:
+def parse_pairs(line: str, rows: Mapping[str, Row], usage: str) -> dict[str, Any]:
     """
-    Read ``key=value...``, as ``%qf set`` takes them.
+    Read ``key=value...``, as ``%qf set`` takes them; *usage* is what an error shows.
 
     Raises:
         OptionError: As :func:`parse_line`; also for anything that is no pair.
@@ -87,9 +92,10 @@ def parse_pairs(line: str, rows: Mapping[str, Row]) -> dict[str, Any]:
     while position < len(line):
         key = _KEY.match(line, position)
         if not key:
-            raise OptionError("command.usage", usage="%qf set key=value ...")
-        written, position = _value(line, key.end())
-        values[key[1]] = known(key[1], rows, missing="settings.unknown").parse(written)
+            raise OptionError("command.usage", usage=usage)
+        row = known(key[1], rows, missing="settings.unknown")
+        written, position = _value(row.name, line, key.end())
+        values[row.name] = row.parse(written)
         position = _skip_blanks(line, position)
     return values
 
@@ -118,8 +124,8 @@ def _skip_blanks(line: str, position: int) -> int:
     return position
 
 
-def _value(line: str, start: int) -> tuple[str, int]:
-    """The value that starts there, without its quotes, and the position behind it."""
+def _value(name: str, line: str, start: int) -> tuple[str, int]:
+    """The value that starts there, its quotes taken off as a shell does, and the position behind it."""
     if line[start : start + 1] in ("[", "{") and line[start : start + 2] != "{{":
         try:  # JSON may stand without quotes around it; a shell would eat the quotes inside
             _, end = json.JSONDecoder().raw_decode(line, start)
@@ -128,18 +134,28 @@ def _value(line: str, start: int) -> tuple[str, int]:
         else:
             if end == len(line) or line[end].isspace():
                 return line[start:end], end
-    if line[start : start + 2] == "{{" and "}}" in line[start:]:
-        end = line.index("}}", start) + 2
-        return line[start:end], end
-    if start >= len(line) or line[start].isspace():
-        return "", start
-    source = StringIO(line[start:])
-    lexer = shlex.shlex(source, posix=True, punctuation_chars=False)
-    lexer.whitespace_split, lexer.commenters = True, ""
-    try:
-        value = lexer.get_token()
-    except ValueError:
-        raise OptionError("option.quote", line=line) from None
-    # the lexer has also read the blank that ended the value, if one did
-    end = start + source.tell()
-    return value or "", end
+    parts: list[str] = []
+    position, quote = start, ""
+    while position < len(line) and (quote or not line[position].isspace()):
+        part, position, quote = _piece(line, position, quote)
+        parts.append(part)
+    if quote:
+        raise OptionError("option.quote", name=name)
+    return "".join(parts), position
+
+
+def _piece(line: str, position: int, quote: str) -> tuple[str, int, str]:
+    """The next piece of a value, the position behind it, and the quote that is open there."""
+    character = line[position]
+    closing = line.find("}}", position + 2) if line.startswith("{{", position) else -1
+    if closing >= 0:  # an expression stays as it is, whatever it holds
+        return line[position : closing + 2], closing + 2, quote
+    if character == quote:
+        return "", position + 1, ""
+    if not quote and character in "'\"":
+        return "", position + 1, character
+    if character == "\\" and quote != "'" and position + 1 < len(line):
+        escaped = line[position + 1]
+        kept = escaped if not quote or escaped in '"\\' else f"\\{escaped}"
+        return kept, position + 2, quote
+    return character, position + 1, quote

@@ -138,7 +138,7 @@ def _limits(model: Model, lang: str) -> str:
 def _history(session: Session, words: str) -> Said:
     lang = session.lang
     chosen = help_table().options["chat"]
-    given = parse_pairs(words, {"chat": chosen}) if words else {}
+    given = parse_pairs(words, {"chat": chosen}, "%qf history [chat=NAME]") if words else {}
     name = str(session.setting("chat", given).value)
     conversation = session.conversation(name)
     if not conversation.turns:
@@ -179,6 +179,7 @@ def _history(session: Session, words: str) -> Said:
 
 
 def _reset(session: Session, words: str) -> Said:
+    words = words.strip("'\"")
     name = words or str(session.setting("chat").value)
     if words and words not in session.conversations:
         close = suggest(words, session.conversations)
@@ -190,7 +191,7 @@ def _reset(session: Session, words: str) -> Said:
 def _set(session: Session, words: str) -> Said:
     if not words:
         raise OptionError("command.usage", usage="%qf set key=value ...")
-    values = parse_pairs(words, help_table().settable)
+    values = parse_pairs(words, help_table().settable, "%qf set key=value ...")
     session.change(values)
     return Said.of(text("said.set", session.lang, line=words))
 
@@ -210,7 +211,7 @@ def _settings(session: Session, words: str) -> Said:
     if words:
         raise OptionError("command.usage", usage="%qf settings")
     lang = session.lang
-    rows: list[tuple[str, object, str]] = [("transport", session.mode, session.mode_source)]
+    rows: list[tuple[str, object, str]] = [("transport", session.mode, _source(session.mode_source, lang))]
     target = session.target()
     for name in help_table().settable:
         setting = session.setting(name)
@@ -219,16 +220,14 @@ def _settings(session: Session, words: str) -> Said:
         value = setting.value
         if name == "model" and value is None and not session.setting("endpoint").value:
             value = target.model
-        rows.append(
-            (
-                name,
-                "-" if value is None else value,
-                text(f"source.{setting.source}", lang) if setting.source == "default" else setting.source,
-            )
-        )
+        rows.append((name, "-" if value is None else value, _source(setting.source, lang)))
     rows += _key_rows(session)
     head = ("设置", "值", "来源") if lang == "zh" else ("setting", "value", "from")
     return Table(head, rows).said()
+
+
+def _source(source: str, lang: str) -> str:
+    return text("source.default", lang) if source == "default" else source
 
 
 def _key_rows(session: Session) -> list[tuple[str, object, str]]:

@@ -15,6 +15,7 @@ Bundle = dict[str, str]
 _FENCED = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*\n(.*?)(?:^ {0,3}\1[`~]*[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
 # Everything a terminal could take for a command; a model's text is no command.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_LINE_END = re.compile(r"\r\n?")
 _FRAME_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
@@ -108,8 +109,9 @@ class TerminalView:
 
     def add(self, delta: Delta) -> None:
         """Print more."""
-        self._shown += delta.text
-        self._write(printable(delta.text))
+        shown = printable(delta.text)
+        self._shown += shown
+        self._write(shown)
 
     def finish(self, bundle: Bundle, metadata: Mapping[str, Any]) -> None:  # noqa: ARG002 - no place for it here
         """Print what was not printed yet."""
@@ -117,11 +119,12 @@ class TerminalView:
         rest = plain.removeprefix(self._shown) if self._shown else plain
         if self._shown and not plain.startswith(self._shown):
             rest = f"\n{plain}"
-        self._write(f"{printable(rest)}\n")
+        self._write(f"{rest}\n")
 
 
 def printable(shown: str) -> str:
     """*shown* without the characters a terminal obeys, each made visible; tabs and line ends stay."""
+    shown = _LINE_END.sub("\n", shown)
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", shown)
 
 
@@ -178,13 +181,13 @@ def answer_bundle(answer: Answer, below: list[str], style: str = "markdown", lan
     return {
         **extra,
         "text/markdown": f"{marked.rstrip()}\n\n*{line}*" if line else marked,
-        "text/plain": f"{shown}\n\n[{line}]" if line else shown,
+        "text/plain": printable(f"{shown}\n\n[{line}]" if line else shown),
     }
 
 
 def code_blocks(markdown: str) -> list[str]:
     """The fenced code in an answer."""
-    return [match[2].rstrip("\n") for match in _FENCED.finditer(markdown)]
+    return [match[2].rstrip("\n") for match in _FENCED.finditer(_LINE_END.sub("\n", markdown))]
 
 
 def html_frame(content: str, below: list[str]) -> str:

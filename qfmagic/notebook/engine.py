@@ -12,7 +12,18 @@ from ..core.answer import Answer
 from ..core.catalogue import text
 from ..core.errors import OptionError, PromptError, QianfanError
 from .arguments import Arguments, parse_line
-from .display import Bundle, LiveView, QuietView, StaticView, TerminalView, View, answer_bundle, code_blocks, notes
+from .display import (
+    Bundle,
+    LiveView,
+    QuietView,
+    StaticView,
+    TerminalView,
+    View,
+    answer_bundle,
+    code_blocks,
+    notes,
+    printable,
+)
 from .helptable import help_table
 from .prompt import render
 from .provenance import provenance
@@ -37,7 +48,7 @@ class Engine:
     ) -> None:
         self._shell: Any = shell
         self.session = Session(environ, config)
-        self._shown: Answer | None = None
+        self._shown: tuple[Answer, int] | None = None
         formatters: Any = shell.display_formatter
         self._formatter = formatters.ipython_display_formatter
         self._formatter.for_type(Answer, self._show_result)
@@ -56,7 +67,7 @@ class Engine:
         from . import commands  # noqa: PLC0415 - a first question doesn't need them
 
         said = self._in_language(lambda: commands.run(self.session, line))
-        self._publish({"text/markdown": said.markdown, "text/plain": said.plain})
+        self._publish({"text/markdown": said.markdown, "text/plain": printable(said.plain)})
 
     def _in_language(self, work: Callable[[], T]) -> T:
         try:
@@ -79,13 +90,16 @@ class Engine:
         style = str(self.session.setting("format", given).value)
         quiet = "quiet" in arguments.flags
         view = QuietView() if quiet else self._view(style)
-        answer = self.session.run(ask, view, lambda answer, asked: self._finish(answer, asked, view, style))
+        try:
+            answer = self.session.run(ask, view, lambda answer, asked: self._finish(answer, asked, view, style))
+        except KeyboardInterrupt:
+            raise Interrupted from None
         if "into" in given:
             self._shell.user_ns[given["into"]] = answer
         if style == "code" and not quiet:
             for block in code_blocks(answer.text)[:1]:
                 self._shell.set_next_input(block, replace=False)
-        self._shown = answer
+        self._shown = answer, self._shell.execution_count
         return answer
 
     def _rendered(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,7 +148,7 @@ class Engine:
         The cell that asked has shown it already: there it only goes into ``_`` and ``Out``.
         """
         shown, self._shown = self._shown, None
-        if shown is answer:
+        if shown is not None and shown[0] is answer and shown[1] == self._shell.execution_count:
             if self._terminal and sys.stdout.isatty():
                 _write("\r\x1b[K")  # IPython has written "Out[n]: " for what is shown above
             return
@@ -153,6 +167,16 @@ class Engine:
         return not hasattr(self._shell, "kernel")
 
 
+class Interrupted(KeyboardInterrupt):
+    """The user stopped a question; told without our stack."""
+
+    def _render_traceback_(self) -> list[str]:
+        return ["KeyboardInterrupt"]
+
+
+Interrupted.__name__ = "KeyboardInterrupt"  # what front ends and nbclient know an interrupt by
+
+
 def _write(shown: str) -> None:
     sys.stdout.write(shown)
     sys.stdout.flush()
@@ -162,7 +186,8 @@ def _prompt_of(arguments: Arguments, cell: str | None) -> str:
     if cell is None:
         return arguments.text
     if arguments.text:
-        raise OptionError("option.prompt_on_line", text=arguments.text)
+        # Only its first word: somebody may have put a key there.
+        raise OptionError("option.prompt_on_line", text=arguments.text.split()[0])
     prompt = cell.removesuffix("\n")
     if not prompt.strip():
         raise PromptError("prompt.empty")

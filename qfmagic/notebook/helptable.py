@@ -29,9 +29,9 @@ class Row(NamedTuple):
         """What it is for."""
         return self.zh if lang == "zh" else self.en
 
-    def parse(self, written: str) -> Any:
+    def parse(self, written: str, *, lenient: bool = False) -> Any:
         """
-        Read a value.
+        Read a value; if *lenient*, a parameter's that can't be read is returned as it is, for the model's own check.
 
         Raises:
             OptionError: It isn't of the row's kind, or none of its choices.
@@ -39,6 +39,8 @@ class Row(NamedTuple):
         try:
             value = parse_value(self.kind, written)
         except ValueError:
+            if lenient and self.group == "parameter":
+                return written
             raise OptionError("option.value", name=self.name, value=written, allowed=self.kind) from None
         if value == "" or (self.range and value not in self.range):
             allowed = self.range.text if self.range else self.syntax

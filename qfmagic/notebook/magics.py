@@ -5,13 +5,14 @@ The magics: what IPython sees. The work is done by the engine, which is imported
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
-from traitlets import Bool, Float, HasTraits, Int, TraitType, Unicode
+from traitlets import Bool, Dict, Enum, Float, HasTraits, Int, List, TraitType, Unicode
 
 from ..core.catalogue import read_table
 
@@ -19,18 +20,27 @@ if TYPE_CHECKING:
     from ..core.answer import Answer
     from .engine import Engine
 
-_TRAITS: dict[str, Callable[..., TraitType[Any, Any]]] = {"bool": Bool, "float": Float, "int": Int, "string": Unicode}
+_TRAITS: dict[str, Callable[..., TraitType[Any, Any]]] = {
+    "bool": Bool,
+    "float": Float,
+    "int": Int,
+    "string": Unicode,
+    "list": List,
+    "map": Dict,
+}
 
 
 def _traits() -> dict[str, TraitType[Any, Any]]:
     """The settings as traits, for ``%config`` and ``ipython_config.py``."""
     table = read_table("help.toml")
     rows = [row for row in table["option"] if row.get("set")] + table["parameter"] + table["setting"]
-    return {
-        row["name"]: _TRAITS[row["kind"]](None, allow_none=True, help=row["en"]).tag(config=True)
-        for row in rows
-        if row["kind"] in _TRAITS
-    }
+    return {row["name"]: _trait(row) for row in rows}
+
+
+def _trait(row: Mapping[str, Any]) -> TraitType[Any, Any]:
+    if "choices" in row:
+        return Enum(row["choices"], None, allow_none=True, help=row["en"]).tag(config=True)
+    return _TRAITS[row["kind"]](default_value=None, allow_none=True, help=row["en"]).tag(config=True)
 
 
 # Made from the table, so that a setting can't be missing here or differ in its help.
@@ -47,6 +57,14 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
         self._shell = shell
         self._environ = os.environ if environ is None else environ
         self._engine: Engine | None = None
+        self.observe(self._nest, "nest_asyncio")
+        self._nest()
+
+    def _nest(self, _: object = None) -> None:
+        if self.nest_asyncio:
+            import nest_asyncio2  # noqa: PLC0415 - only for who asks for it
+
+            nest_asyncio2.apply()
 
     @property
     def engine(self) -> "Engine":
@@ -78,15 +96,30 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
             self._engine.close()
 
 
-def _with_body(lines: list[str]) -> list[str]:
-    """
-    Give a ``%%qianfan`` cell without a body an empty one.
+# A line that IPython would take for a question about its last word, where it is one to the model.
+_QUESTION = re.compile(r"(\s*(?:[\w., ]+=\s*)?)%qianfan\s+(.*\?)\s*")
 
-    IPython refuses it otherwise, with a UsageError that nbval, papermill and Run All pass over; ours they don't.
+
+def _taken_literally(lines: list[str]) -> list[str]:
     """
-    if lines and lines[0].startswith("%%qianfan") and not "".join(lines[1:]).strip():
-        return [lines[0] if lines[0].endswith("\n") else f"{lines[0]}\n", "\n"]
-    return lines
+    Keep IPython's own syntax out of questions.
+
+    A ``%%qianfan`` cell without a body gets an empty one: IPython refuses it otherwise, with a UsageError that nbval,
+    papermill and Run All pass over; ours they don't. And a question mark at the end of a ``%qianfan`` line asks the
+    model, not IPython's help.
+    """
+    if lines and lines[0].startswith("%%"):
+        if lines[0].startswith("%%qianfan") and not "".join(lines[1:]).strip():
+            return [lines[0] if lines[0].endswith("\n") else f"{lines[0]}\n", "\n"]
+        return lines
+    return [_as_call(line) for line in lines]
+
+
+def _as_call(line: str) -> str:
+    question = _QUESTION.fullmatch(line)
+    if question is None:
+        return line
+    return f"{question[1]}get_ipython().run_line_magic('qianfan', {question[2]!r})\n"
 
 
 _LOADED: WeakKeyDictionary[InteractiveShell, QianfanMagics] = WeakKeyDictionary()
@@ -96,7 +129,7 @@ def load(shell: InteractiveShell) -> None:
     """Register the magics."""
     magics = QianfanMagics(shell)
     shell.register_magics(magics)
-    shell.input_transformers_cleanup.append(_with_body)
+    shell.input_transformers_cleanup.append(_taken_literally)
     _LOADED[shell] = magics
 
 
@@ -108,7 +141,7 @@ def unload(shell: InteractiveShell) -> None:
     for kind, names in magics.magics.items():
         for name in names:
             shell.magics_manager.magics[kind].pop(name, None)
-    shell.input_transformers_cleanup.remove(_with_body)
+    shell.input_transformers_cleanup.remove(_taken_literally)
     if magics in shell.configurables:
         shell.configurables.remove(magics)
     magics.close()

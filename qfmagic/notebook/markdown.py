@@ -15,8 +15,12 @@ _AUTOLINK = re.compile(r"<https?://[^\s<>\x00-\x1f\x7f\"'`\\]+>")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 _CODE_SPAN = re.compile(r"(?<!`)(`+)(?!`)([^\n]*?[^`\n])\1(?!`)")
 _SAFE_ADDRESS = r"(?!\s*<?(?:https?://|mailto:|#))"
+_LINE_END = re.compile(r"\r\n?")
+# Where JupyterLab's page takes mathematics out before it reads the Markdown, and its place holder for it. It puts the
+# formula back with only & < > escaped, into an attribute too: a quotation mark in it would end the attribute.
+_MATH = re.compile(r"\$|\\\\?[(\[]|\\begin|@@")
 _INLINE_LINK = re.compile(r"\]\(" + _SAFE_ADDRESS)
-_REFERENCE = re.compile(r"\]:" + _SAFE_ADDRESS)
+_REFERENCE = re.compile(r"\]:")  # some renderers let a definition run on over blank lines and fences
 _IMAGE = re.compile(r"!(?=\[)")
 # What would still be Markdown inside the <code> we write for a code span that holds a tag.
 _SPECIAL = re.compile(r"[\\`*_{}\[\]()#+.!|~$:@-]")
@@ -24,6 +28,8 @@ _SPECIAL = re.compile(r"[\\`*_{}\[\]()#+.!|~$:@-]")
 
 def safe_markdown(text: str) -> str:
     """Return *text* so that rendering it runs nothing and fetches nothing."""
+    text = _LINE_END.sub("\n", text)  # renderers end a line at a lone CR too
+    quotes = bool(_MATH.search(text))
     parts: list[str] = []
     prose: list[str] = []
     lines = text.split("\n")
@@ -36,12 +42,12 @@ def safe_markdown(text: str) -> str:
             continue
         end = _fence_end(lines, position, fence[1])
         if prose:
-            parts.append(_safe_prose("\n".join(prose)))
+            parts.append(_safe_prose("\n".join(prose), quotes=quotes))
             prose = []
         parts.append(_fenced(lines[position + 1 : end], fence[2]))
         position = end + 1
     if prose:
-        parts.append(_safe_prose("\n".join(prose)))
+        parts.append(_safe_prose("\n".join(prose), quotes=quotes))
     return "\n".join(parts)
 
 
@@ -54,6 +60,8 @@ def _fence_end(lines: list[str], start: int, fence: str) -> int:
 
 
 def _fenced(code: list[str], info: str) -> str:
+    if any("]:" in line for line in code) and any(_TAG.search(line) for line in code):
+        return _preformatted(code)
     longest = max((len(run) for line in code for run in re.findall("`+", line)), default=0)
     fence = "`" * max(3, longest + 1)
     language = re.sub(r"[^\w+#.-]", "", info.strip().split(" ")[0])
@@ -61,20 +69,32 @@ def _fenced(code: list[str], info: str) -> str:
     return "\n".join(("", f"{fence}{language}", *code, fence, ""))
 
 
-def _safe_prose(text: str) -> str:
+def _preformatted(code: list[str]) -> str:
+    """
+    Code as escaped HTML of our own.
+
+    For code that a definition begun before it (an open "[") could reach into: it would swallow the opening fence.
+    """
+    from html import escape  # noqa: PLC0415 - brings a table of entities that few answers need
+
+    escaped = "\n".join(escape(line, quote=True).replace("$", "&#36;").replace("@", "&#64;") for line in code)
+    return f"\n<pre><code>{escaped}\n</code></pre>\n"
+
+
+def _safe_prose(text: str, *, quotes: bool) -> str:
     parts: list[str] = []
     position = 0
     for span in _CODE_SPAN.finditer(text):
-        parts += _neutral(text[position : span.start()]), _code_span(span)
+        parts += _neutral(text[position : span.start()], quotes=quotes), _code_span(span, quotes=quotes)
         position = span.end()
-    parts.append(_neutral(text[position:]))
+    parts.append(_neutral(text[position:], quotes=quotes))
     # Once more over the whole, for what a span's end and the text behind it make together.
     return _IMAGE.sub("&#33;", "".join(parts))
 
 
-def _code_span(span: re.Match[str]) -> str:
-    if not _TAG.search(span[0]):
-        return span[0] if not _dangerous(span[0]) else _neutral(span[0])
+def _code_span(span: re.Match[str], *, quotes: bool) -> str:
+    if not _TAG.search(span[0]) and not (quotes and '"' in span[0]):
+        return span[0] if not _dangerous(span[0]) else _neutral(span[0], quotes=quotes)
     # Written as HTML of our own: a code span that some renderer didn't take for one would let the tag through.
     from html import escape  # noqa: PLC0415 - brings a table of entities that few answers need
 
@@ -86,18 +106,20 @@ def _dangerous(text: str) -> bool:
     return bool(_INLINE_LINK.search(text) or _REFERENCE.search(text) or _IMAGE.search(text))
 
 
-def _neutral(text: str) -> str:
+def _neutral(text: str, *, quotes: bool) -> str:
     kept: list[str] = []
     position = 0
     for link in _AUTOLINK.finditer(text):
-        kept += _escape(text[position : link.start()]), link[0]
+        kept += _escape(text[position : link.start()], quotes=quotes), link[0]
         position = link.end()
-    return "".join((*kept, _escape(text[position:])))
+    return "".join((*kept, _escape(text[position:], quotes=quotes)))
 
 
-def _escape(text: str) -> str:
+def _escape(text: str, *, quotes: bool) -> str:
     # Entities, not backslashes: a backslash before ours would turn the escape off, an entity it only makes visible.
     text = _TAG.sub("&lt;", text)
+    if quotes:
+        text = text.replace('"', "&quot;").replace("@@", "&#64;@")
     text = _INLINE_LINK.sub("]&#40;", text)
     text = _REFERENCE.sub("]&#58;", text)
     return _IMAGE.sub("&#33;", text)

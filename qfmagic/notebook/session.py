@@ -36,7 +36,7 @@ class Ask(NamedTuple):
         plan: The checked request and its context.
         prompt: The question as it is sent.
         chat: The conversation it belongs to.
-        base: That conversation before it, empty with ``new``.
+        base: That conversation before it, empty with ``new`` and a whole answer.
         joins: Whether the turn joins the conversation.
         timeout: Longest silence in seconds, or None for the settings' own.
         unsent: Parameters that are set for the notebook, and that this model doesn't take.

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from ..core.context import measure
-from ..core.models import Api, Limits, Model, registry
+from ..core.models import Limits, Model, registry
+from ..core.params import Parameter
 from ..core.signing import DATE_HEADER, sign
 from .examples import Example, find_example
 from .reply import Incoming, Reply
@@ -149,19 +150,21 @@ class StubService:
     def _checked_v1(self, model: Model | None, endpoint: str, body: Mapping[str, Any]) -> _Asked:
         own = [m for m in registry().models.values() if "v1" in m.apis and m.apis["v1"].endpoint is None]
         named = [m for m in own if m.name.split("_")[0] in endpoint.lower()]
-        served = [model] if model else named or own
+        served = [model] if model else named
         contents = _contents(body.get("messages"))
         if isinstance(contents, str):
             raise _Refused(_v1(336003, contents))
-        _check_values(served[0].apis["v1"], body, lambda text: _v1(336003, text))
+        # Of a self-deployed service the stub can't tell which model it runs, unless its name says so.
+        rules = served[0].apis["v1"].parameters if served else registry().target(None, endpoint).parameters
+        limits = served[0].limits if served else Limits()
+        _check_values(rules, body, lambda text: _v1(336003, text))
         system = body.get("system", "")
-        size = _size([*contents, system] if served[0].limits.system_counts else contents)
-        limits = served[0].limits
+        size = _size([*contents, system] if limits.system_counts else contents)
         if limits.max_chars is not None and size[0] > limits.max_chars:
             raise _Refused(_v1(336003, f"the max length of current question is {limits.max_chars}"))
         if limits.max_tokens is not None and size[1] > limits.max_tokens:
             raise _Refused(_v1(336103, "Prompt tokens too long"))
-        return _Asked(model.title if model else endpoint, [m.name for m in served], contents, body)
+        return _Asked(model.title if model else endpoint, [m.name for m in served or own], contents, body)
 
     def _answer_v1(self, asked: _Asked) -> Reply:
         stream = bool(asked.body.get("stream"))
@@ -214,7 +217,7 @@ class StubService:
         contents = _contents(messages)
         if isinstance(contents, str):
             raise _Refused(_v2(400, "invalid_messages", contents))
-        _check_values(model.apis["v2"], body, lambda text: _v2(400, "invalid_argument", text))
+        _check_values(model.apis["v2"].parameters, body, lambda text: _v2(400, "invalid_argument", text))
         _check_length(model.limits, _size([*contents, system]))
         return _Asked(model.title, [model.name], contents, body)
 
@@ -320,9 +323,9 @@ def _contents(messages: object) -> list[str] | str:
     return [message["content"] for message in messages]
 
 
-def _check_values(api: Api, body: Mapping[str, Any], refuse: Callable[[str], Reply]) -> None:
-    known = {parameter.wire_name: parameter for parameter in api.parameters.values()}
-    foreign = registry().parameter_names().keys() - api.parameters.keys()
+def _check_values(parameters: Mapping[str, Parameter], body: Mapping[str, Any], refuse: Callable[[str], Reply]) -> None:
+    known = {parameter.wire_name: parameter for parameter in parameters.values()}
+    foreign = registry().parameter_names().keys() - parameters.keys()
     for name, value in body.items():
         if name in known and not known[name].accepts(value):
             raise _Refused(refuse(f"{name} is invalid: {known[name].describe('en')}"))

@@ -116,7 +116,7 @@ def test_errors_are_brief_real_and_change_nothing(start):
         ("%%qianfan modle=x\nhi", "Did you mean model"),
         ("%%qianfan model=ernie-sped-8k\nhi", "ernie-speed-8k"),
         ("%%qianfan model=yi_34b_chat temperature=2\nhi", "(0, 1.0]"),
-        ("%%qianfan model=yi_34b_chat temperature=hot\nhi", "temperature=hot"),
+        ("%%qianfan model=yi_34b_chat temperature=hot\nhi", "temperature='hot' isn't allowed"),
         ("%%qianfan model=rwkv_4_world\nhi", "endpoint="),
         ("%%qianfan model=yi_34b_chat\n" + "长" * 8001, "8001 characters (limit 8000)"),
         ("%%qianfan {{ 1/0 }}\nhi", "not an option"),
@@ -175,6 +175,7 @@ def test_an_interrupt_closes_the_stream_and_keeps_what_came(start):
         assert gone.wait(timeout=5)  # the server sees the connection close; the stream had a second to go
         assert len(server.requests) == 1
     assert interrupted.error[0] == "KeyboardInterrupt"
+    assert len(interrupted.traceback) == 1
     assert stopped.status == "aborted"
     partial = interrupted.plain
     assert partial.startswith("中国幅员")
@@ -210,3 +211,39 @@ def test_config_and_the_line_and_set(start):
     assert kernel.run("%%qianfan model=ernie-3.5-8k\nhi").metadata["model"] == "ernie-3.5-8k"
     kernel.run("%qf unset model")
     assert kernel.run("%%qianfan\nhi").metadata["model"] == "yi_34b_chat"
+
+
+def test_a_question_mark_asks_the_model(start):
+    """IPython would take the line for a question about its last word."""
+    kernel = start(QFMAGIC_TRANSPORT="stub")
+    kernel.run("%qf set model=yi_34b_chat")
+    assert "what is this?" in kernel.run("%qianfan once what is this?").plain
+    assert "真的吗??" in kernel.run("x = %qianfan once 真的吗??").plain
+    assert kernel.value("x.request['messages'][-1]['content']") == "真的吗??"
+    assert kernel.run("%qianfan?").status == "ok"
+    assert kernel.run("print?").outputs == []
+
+
+def test_an_assigned_answer_is_shown_again_when_it_is_asked_for(start):
+    kernel = start(QFMAGIC_TRANSPORT="stub")
+    assert kernel.run("a = %qianfan model=yi_34b_chat hi").plain.count("Hello!") == 1
+    assert kernel.run("a").plain.count("Hello!") == 1
+
+
+def test_nest_asyncio_by_config(start):
+    kernel = start(QFMAGIC_TRANSPORT="stub")
+    kernel.run("%config QianfanMagics.nest_asyncio = True")
+    assert kernel.run("import asyncio\nprint(asyncio.run(asyncio.sleep(0, 7)))").stdout.strip() == "7"
+
+
+def test_no_key_in_anything_the_kernel_says(start):
+    kernel = start(QIANFAN_BEARER_TOKEN="very\nsecret")
+    for cell in (
+        "%%qianfan\nhi",
+        '%%qianfan ak="very-secret\nhi',
+        "%%qianfan hello ak=very-secret\nhi",
+        "%qf settings",
+        "%qf set sk='very-secret",
+    ):
+        ran = kernel.run(cell)
+        assert "very" not in str(ran).replace(cell, "")

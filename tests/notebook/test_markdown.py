@@ -1,5 +1,6 @@
 """Model text as Markdown holds nothing that acts, however a renderer reads it; what is harmless stays as it was."""
 
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -93,6 +94,9 @@ PAYLOADS = [
     "[x]: <javascript:alert(1)>\n[x]",
     "[x]\\(javascript:alert(1))",
     '<math><mi//xlink:href="data:x,<script>1</script>">',
+    "hi\r```\n\n```\n<img src=x onerror=alert(1)>\n```\n",
+    "[\n```\n]: x\n<img src=x onerror=alert(1)>\n```",
+    '[a]: https://a.example "\n\n```\n"\n<img src=x onerror=alert(1)>\n```',
     "<style>@import 'https://evil.example'</style>",
     "<form action=https://evil.example><input>",
     "<base href=https://evil.example>",
@@ -210,6 +214,7 @@ def test_payloads_put_together_come_out_dead(parts):
         "**bold** and *italic*, `code` and `x < y`",
         "# 标题\n\n- 一\n- 二\n\n1. a\n2. b",
         "| a | b |\n|---|---|\n| 1 | 2 |",
+        'He said "hello" and [link](https://a.example "title")',
         "[link](https://a.example/x?y=1#z) and <https://b.example/> and [mail](mailto:a@b.c)",
         "1 < 2, a<1, x <= y, a > b, <3",
         "$a < b$ and $$\\frac{1}{2}$$",
@@ -235,3 +240,30 @@ def test_a_code_span_with_a_tag_reads_as_it_was_written():
 
 def test_an_open_fence_ends_with_the_text():
     assert safe_markdown("```python\nx = 1").rstrip().endswith("x = 1\n```")
+
+
+MATH = [
+    '[see](https://x/$" onmouseover="alert(1)$)',
+    'www.x.com$" onmouseover="alert(1)$',
+    'https://x.example/$" onmouseover="alert(1)$',
+    '[x](https://a/\\begin{a}" onmouseover="alert(1)\\end{a})',
+    '[x](https://a/@@0@@) $" onmouseover="alert(1)$',
+    '`$" onmouseover="alert(1)$` [x](https://a/@@0@@)',
+    '<https://x/$> " onmouseover="alert(1)$',
+]
+
+
+@pytest.mark.parametrize("text", MATH)
+def test_a_formula_can_not_end_an_attribute(text):
+    """JupyterLab takes formulas out before it reads the Markdown, and puts them back without escaping quotes."""
+    formula = re.compile(r"\$[^$]*\$|\\\\begin\\{.*?\\end\\{a\\}")
+    safe = safe_markdown(text)
+    found = formula.findall(safe)
+    marked = RENDERERS[0].render(formula.sub("@@F@@", safe))
+    for one in found:
+        marked = marked.replace("@@F@@", one.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"), 1)
+    if found:
+        marked = marked.replace("@@0@@", found[0])
+    judge = Judge()
+    judge.feed(marked)
+    assert judge.faults == []
