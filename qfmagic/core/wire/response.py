@@ -217,8 +217,7 @@ def feed_events(wire: Wire, collector: Collector, events: list[Event]) -> None:
             _feed_other(wire, collector, event)
             continue
         if not isinstance(payload, dict):
-            _feed_other(wire, collector, event)
-            continue
+            raise ProtocolError("protocol.shape", start=_start(data))
         if not event.sse and not collector.id:
             collector.streamed = False  # a plain body: an error, or a gateway that doesn't stream
         if event.event not in _SIDE_EVENTS:
@@ -239,11 +238,7 @@ def _feed_other(wire: Wire, collector: Collector, event: Event) -> None:
         for line in lines:
             feed_events(wire, collector, [event._replace(data=line)])
         return
-    try:
-        json.loads(event.data)
-    except ValueError:
-        raise ProtocolError("protocol.json", start=_start(event.data)) from None
-    raise ProtocolError("protocol.shape", start=_start(event.data))
+    raise ProtocolError("protocol.json", start=_start(event.data))
 
 
 def feed_rest(wire: Wire, collector: Collector, events: list[Event]) -> None:
