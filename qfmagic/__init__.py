@@ -7,6 +7,8 @@ In a notebook: ``%load_ext qfmagic``, then ``%%qianfan`` cells; ``%qf help`` exp
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .version import __version__
+
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
     from .core.messages import Message
     from .core.turns import Conversation, Turn
     from .core.usage import Usage
-
-__version__ = "0.1.0"
 
 # Where each public name lives. They are imported when first asked for, so that %load_ext costs next to nothing.
 _HOMES = {

@@ -11,7 +11,6 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from .. import __version__
 from ..core.answer import Answer, Delta
 from ..core.errors import (
     ConnectError,
@@ -33,6 +32,7 @@ from ..core.wire import (
     read_body,
     wants_renewal,
 )
+from ..version import __version__
 from .auth import Authorizer, Clock, Outgoing, gateway_error
 from .credentials import available, choose
 from .reading import read_portions

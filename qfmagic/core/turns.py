@@ -1,19 +1,24 @@
 """
-A conversation as a value: turns in order, and the history they make.
+A conversation as a value: turns in the order of the notebook, and the history they make.
 
-Nothing here changes in place. Whatever happens to a turn (answered, interrupted, failed), the history is made of whole
-question-and-answer pairs only, so every request built on it keeps the service's rule of alternating roles.
+Nothing here changes in place, and nothing is ever destroyed: a turn that is replaced stays as an earlier version of
+its successor, one that is taken out stays where it was, marked. The history is made of whole question-and-answer pairs
+only, so every request built on it keeps the service's rule of alternating roles, whatever happened to the turns.
+
+A turn knows by a hash what went along with it. Where that is no longer what stands before it, it is stale.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from .answer import Answer
 from .context import Exchange
 
-State = Literal["answered", "interrupted"]
+State = Literal["answered", "interrupted", "failed"]
+# Why a turn is left out: its cell was deleted, or no longer asks; the user dropped or undid it; the service flagged it.
+Removal = Literal["deleted", "gone", "dropped", "undone", "flagged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,37 +28,64 @@ class Turn:
 
     Attributes:
         prompt: The question as it was sent.
-        answer: The answer, whole or as far as it came.
-        state: ``"answered"``; or ``"interrupted"``, and then not part of the history.
-        parent: The hash of the turn it was asked after, None for a first one.
-        exchange: Question and answer as history.
+        answer: The answer, whole or as far as it came; its ``request`` without the messages.
+        state: ``answered``; or ``interrupted`` or ``failed``, and then not part of the history.
+        cell: The id of the cell that asked, where the front end gives one.
+        place: Which question of the cell it is, from 0.
+        window: How many turns went along, where there were more than that; None: all there were.
+        parent: The hash of what went along, None for nothing.
+        fresh: Whether it started the conversation afresh: what stands before it is no history behind it.
+        removed: Why it is left out, None if it isn't.
+        versions: What stood here before, oldest first.
+        id: The number of its slot in the conversation; kept through new versions and moves.
     """
 
     prompt: str
     answer: Answer
     state: State = "answered"
+    cell: str | None = None
+    place: int = 0
+    window: int | None = None
     parent: str | None = None
+    fresh: bool = False
+    removed: Removal | None = None
+    versions: "tuple[Turn, ...]" = ()
+    id: int = 0
     exchange: Exchange = field(init=False, repr=False, compare=False)
+    in_history: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        answered = self.state == "answered" and self.removed is None and bool(self.answer.text.strip())
         object.__setattr__(self, "exchange", Exchange.of(self.prompt, self.answer.text))
-
-    @property
-    def in_history(self) -> bool:
-        """Whether it goes along with later questions."""
-        return self.state == "answered" and bool(self.answer.text.strip())
+        object.__setattr__(self, "in_history", answered)
 
     @property
     def hash(self) -> str:
-        """A fingerprint of question, answer and all that went before, 16 hex digits."""
-        text = "\0".join((self.parent or "", self.prompt, self.answer.text))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        """A fingerprint of question, answer and all that went along, 16 hex digits."""
+        return chain(self.parent, self.exchange)
+
+
+def chain(parent: str | None, exchange: Exchange) -> str:
+    """The hash of a history that ends with *exchange* behind one with the hash *parent*."""
+    text = "\0".join((parent or "", exchange.prompt, exchange.answer))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def chain_of(exchanges: Iterable[Exchange]) -> str | None:
+    """The hash of a history; None for an empty one."""
+    result: str | None = None
+    for exchange in exchanges:
+        result = chain(result, exchange)
+    return result
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
     """
-    A named conversation.
+    A named conversation. Turns are numbered from 1 where users see them, from 0 here.
+
+    ``chains`` and ``stale`` follow from the turns; they are carried along so that a new turn costs the same behind a
+    thousand turns as behind ten.
 
     >>> Conversation().add("hi", Answer("Hello!")).add("bye", Answer("Bye!")).history[0].answer
     'Hello!'
@@ -61,23 +93,131 @@ class Conversation:
 
     name: str = "main"
     turns: tuple[Turn, ...] = ()
+    chains: tuple[str | None, ...] = field(default=(), repr=False, compare=False)
+    stale: frozenset[int] = field(default=frozenset(), repr=False, compare=False)
 
-    def add(self, prompt: str, answer: Answer) -> "Conversation":
-        """Return the conversation with one more turn."""
-        state: State = "answered" if answer.complete else "interrupted"
-        return replace(self, turns=(*self.turns, Turn(prompt, answer, state, self.head)))
+    def __post_init__(self) -> None:
+        if len(self.chains) != len(self.turns):
+            self._follow(0)
 
-    @property
-    def head(self) -> str | None:
-        """The hash of the last turn of the history."""
-        return next((turn.hash for turn in reversed(self.turns) if turn.in_history), None)
+    def _follow(self, start: int) -> None:
+        """Compute ``chains`` and ``stale`` from *start* on."""
+        chains = list(self.chains[:start])
+        stale = {index for index in self.stale if index < start}
+        for index in range(start, len(self.turns)):
+            turn = self.turns[index]
+            before = chains[index - 1] if index else None
+            expected = self._expected(index, before)
+            if turn.in_history and turn.parent != expected:
+                stale.add(index)
+            chains.append(chain(None if turn.fresh else before, turn.exchange) if turn.in_history else before)
+        object.__setattr__(self, "chains", tuple(chains))
+        object.__setattr__(self, "stale", frozenset(stale))
+
+    def _expected(self, index: int, before: str | None) -> str | None:
+        """The hash of what would go along with the turn at *index* now, where *before* is that of all before it."""
+        turn = self.turns[index]
+        if turn.fresh or turn.window == 0:
+            return None
+        return before if turn.window is None else chain_of(self.before(index)[-turn.window :])
+
+    def _changed(self, index: int, turns: tuple[Turn, ...]) -> "Conversation":
+        changed = Conversation(self.name, turns, self.chains[:index] + (None,) * (len(turns) - index), self.stale)
+        changed._follow(index)
+        return changed
+
+    # ---- what is there
 
     @property
     def history(self) -> tuple[Exchange, ...]:
-        """What goes along with the next question, before any limit."""
-        return tuple(exchanges(self.turns))
+        """What goes along with a question behind all turns, before any limit."""
+        return self.before(len(self.turns))
+
+    def before(self, index: int) -> tuple[Exchange, ...]:
+        """The history made by the turns before the one at *index*, from the last that started afresh."""
+        found: list[Exchange] = []
+        for turn in reversed(self.turns[:index]):
+            if turn.in_history:
+                found.append(turn.exchange)
+                if turn.fresh:
+                    break
+        found.reverse()
+        return tuple(found)
+
+    @property
+    def head(self) -> str | None:
+        """The hash of the history."""
+        return self.chains[-1] if self.chains else None
+
+    def find(self, cell: str | None, place: int) -> int | None:
+        """The index of that cell's turn; None if there is none, or no cell is named."""
+        if cell is None:
+            return None
+        return next((i for i, turn in enumerate(self.turns) if turn.cell == cell and turn.place == place), None)
+
+    def place_for(self, cell: str | None, order: Sequence[str] = ()) -> int:
+        """
+        Where a cell's new turn belongs.
+
+        Behind the cell's other turns; else where the document *order* of the cells puts it, as far as that is known;
+        else at the end.
+        """
+        own = [index for index, turn in enumerate(self.turns) if cell is not None and turn.cell == cell]
+        if own:
+            return own[-1] + 1
+        if cell not in order:
+            return len(self.turns)
+        later = set(order[order.index(cell) + 1 :])
+        return next((i for i, turn in enumerate(self.turns) if turn.cell in later), len(self.turns))
+
+    # ---- what can be done
+
+    def add(self, prompt: str, answer: Answer) -> "Conversation":
+        """Return the conversation with one more turn at its end, as after a question with all of the history."""
+        state: State = "answered" if answer.complete else "interrupted"
+        return self.put(Turn(prompt, answer, state, parent=self.head), len(self.turns))
+
+    def put(self, turn: Turn, index: int, *, over: bool = False) -> "Conversation":
+        """Return the conversation with *turn* at *index*: in front of what is there, or *over* it, as a new version."""
+        turn = replace(turn, answer=_without_messages(turn.answer))
+        if over:
+            old = self.turns[index]
+            turn = replace(turn, versions=(*old.versions, replace(old, versions=())), id=old.id)
+            return self._changed(index, (*self.turns[:index], turn, *self.turns[index + 1 :]))
+        turn = replace(turn, id=max((other.id for other in self.turns), default=0) + 1)
+        return self._changed(index, (*self.turns[:index], turn, *self.turns[index:]))
+
+    def mark(self, index: int, removed: Removal | None) -> "Conversation":
+        """Return the conversation with the turn left out for that reason, or, with None, back in its place."""
+        turn = replace(self.turns[index], removed=removed)
+        return self._changed(index, (*self.turns[:index], turn, *self.turns[index + 1 :]))
+
+    def restore(self, index: int) -> "Conversation":
+        """
+        Return the conversation with the turn back, if it was left out; else with its version before this one.
+
+        The version that stood there takes its turn in the line, so restoring goes round through all of them.
+        """
+        turn = self.turns[index]
+        if turn.removed is not None:
+            return self.mark(index, None)
+        if not turn.versions:
+            return self
+        *older, last = turn.versions
+        turn = replace(last, removed=None, versions=(replace(turn, versions=()), *older), id=turn.id)
+        return self._changed(index, (*self.turns[:index], turn, *self.turns[index + 1 :]))
+
+    def fork(self, name: str, count: int | None = None) -> "Conversation":
+        """Return a conversation of that name with the first *count* turns, or all of them."""
+        count = len(self.turns) if count is None else count
+        return Conversation(
+            name, self.turns[:count], self.chains[:count], frozenset(i for i in self.stale if i < count)
+        )
 
 
-def exchanges(turns: Iterable[Turn]) -> Iterable[Exchange]:
-    """The history a sequence of turns makes."""
-    return (turn.exchange for turn in turns if turn.in_history)
+def _without_messages(answer: Answer) -> Answer:
+    """The messages of a request are the turns before it; kept with each turn they would grow with the square."""
+    if "messages" not in answer.request:
+        return answer
+    kept: Mapping[str, Any] = {name: value for name, value in answer.request.items() if name != "messages"}
+    return replace(answer, request=kept)

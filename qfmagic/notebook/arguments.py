@@ -100,6 +100,22 @@ def parse_pairs(line: str, rows: Mapping[str, Row], usage: str) -> dict[str, Any
     return values
 
 
+def split_words(line: str) -> list[str]:
+    """
+    Split a command's words as a shell does.
+
+    Raises:
+        OptionError: A quote doesn't close.
+    """
+    words: list[str] = []
+    position = _skip_blanks(line, 0)
+    while position < len(line):
+        word, position = _value("", line, position)
+        words.append(word)
+        position = _skip_blanks(line, position)
+    return words
+
+
 def known(name: str, rows: Mapping[str, Row], *, missing: str = "option.unknown") -> Row:
     """
     Return the row of that name.

@@ -1,54 +1,20 @@
 """The commands of ``%qf``: each reads its words, does one thing to the session, and returns what to show."""
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 
 from ..client.credentials import available
 from ..client.settings import Settings, fingerprint
 from ..core.catalogue import Text, text
-from ..core.context import choose_context, parse_policy
 from ..core.errors import OptionError
 from ..core.models import WIRES, Model, registry, suggest
+from ..version import __version__
+from . import chat_commands
 from .arguments import known, parse_pairs
+from .document import notebook_path
 from .helptable import help_table, markdown_table
 from .session import Ask, Session
-
-
-class Said(NamedTuple):
-    """What a command shows."""
-
-    markdown: str
-    plain: str
-
-    @classmethod
-    def of(cls, sentence: str) -> "Said":
-        """A sentence, the same in both forms."""
-        return cls(_literal(sentence), sentence)
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows under a head, as Markdown and as aligned text."""
-
-    head: Sequence[str]
-    rows: Sequence[Sequence[object]]
-    above: str = ""
-
-    def said(self) -> Said:
-        """Both forms."""
-        rows = [[str(cell) for cell in row] for row in self.rows]
-        marked = [f"| {' | '.join(_literal(cell) for cell in row)} |" for row in (self.head, *rows)]
-        marked.insert(1, "|" + "---|" * len(self.head))
-        widths = [max(_width(line[column]) for line in (self.head, *rows)) for column in range(len(self.head))]
-        lines = [
-            "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in (self.head, *rows)
-        ]
-        above = [self.above, ""] if self.above else []
-        markdown_above = [_literal(self.above), ""] if self.above else []
-        return Said("\n".join((*markdown_above, *marked)), "\n".join((*above, *lines)))
+from .tables import Said, Table
 
 
 def run(session: Session, line: str) -> Said:
@@ -66,13 +32,6 @@ def run(session: Session, line: str) -> Said:
         hint = Text("option.did_you_mean", {"names": close}) if close else ""
         raise OptionError("command.unknown", name=name, suggestions=hint)
     return command(session, rest.strip())
-
-
-def code(content: str, language: str) -> str:
-    """*content* in a fence that it can't close."""
-    longest = max((len(found) for found in re.findall("`+", content)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{content}\n{fence}"
 
 
 def address(session: Session, ask: Ask) -> str:
@@ -135,64 +94,11 @@ def _limits(model: Model, lang: str) -> str:
     return ", ".join(parts) or text("word.none", lang)
 
 
-def _history(session: Session, words: str) -> Said:
-    lang = session.lang
-    chosen = help_table().options["chat"]
-    given = parse_pairs(words, {"chat": chosen}, "%qf history [chat=NAME]") if words else {}
-    name = str(session.setting("chat", given).value)
-    conversation = session.conversation(name)
-    if not conversation.turns:
-        return Said.of(text("said.empty", lang, name=name))
-    target = session.target()
-    context = choose_context(
-        conversation.history,
-        "?",
-        system=session.setting("system").value,
-        limits=target.limits,
-        policy=parse_policy(session.setting("context").value),
-    )
-    kept = {id(exchange) for exchange in conversation.history[len(conversation.history) - context.sent :]}
-    head = (
-        ("#", "发送", "状态", "字符", "问题", "回答")
-        if lang == "zh"
-        else ("#", "sent", "state", "chars", "question", "answer")
-    )
-    rows = []
-    for number, turn in enumerate(conversation.turns, 1):
-        goes = "word.yes" if id(turn.exchange) in kept else ("word.cut" if turn.in_history else "word.no")
-        state = text(f"state.{turn.state}", lang)
-        question, answer = _short(turn.prompt), _short(turn.answer.text)
-        rows.append((number, text(goes, lang), state, turn.exchange.size.chars, question, answer))
-    limits = target.limits
-    above = text(
-        "said.history",
-        lang,
-        name=name,
-        sent=context.sent,
-        available=context.available,
-        model=target.title,
-        chars=context.size.chars - 1,
-        tokens=max(context.size.tokens, 0),
-        limit=limits.max_chars or text("word.none", lang),
-    )
-    return Table(head, rows, above).said()
-
-
-def _reset(session: Session, words: str) -> Said:
-    words = words.strip("'\"")
-    name = words or str(session.setting("chat").value)
-    if words and words not in session.conversations:
-        close = suggest(words, session.conversations)
-        hint = Text("option.did_you_mean", {"names": close}) if close else ""
-        raise OptionError("command.no_conversation", name=words, suggestions=hint)
-    return Said.of(text("said.reset", session.lang, name=name, count=session.reset(name)))
-
-
 def _set(session: Session, words: str) -> Said:
     if not words:
         raise OptionError("command.usage", usage="%qf set key=value ...")
     values = parse_pairs(words, help_table().settable, "%qf set key=value ...")
-    session.change(values)
+    session.preferences.change(values)
     return Said.of(text("said.set", session.lang, line=words))
 
 
@@ -203,7 +109,7 @@ def _unset(session: Session, words: str) -> Said:
     for name in names:
         known(name, help_table().settable, missing="settings.unknown")
     for name in names:
-        session.changed.pop(name, None)
+        session.preferences.changed.pop(name, None)
     return Said.of(text("said.unset", session.lang, names=names))
 
 
@@ -212,13 +118,13 @@ def _settings(session: Session, words: str) -> Said:
         raise OptionError("command.usage", usage="%qf settings")
     lang = session.lang
     rows: list[tuple[str, object, str]] = [("transport", session.mode, _source(session.mode_source, lang))]
-    target = session.target()
+    target = session.preferences.target()
     for name in help_table().settable:
-        setting = session.setting(name)
+        setting = session.preferences.setting(name)
         if name in help_table().parameters and setting.value is None and name not in target.parameters:
             continue
         value = setting.value
-        if name == "model" and value is None and not session.setting("endpoint").value:
+        if name == "model" and value is None and not session.preferences.setting("endpoint").value:
             value = target.model
         rows.append((name, "-" if value is None else value, _source(setting.source, lang)))
     rows += _key_rows(session)
@@ -274,28 +180,38 @@ def _help(session: Session, words: str) -> Said:
     return Said(shown, shown.replace("\\|", "|"))
 
 
-def _short(content: str) -> str:
-    line = " ".join(content.split())
-    return line if len(line) <= 40 else f"{line[:37]}..."
+def _doctor(session: Session, words: str) -> Said:
+    if words:
+        raise OptionError("command.usage", usage="%qf doctor")
+    lang = session.lang
+    journal = session.open_journal()
+    where = str(journal.path) if journal else session.journal_error or text("word.off", lang)
+    rows: list[tuple[str, object]] = [
+        ("qfmagic", __version__),
+        *((name, version(name)) for name in ("ipython", "ipykernel", "ipywidgets", "httpx") if _installed(name)),
+        ("transport", session.mode),
+        (text("word.journal", lang), where),
+        (text("word.notebook", lang), notebook_path(session.environ) or text("word.unknown", lang)),
+    ]
+    rows += [(name, value) for name, value, _ in _key_rows(session)]
+    return Table(("", ""), rows).said()
 
 
-def _literal(content: str) -> str:
-    """*content* as Markdown that shows just these characters, in a table too."""
-    return re.sub(r"([\\`*_{}\[\]<>#|!&$~])", r"\\\1", " ".join(content.split()))
-
-
-def _width(content: str) -> int:
-    """Columns *content* takes in a terminal; Chinese characters take two."""
-    return sum(2 if "\u1100" <= character <= "\uffe6" else 1 for character in content)
+def _installed(name: str) -> bool:
+    try:
+        version(name)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 _COMMANDS: dict[str, Callable[[Session, str], Said]] = {
     "models": _models,
-    "history": _history,
-    "reset": _reset,
+    **chat_commands.COMMANDS,
     "set": _set,
     "unset": _unset,
     "settings": _settings,
     "transport": _transport,
+    "doctor": _doctor,
     "help": _help,
 }

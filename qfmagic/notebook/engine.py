@@ -10,7 +10,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from ..core.answer import Answer
 from ..core.catalogue import text
-from ..core.errors import OptionError, PromptError, QianfanError
+from ..core.errors import InputError, OptionError, PromptError, QianfanError
 from .arguments import Arguments, parse_line
 from .display import (
     Bundle,
@@ -27,7 +27,9 @@ from .display import (
 from .helptable import help_table
 from .prompt import render
 from .provenance import provenance
+from .rendering import show
 from .session import Ask, Session
+from .tables import code
 
 T = TypeVar("T")
 display: Callable[..., Any] = IPython.display.display
@@ -49,6 +51,10 @@ class Engine:
         self._shell: Any = shell
         self.session = Session(environ, config)
         self._shown: tuple[Answer, int] | None = None
+        self._offered: dict[tuple[str, int], str] = {}
+        self._told: tuple[View, Bundle, dict[str, Any]] | None = None
+        self.errors: Mapping[int, str] = {}
+        self.begin_cell()
         formatters: Any = shell.display_formatter
         self._formatter = formatters.ipython_display_formatter
         self._formatter.for_type(Answer, self._show_result)
@@ -57,6 +63,16 @@ class Engine:
         """Give back what was taken from the shell, and close what is open."""
         self._formatter.pop(Answer, None)
         self.session.close()
+
+    def begin_cell(self) -> None:
+        """A cell is about to run."""
+        metadata = {} if self._terminal else self._metadata()
+        deleted = metadata.get("deletedCells")
+        self.session.chats.begin_cell(metadata.get("cellId"), deleted if isinstance(deleted, list) else ())
+
+    def end_cell(self) -> None:
+        """The cell has run."""
+        self.session.chats.end_cell()
 
     def ask(self, line: str, cell: str | None) -> Answer | None:
         """Do ``%qianfan`` and, with a *cell*, ``%%qianfan``."""
@@ -77,17 +93,16 @@ class Engine:
             raise
 
     def _ask(self, line: str, cell: str | None) -> Answer | None:
-        arguments = parse_line(line)
-        prompt = _prompt_of(arguments, cell)
-        given: Mapping[str, Any] = arguments.options
-        if "raw" not in arguments.flags:
-            prompt = render(prompt, self._shell.user_ns)
-            given = self._rendered(given)
-        ask = self.session.prepare(prompt, given, arguments.flags)
+        try:
+            arguments, given, ask = self._prepared(line, cell)
+        except InputError:
+            self.session.failed()
+            raise
         if "dry" in arguments.flags:
+            self.session.chats.skip(ask.slot.chat)
             self._show_request(ask)
             return None
-        style = str(self.session.setting("format", given).value)
+        style = str(self.session.preferences.setting("format", given).value)
         quiet = "quiet" in arguments.flags
         view = QuietView() if quiet else self._view(style)
         try:
@@ -97,16 +112,42 @@ class Engine:
         if "into" in given:
             self._shell.user_ns[given["into"]] = answer
         if style == "code" and not quiet:
-            for block in code_blocks(answer.text)[:1]:
-                self._shell.set_next_input(block, replace=False)
+            self._offer_code(answer, ask)
         self._shown = answer, self._shell.execution_count
         return answer
+
+    def _prepared(self, line: str, cell: str | None) -> tuple[Arguments, Mapping[str, Any], Ask]:
+        arguments = parse_line(line)
+        prompt = _prompt_of(arguments, cell)
+        given: Mapping[str, Any] = arguments.options
+        if "raw" not in arguments.flags:
+            prompt = self._render(prompt)
+            given = self._rendered(given)
+        return arguments, given, self.session.prepare(prompt, given, arguments.flags)
+
+    def _render(self, template: str) -> str:
+        return render(template, self._namespace, show)
+
+    @property
+    def _namespace(self) -> dict[str, Any]:
+        return {**self._shell.user_ns, "Err": self.errors}
+
+    def _offer_code(self, answer: Answer, ask: Ask) -> None:
+        """Put the answer's code into a new cell below; once, however often this cell is run with the same answer."""
+        blocks = code_blocks(answer.text)
+        if not blocks:
+            return
+        offered = (ask.slot.cell, ask.slot.place) if ask.slot.cell is not None else None
+        if offered is None or self._offered.get(offered) != blocks[0]:
+            self._shell.set_next_input(blocks[0], replace=False)
+        if offered is not None:
+            self._offered[offered] = blocks[0]
 
     def _rendered(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The options with ``{{ }}`` in them evaluated, and then read as their kind."""
         rows = help_table().on_line
         return {
-            name: rows[name].parse(render(value, self._shell.user_ns))
+            name: rows[name].parse(render(value, self._namespace))
             if isinstance(value, str) and "{{" in value
             else value
             for name, value in given.items()
@@ -115,7 +156,7 @@ class Engine:
     def _view(self, style: str) -> View:
         if self._terminal:
             return TerminalView(_write)
-        wanted = self.session.setting("display").value
+        wanted = self.session.preferences.setting("display").value
         # Only a front end that names its cells keeps up with updates: nbval, nbclient and nbconvert name none, and
         # nbval would compare the first update with the last.
         live = wanted == "live" or (wanted == "auto" and bool(self._metadata().get("cellId")))
@@ -128,9 +169,33 @@ class Engine:
         return metadata if isinstance(metadata, Mapping) else {}
 
     def _finish(self, answer: Answer, ask: Ask, view: View, style: str) -> None:
+        lang = self.session.lang
         context = ask.plan.context
-        below = notes(answer, self.session.lang, sent=context.sent, available=context.available, unsent=ask.unsent)
-        view.finish(answer_bundle(answer, below, style, self.session.lang), {"qfmagic": provenance(answer, ask)})
+        below = notes(answer, lang, sent=context.sent, available=context.available, unsent=ask.unsent)
+        metadata = {"qfmagic": provenance(answer, ask)}
+        told = self._conversation_notes(ask) if ask.joins else []
+        self._take_back_notes()
+        view.finish(answer_bundle(answer, below + told, style, lang), metadata)
+        if told:
+            self._told = view, answer_bundle(answer, below, style, lang), metadata
+
+    def _conversation_notes(self, ask: Ask) -> list[str]:
+        """What has become of the conversation's other turns; it stands below the newest answer alone."""
+        lang, chat = self.session.lang, ask.slot.chat
+        found = []
+        left_out = self.session.chats.take_left_out(chat)
+        if left_out:
+            found.append(text("note.left_out", lang, turns=left_out, first=left_out[0]))
+        stale = [index + 1 for index in sorted(self.session.chats.get(chat).stale)]
+        if stale:
+            found.append(text("note.stale", lang, turns=stale))
+        return found
+
+    def _take_back_notes(self) -> None:
+        """Take the notes on the conversation from the answer they stood below: they hold for the newest only."""
+        told, self._told = self._told, None
+        if told is not None and isinstance(told[0], LiveView):
+            told[0].finish(told[1], told[2])
 
     def _show_request(self, ask: Ask) -> None:
         said = text("said.dry", self.session.lang)
@@ -138,7 +203,7 @@ class Engine:
         from . import commands  # noqa: PLC0415 - as above
 
         shown = f"POST {commands.address(self.session, ask)}\nContent-Type: application/json\n\n{body}"
-        marked = f"{said}\n\n{commands.code(shown, 'http')}"
+        marked = f"{said}\n\n{code(shown, 'http')}"
         self._publish({"text/markdown": marked, "text/plain": f"{said}\n\n{shown}"})
 
     def _show_result(self, answer: Answer) -> None:

@@ -6,10 +6,12 @@ The magics: what IPython sees. The work is done by the engine, which is imported
 
 import os
 import re
+import traceback
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from IPython.core.completer import context_matcher
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 from traitlets import Bool, Dict, Enum, Float, HasTraits, Int, List, TraitType, Unicode
@@ -18,7 +20,10 @@ from ..core.catalogue import read_table
 
 if TYPE_CHECKING:
     from ..core.answer import Answer
+    from ..core.turns import Conversation
     from .engine import Engine
+
+ERRORS_KEPT = 100
 
 _TRAITS: dict[str, Callable[..., TraitType[Any, Any]]] = {
     "bool": Bool,
@@ -57,6 +62,8 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
         self._shell = shell
         self._environ = os.environ if environ is None else environ
         self._engine: Engine | None = None
+        self._errors: dict[int, str] = {}
+        self.completing = _completing(shell, self)
         self.observe(self._nest, "nest_asyncio")
         self._nest()
 
@@ -73,7 +80,24 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
             from .engine import Engine  # noqa: PLC0415 - see above
 
             self._engine = Engine(self._shell, self._environ, self._configured)
+            self._engine.errors = self._errors
+            self._engine.session.chats.conversations.update(_KEPT.pop(self._shell, {}))
         return self._engine
+
+    def before_cell(self, _: object = None) -> None:
+        """IPython is about to run a cell."""
+        if self._engine is not None:
+            self._engine.begin_cell()
+
+    def after_cell(self, result: Any) -> None:
+        """IPython has run a cell: what failed is kept for ``Err`` in prompts."""
+        error = result.error_before_exec or result.error_in_exec
+        if error is not None and result.execution_count is not None:
+            self._errors[result.execution_count] = _told(error)
+            while len(self._errors) > ERRORS_KEPT:
+                del self._errors[next(iter(self._errors))]
+        if self._engine is not None:
+            self._engine.end_cell()
 
     def _configured(self) -> Mapping[str, Any]:
         return {name: getattr(self, name) for name in self.trait_names(config=True)}
@@ -93,7 +117,30 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
     def close(self) -> None:
         """Close what is open."""
         if self._engine is not None:
+            _KEPT[self._shell] = self._engine.session.chats.conversations  # for a reload of the extension
             self._engine.close()
+
+
+def _completing(shell: InteractiveShell, magics: QianfanMagics) -> Any:
+    """Completion in our cells; what does it is imported with the first of them."""
+
+    def complete(context: Any) -> Any:
+        if "%q" not in context.full_text:
+            return {"completions": []}
+        from .completion import matcher  # noqa: PLC0415 - as the engine
+
+        return matcher(shell, lambda: magics.engine)(context)
+
+    marked: Any = context_matcher(identifier="qfmagic")
+    return marked(complete)
+
+
+def _told(error: BaseException) -> str:
+    """The traceback of a cell's error, from the cell on."""
+    trace = error.__traceback__
+    while trace is not None and "IPython" in trace.tb_frame.f_code.co_filename:
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace))
 
 
 # A line that IPython would take for a question about its last word, where it is one to the model.
@@ -122,6 +169,7 @@ def _as_call(line: str) -> str:
     return f"{question[1]}get_ipython().run_line_magic('qianfan', {question[2]!r})\n"
 
 
+_KEPT: WeakKeyDictionary[InteractiveShell, "dict[str, Conversation]"] = WeakKeyDictionary()
 _LOADED: WeakKeyDictionary[InteractiveShell, QianfanMagics] = WeakKeyDictionary()
 
 
@@ -130,6 +178,9 @@ def load(shell: InteractiveShell) -> None:
     magics = QianfanMagics(shell)
     shell.register_magics(magics)
     shell.input_transformers_cleanup.append(_taken_literally)
+    shell.Completer.custom_matchers.append(magics.completing)
+    shell.events.register("pre_run_cell", magics.before_cell)
+    shell.events.register("post_run_cell", magics.after_cell)
     _LOADED[shell] = magics
 
 
@@ -142,6 +193,9 @@ def unload(shell: InteractiveShell) -> None:
         for name in names:
             shell.magics_manager.magics[kind].pop(name, None)
     shell.input_transformers_cleanup.remove(_taken_literally)
+    shell.Completer.custom_matchers.remove(magics.completing)
+    shell.events.unregister("pre_run_cell", magics.before_cell)
+    shell.events.unregister("post_run_cell", magics.after_cell)
     if magics in shell.configurables:
         shell.configurables.remove(magics)
     magics.close()

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from .. import __version__
 from ..core.answer import Answer
+from ..version import __version__
 from .session import Ask
 
 
@@ -15,7 +15,6 @@ def provenance(answer: Answer, ask: Ask) -> dict[str, Any]:
     nbval compares the data.
     """
     context = ask.plan.context
-    history = [turn for turn in ask.base.turns if turn.in_history]
     return {
         "version": __version__,
         "transport": answer.transport,
@@ -23,9 +22,9 @@ def provenance(answer: Answer, ask: Ask) -> dict[str, Any]:
         "model": answer.model,
         "endpoint": answer.endpoint,
         "parameters": dict(ask.plan.request.parameters),
-        "chat": ask.chat if ask.joins else None,
-        "turn": len(ask.base.turns) + 1 if ask.joins else None,
-        "parents": [turn.hash for turn in history[len(history) - context.sent :]],
+        "chat": ask.slot.chat if ask.joins else None,
+        "turn": ask.slot.at + 1 if ask.joins else None,
+        "parents": list(ask.parents),
         "request": ask.plan.request.hash,
         "id": answer.id,
         "created": answer.created,

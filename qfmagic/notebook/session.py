@@ -1,31 +1,28 @@
 """What a notebook holds: settings, conversations, and what answers. Knows nothing of IPython."""
 
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from keyword import iskeyword
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..client.client import DEFAULT_MODEL, Qianfan, Stream
+from ..client.client import Qianfan, Stream
 from ..client.loop import BackgroundLoop
 from ..client.settings import Settings
 from ..core.answer import Answer
 from ..core.context import parse_policy
 from ..core.errors import OptionError, QianfanError
-from ..core.models import Target, registry
-from ..core.params import check_parameters
+from ..core.models import registry
 from ..core.plan import Plan, plan_request
-from ..core.turns import Conversation
+from ..core.turns import State
+from .chats import Chats, Slot
 from .display import View
-from .helptable import help_table
+from .document import Document, notebook_path
+from .journal import Journal, journal_path
+from .preferences import Preferences
 
 TICK = 0.1  # seconds between two looks at a silent stream, so that an interrupt is seen on every system
-
-
-class Setting(NamedTuple):
-    """A value, and where it comes from."""
-
-    value: Any
-    source: str
+KEEP_EVERY = 1.0  # seconds between two savings of an answer under way
 
 
 class Ask(NamedTuple):
@@ -35,20 +32,22 @@ class Ask(NamedTuple):
     Attributes:
         plan: The checked request and its context.
         prompt: The question as it is sent.
-        chat: The conversation it belongs to.
-        base: That conversation before it, empty with ``new`` and a whole answer.
+        slot: Its place in its conversation.
         joins: Whether the turn joins the conversation.
+        fresh: Whether it starts the conversation afresh.
         timeout: Longest silence in seconds, or None for the settings' own.
         unsent: Parameters that are set for the notebook, and that this model doesn't take.
+        parents: The hashes of the turns that go along.
     """
 
     plan: Plan
     prompt: str
-    chat: str
-    base: Conversation
+    slot: Slot
     joins: bool
+    fresh: bool
     timeout: float | None
     unsent: tuple[str, ...] = ()
+    parents: tuple[str, ...] = ()
 
 
 class Session:
@@ -62,87 +61,24 @@ class Session:
 
     def __init__(self, environ: Mapping[str, str], config: Callable[[], Mapping[str, Any]] = dict) -> None:
         self.environ = environ
-        self._config = config
+        self.preferences = Preferences(environ, config)
+        self.chats = Chats(Document(notebook_path(environ)))
+        self.journal: Journal | None = None
+        self.journal_error: str | None = None
+        self.last: Answer | None = None
         self._loop = BackgroundLoop()
         self._client: Qianfan | None = None
         self._mode: str | None = None
-        self.changed: dict[str, Any] = {}
-        self.conversations: dict[str, Conversation] = {}
-        self.last: Answer | None = None
-
-    # ---- settings
-
-    def setting(self, name: str, given: Mapping[str, Any] | None = None) -> Setting:
-        """One setting's value and source: the line, ``%qf set``, ``%config``, the environment, the default."""
-        row = help_table().settable.get(name) or help_table().on_line[name]
-        if given and name in given:
-            return Setting(given[name], "line")
-        if name in self.changed:
-            return Setting(self.changed[name], "%qf set")
-        configured = self._config().get(name)
-        if configured is not None:
-            return Setting(configured, "%config")
-        if row.env and self.environ.get(row.env):
-            return Setting(row.parse(self.environ[row.env]), row.env)
-        return Setting(row.default, "default")
 
     @property
     def lang(self) -> str:
         """``en`` or ``zh``."""
-        chosen = self.setting("lang").value
-        if chosen != "auto":
-            return str(chosen)
-        locale = next((self.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if self.environ.get(name)), "")
-        return "zh" if locale.lower().startswith("zh") else "en"
+        return self.preferences.lang
 
-    def change(self, values: Mapping[str, Any]) -> None:
-        """
-        Take settings over, all or none of them.
-
-        Raises:
-            InputError: They don't fit together, or not with the model that is set.
-        """
-        before = dict(self.changed)
-        if "model" in values and "endpoint" not in values:
-            self.changed.pop("endpoint", None)
-        if "endpoint" in values and "model" not in values:
-            self.changed.pop("model", None)
-        self.changed |= values
-        try:
-            parse_policy(self.setting("context").value)
-            target = self.target()
-            given = {name: value for name, value in self._parameters({}, target.parameters).items() if name in values}
-            check_parameters(given, target.parameters, model=target.title, source=target.source.title)
-        except QianfanError:
-            self.changed = before
-            raise
-        if self.setting("nest_asyncio").value:
-            import nest_asyncio2  # noqa: PLC0415 - only for who asks for it
-
-            nest_asyncio2.apply()
-
-    def target(self) -> Target:
-        """What a question without options would go to."""
-        return registry().target(*self._where({}))
-
-    def _where(self, given: Mapping[str, Any]) -> tuple[str | None, str | None, str | None]:
-        """Model, endpoint and API; a model on the line isn't asked at an endpoint that was set, or vice versa."""
-        api = self.setting("api", given).value
-        if "model" in given or "endpoint" in given:
-            return given.get("model"), given.get("endpoint"), api
-        model, endpoint = self.setting("model").value, self.setting("endpoint").value
-        return (model if model or endpoint else DEFAULT_MODEL), endpoint, api
-
-    def _parameters(self, given: Mapping[str, Any], taken: Mapping[str, Any]) -> dict[str, Any]:
-        """
-        The parameters for a call: those on the line, and of those that are set, the ones the model takes.
-
-        A parameter set for the notebook is a wish for every model that has it; one on the line is for this model, and
-        wrong there if it doesn't.
-        """
-        found = {name: given[name] for name in help_table().parameters if name in given}
-        settings = {name: self.setting(name).value for name in taken if name not in found}
-        return found | {name: value for name, value in settings.items() if value is not None}
+    @property
+    def chat(self) -> str:
+        """The conversation a question without ``chat=`` belongs to."""
+        return str(self.preferences.setting("chat").value)
 
     # ---- what answers
 
@@ -193,17 +129,32 @@ class Session:
         self._client = client
 
     def close(self) -> None:
-        """Close the connections and end the background thread."""
+        """Close the connections and the journal, and end the background thread."""
         if self._client is not None:
             self._client.close()
             self._client = None
+        if self.journal is not None:
+            self.journal.close()
+            self.chats.recorder = self.journal = None
         self._loop.close()
 
-    # ---- asking
+    # ---- the journal
 
-    def conversation(self, name: str) -> Conversation:
-        """The conversation of that name, empty if there is none yet."""
-        return self.conversations.get(name) or Conversation(name)
+    def open_journal(self) -> Journal | None:
+        """The journal, unless it is switched off or can't be written; then ``journal_error`` says why."""
+        wanted = bool(self.preferences.setting("journal").value)
+        if not wanted or self.journal is not None:
+            self.chats.recorder = self.journal if wanted else None
+            return self.journal if wanted else None
+        path = notebook_path(self.environ) or Path.cwd()
+        try:
+            self.journal = Journal(journal_path(self.environ), str(path), time.time)
+        except Exception as error:  # noqa: BLE001 - a disk that is full or not ours must not stop a question
+            self.journal_error = f"{type(error).__name__}: {error}"
+        self.chats.recorder = self.journal
+        return self.journal
+
+    # ---- asking
 
     def prepare(self, prompt: str, given: Mapping[str, Any], flags: frozenset[str] = frozenset()) -> Ask:
         """
@@ -212,28 +163,34 @@ class Session:
         Raises:
             InputError: It can't be asked like that.
         """
+        preferences = self.preferences
         model = str(given.get("model", ""))
         if "," in model:
             raise OptionError("option.several_models", value=model)
         into = given.get("into")
         if into is not None and (not str(into).isidentifier() or iskeyword(str(into))):
             raise OptionError("option.into", value=into)
-        chat = str(self.setting("chat", given).value)
-        base = Conversation(chat) if "new" in flags else self.conversation(chat)
-        target = registry().target(*self._where(given))
+        slot = self.chats.slot(str(preferences.setting("chat", given).value))
+        conversation = self.chats.get(slot.chat)
+        alone = bool({"once", "new"} & flags)
+        target = registry().target(*preferences.where(given))
         plan = plan_request(
             target,
             prompt,
-            history=() if "once" in flags else base.history,
-            parameters=self._parameters(given, target.parameters),
-            policy=parse_policy(self.setting("context", given).value),
-            stream=bool(self.setting("stream", given).value),
+            history=() if alone else self.chats.history(slot),
+            parameters=preferences.parameters(given, target.parameters),
+            policy=parse_policy(preferences.setting("context", given).value),
+            stream=bool(preferences.setting("stream", given).value),
         )
-        timeout = self.setting("timeout", given).value
-        unsent = tuple(
-            name for name in help_table().parameters if name in self.changed and name not in target.parameters
-        )
-        return Ask(plan, prompt, chat, base, "once" not in flags, timeout, unsent)
+        along: list[str] = []
+        for turn in reversed(conversation.turns[: slot.at]):
+            if len(along) == plan.context.sent:
+                break
+            if turn.in_history:
+                along.append(turn.hash)
+        timeout = preferences.setting("timeout", given).value
+        joins, fresh = "once" not in flags, "new" in flags
+        return Ask(plan, prompt, slot, joins, fresh, timeout, preferences.unsent(target), tuple(reversed(along)))
 
     def run(self, ask: Ask, view: View, show: Callable[[Answer, Ask], None]) -> Answer:
         """
@@ -243,38 +200,58 @@ class Session:
         anything came.
 
         Raises:
-            QianfanError: No answer, or not all of it. The conversation is as it was, or has the partial turn, which
-                is no history.
+            QianfanError: No answer, or not all of it; what came is kept, and is no history.
             KeyboardInterrupt: The user stopped it; as with an error.
         """
+        self.open_journal()
         stream = self.client().send(ask.plan, timeout=ask.timeout)
         try:
-            self._follow(stream, view)
+            self._follow(ask, stream, view)
             answer = stream.answer
         except KeyboardInterrupt:
-            self._keep(ask, stream.answer, show)
+            self._keep(ask, stream.answer, "interrupted", show)
             raise
         except QianfanError as error:
-            if error.partial is not None and error.partial.text:
-                self._keep(ask, error.partial, show)
+            partial = error.partial
+            if partial is not None and partial.text:
+                self._keep(ask, partial, "interrupted", show)
+            else:
+                self.failed(ask.slot, ask.prompt)
             raise
-        self._keep(ask, answer, show)
+        self._keep(ask, answer, "answered" if answer.complete else "interrupted", show)
         return answer
 
-    def _follow(self, stream: Stream, view: View) -> None:
+    def _follow(self, ask: Ask, stream: Stream, view: View) -> None:
+        """Hand on what comes; and keep it, so that a killed kernel loses a second at most."""
+        journal = self.journal if ask.joins else None
+        due = time.monotonic() + KEEP_EVERY
         with stream:
             while (deltas := stream.drain(TICK)) is not None:
                 for delta in deltas:
                     view.add(delta)
+                if journal is not None and time.monotonic() >= due:
+                    partial = self._turn(ask, stream.answer, "interrupted")
+                    journal.save_partial(ask.slot.chat, ask.slot.at, partial)
+                    due = time.monotonic() + KEEP_EVERY
 
-    def _keep(self, ask: Ask, answer: Answer, show: Callable[[Answer, Ask], None]) -> None:
+    def _turn(self, ask: Ask, answer: Answer, state: State) -> Any:
+        # One that starts afresh does so with a whole answer: else what was there before stays.
+        fresh = ask.fresh and state == "answered"
+        return self.chats.turn(ask.slot, ask.prompt, answer, state, ask.plan.context, fresh=fresh)
+
+    def _keep(self, ask: Ask, answer: Answer, state: State, show: Callable[[Answer, Ask], None]) -> None:
         self.last = answer
         if ask.joins:
-            self.conversations[ask.chat] = ask.base.add(ask.prompt, answer)
+            self.chats.record(ask.slot, self._turn(ask, answer, state))
         show(answer, ask)
 
-    def reset(self, name: str) -> int:
-        """Start a conversation afresh; return how many turns it had."""
-        count = len(self.conversation(name).turns)
-        self.conversations[name] = replace(self.conversation(name), turns=())
-        return count
+    def failed(self, slot: Slot | None = None, prompt: str = "") -> None:
+        """
+        Keep the place of a question that has no answer, where its cell is known.
+
+        What its cell answered before is not on the screen any more, so it is no history; when the cell is run again,
+        it finds its place among the cells that ran meanwhile.
+        """
+        slot = slot or self.chats.slot(self.chat)
+        if slot.cell is not None:
+            self.chats.record(slot, self.chats.turn(slot, prompt, Answer(""), "failed", None, fresh=False))

@@ -15,6 +15,7 @@ def shell(monkeypatch):
     """A plain IPython shell with the extension loaded, on the stub; not a kernel, so it prints."""
     monkeypatch.setenv("QFMAGIC_TRANSPORT", "stub")
     monkeypatch.setenv("QFMAGIC_LANG", "en")
+    monkeypatch.setenv("QFMAGIC_JOURNAL", "false")
     monkeypatch.delattr(builtins, "_", raising=False)  # doctest leaves it there, and IPython respects it
     config = Config()
     config.HistoryManager.enabled = False
@@ -69,10 +70,16 @@ class Kernel:
 
     def __init__(self, **environ):
         plain = {k: v for k, v in os.environ.items() if not k.startswith(("QIANFAN_", "QFMAGIC_"))}
-        environ = {"QFMAGIC_LANG": "en", **plain, **environ}
+        environ = {"QFMAGIC_LANG": "en", "QFMAGIC_JOURNAL": "false", **plain, **environ}
+        if "QFMAGIC_HOME" in environ and "QFMAGIC_JOURNAL" in environ and environ["QFMAGIC_JOURNAL"] == "false":
+            environ.pop("QFMAGIC_JOURNAL")
         self.manager, self.client = start_new_kernel(
             kernel_name="python3", env=environ, extra_arguments=["--IPKernelApp.log_level=40"]
         )
+
+    @property
+    def client_pid(self):
+        return self.manager.provisioner.process.pid
 
     def send(self, code, cell=None, deleted=()):
         content = {

@@ -101,7 +101,7 @@ def test_dry_shows_the_request_and_sends_nothing(shell, capsys):
     assert "https://aip.baidubce.com/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/yi_34b_chat" in shown
     body = json.loads(shown[shown.index("{") :])
     assert body == {"messages": [{"role": "user", "content": "你好"}], "stream": True, "temperature": 0.3}
-    assert session(shell).conversations == {}
+    assert session(shell).chats.conversations == {}
     ask(shell, "dry api=v2")
     assert "https://qianfan.baidubce.com/v2/chat/completions" in capsys.readouterr().out
 
@@ -179,7 +179,7 @@ def test_lines_that_say_nothing_sensible(shell, line, said):
     given = line if line.startswith("model") else f"model=yi_34b_chat {line}"
     with pytest.raises(InputError, match=said):
         shell.run_cell_magic("qianfan", given, "hi")
-    assert session(shell).conversations == {}
+    assert session(shell).chats.conversations == {}
 
 
 @pytest.mark.parametrize("name", ["ak", "sk", "access_key", "SECRET_KEY", "bearer_token", "api_key", "access_token"])
@@ -237,7 +237,7 @@ def test_what_came_before_an_error_stays(shell, play, capsys):
     shown = capsys.readouterr().out
     assert "So far" in shown
     assert "incomplete: the answer broke off" in shown
-    turns = session(shell).conversation("main").turns
+    turns = session(shell).chats.get("main").turns
     assert [(turn.state, turn.answer.text) for turn in turns] == [("interrupted", "So far")]
     play(Reply.of_json({"id": "x", "result": "ok"}))
     assert sent(ask(shell, "stream=false", "again")) == ["again"]
@@ -248,7 +248,7 @@ def test_a_failed_new_keeps_the_conversation(shell, play):
     play(Reply.of_json({"error_code": 18, "error_msg": "qps"}))
     with pytest.raises(QianfanError):
         ask(shell, "new")
-    assert len(session(shell).conversation("main").turns) == 1
+    assert len(session(shell).chats.get("main").turns) == 1
 
 
 def test_a_failing_expression_names_itself_its_line_and_the_way_out(shell):
@@ -322,11 +322,11 @@ def test_set_settings_and_unset(shell, capsys):
 )
 def test_commands_that_say_nothing_sensible(shell, line, said, capsys):
     steer(shell, "set model=ernie-4.0-8k", capsys)
-    before = dict(session(shell).changed)
+    before = dict(session(shell).preferences.changed)
     with pytest.raises(InputError) as error:
         shell.run_line_magic("qf", line)
     assert said in str(error.value)
-    assert session(shell).changed == before
+    assert session(shell).preferences.changed == before
 
 
 def test_a_parameter_the_model_does_not_take_is_told(shell, capsys):
@@ -360,11 +360,11 @@ def test_history(shell, capsys):
 
 def test_reset(shell, capsys):
     ask(shell)
-    assert "1 turns were set aside" in steer(shell, "reset", capsys)
+    assert "its 1 turns are kept as main~1" in steer(shell, "reset", capsys)
     assert sent(ask(shell)) == ["hi"]
     ask(shell, "chat=other")
     steer(shell, "reset other", capsys)
-    assert session(shell).conversation("other").turns == ()
+    assert session(shell).chats.get("other").turns == ()
 
 
 def test_models(shell, capsys):

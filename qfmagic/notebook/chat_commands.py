@@ -1,0 +1,249 @@
+"""The commands of ``%qf`` that show and edit conversations."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ..core.catalogue import Text, text
+from ..core.context import choose_context, parse_policy
+from ..core.errors import OptionError
+from ..core.models import suggest
+from ..core.turns import Conversation
+from .arguments import parse_pairs, split_words
+from .exports import exported, imported
+from .helptable import help_table
+from .session import Session
+from .tables import Said, Table, code, short
+
+
+def _history(session: Session, words: str) -> Said:
+    lang = session.lang
+    given = parse_pairs(words, {"chat": help_table().options["chat"]}, "%qf history [chat=NAME]") if words else {}
+    name = str(session.preferences.setting("chat", given).value)
+    conversation = session.chats.get(name)
+    if not conversation.turns:
+        return Said.of(text("said.empty", lang, name=name))
+    preferences = session.preferences
+    target = preferences.target()
+    history = conversation.history
+    context = choose_context(
+        history,
+        "",
+        system=preferences.setting("system").value,
+        limits=target.limits,
+        policy=parse_policy(preferences.setting("context").value),
+    )
+    sent = {id(exchange) for exchange in history[len(history) - context.sent :]}
+    there = {id(exchange) for exchange in history}
+    heads = {
+        "en": ("#", "cell", "sent", "state", "chars", "question", "answer"),
+        "zh": ("#", "单元格", "发送", "状态", "字符", "问题", "回答"),
+    }
+    rows = []
+    for index, turn in enumerate(conversation.turns):
+        key = id(turn.exchange)
+        goes = "word.yes" if key in sent else "word.cut" if key in there else "word.no"
+        row = (index + 1, (turn.cell or "-")[:8], text(goes, lang), _state(conversation, index, lang))
+        rows.append((*row, turn.exchange.size.chars, short(turn.prompt), short(turn.answer.text)))
+    above = text(
+        "said.history",
+        lang,
+        name=name,
+        sent=context.sent,
+        available=context.available,
+        model=target.title,
+        chars=context.size.chars,
+        tokens=context.size.tokens,
+        limit=target.limits.max_chars or text("word.none", lang),
+    )
+    return Table(heads[lang], rows, above).said()
+
+
+def _state(conversation: Conversation, index: int, lang: str) -> str:
+    turn = conversation.turns[index]
+    if turn.removed is not None:
+        return text(f"removed.{turn.removed}", lang)
+    return text("state.stale" if index in conversation.stale else f"state.{turn.state}", lang)
+
+
+def _show(session: Session, words: str) -> Said:
+    conversation, index = _turn(session, words, "show TURN")
+    turn, lang = conversation.turns[index], session.lang
+    facts = [
+        f"#{index + 1}",
+        turn.answer.model,
+        _state(conversation, index, lang),
+        text("word.versions", lang, count=len(turn.versions)) if turn.versions else "",
+    ]
+    head = " · ".join(filter(None, facts))
+    plain = f"{head}\n\n{turn.prompt}\n\n---\n{turn.answer.text}"
+    return Said(f"{head}\n\n{code(turn.prompt, '')}\n\n{code(turn.answer.text, 'markdown')}", plain)
+
+
+def _last(session: Session, words: str) -> Said:
+    if words:
+        raise OptionError("command.usage", usage="%qf last")
+    answer = session.last
+    if answer is None:
+        raise OptionError("command.no_answer")
+    # Safe as every answer: shown by the same rules.
+    from .display import answer_bundle, notes  # noqa: PLC0415 - asked for rarely
+
+    bundle = answer_bundle(answer, notes(answer, session.lang), lang=session.lang)
+    return Said(bundle["text/markdown"], bundle["text/plain"])
+
+
+def _undo(session: Session, words: str) -> Said:
+    if words:
+        raise OptionError("command.usage", usage="%qf undo")
+    number, earlier = session.chats.undo(session.chat)
+    key = "said.undone_version" if earlier else "said.dropped"
+    return Said.of(text(key, session.lang, number=number, name=session.chat))
+
+
+def _drop(session: Session, words: str) -> Said:
+    conversation, index = _turn(session, words, "drop TURN")
+    session.chats.put(conversation.mark(index, "dropped"))
+    return Said.of(text("said.dropped", session.lang, number=index + 1, name=conversation.name))
+
+
+def _restore(session: Session, words: str) -> Said:
+    conversation, index = _turn(session, words, "restore TURN")
+    turn, lang = conversation.turns[index], session.lang
+    if turn.removed is None and not turn.versions:
+        raise OptionError("command.nothing_to_restore", number=index + 1)
+    restored = conversation.restore(index)
+    session.chats.put(restored)
+    if turn.removed is not None:
+        return Said.of(text("said.restored", lang, number=index + 1, name=conversation.name))
+    shown = short(restored.turns[index].answer.text)
+    return Said.of(text("said.restored_version", lang, number=index + 1, answer=shown))
+
+
+def _fork(session: Session, words: str) -> Said:
+    parts = split_words(words)
+    if len(parts) not in (1, 2):
+        raise OptionError("command.usage", usage="%qf fork NAME [TURN]")
+    name, before = parts[0], session.chat
+    if session.chats.get(name).turns:
+        raise OptionError("command.name_taken", name=name)
+    conversation = session.chats.get(before)
+    count = _index(conversation, parts[1]) + 1 if len(parts) > 1 else len(conversation.turns)
+    session.chats.put(conversation.fork(name, count))
+    session.preferences.changed["chat"] = name
+    return Said.of(text("said.forked", session.lang, name=name, count=count, before=before))
+
+
+def _switch(session: Session, words: str) -> Said:
+    (name,) = split_words(words) or [""]
+    if not name:
+        raise OptionError("command.usage", usage="%qf switch NAME")
+    before = session.chat
+    if name != "main":
+        _known(session, name)
+    session.preferences.changed["chat"] = name
+    count = len(session.chats.get(name).turns)
+    return Said.of(text("said.switched", session.lang, name=name, count=count, before=before))
+
+
+def _reset(session: Session, words: str) -> Said:
+    names = split_words(words)
+    if len(names) > 1:
+        raise OptionError("command.usage", usage="%qf reset [NAME]")
+    name = names[0] if names else session.chat
+    if names:
+        _known(session, name)
+    conversation = session.chats.get(name)
+    if not conversation.turns:
+        return Said.of(text("said.empty", session.lang, name=name))
+    kept = session.chats.set_aside(name)
+    return Said.of(text("said.reset", session.lang, name=name, count=len(conversation.turns), kept=kept))
+
+
+def _resume(session: Session, words: str) -> Said:
+    if words:
+        raise OptionError("command.usage", usage="%qf resume")
+    journal = session.open_journal()
+    if journal is None:
+        raise OptionError("command.no_journal", reason=session.journal_error or "")
+    found = journal.last()
+    if not found:
+        raise OptionError("command.nothing_to_resume")
+    for conversation in found:
+        if session.chats.get(conversation.name).turns:
+            session.chats.set_aside(conversation.name)
+        session.chats.put(conversation)
+    turns = [turn for conversation in found for turn in conversation.turns]
+    session.last = turns[-1].answer if turns else session.last
+    partial = sum(turn.state == "interrupted" for turn in turns)
+    names = [conversation.name for conversation in found]
+    return Said.of(text("said.resumed", session.lang, count=len(turns), names=names, partial=partial))
+
+
+def _export(session: Session, words: str) -> Said:
+    path = _path(words, "export PATH")
+    conversation = session.chats.get(session.chat)
+    path.write_text(exported(conversation, path.suffix), encoding="utf-8", newline="\n")
+    return Said.of(text("said.exported", session.lang, count=len(conversation.turns), name=session.chat, path=path))
+
+
+def _import(session: Session, words: str) -> Said:
+    path = _path(words, "import PATH")
+    try:
+        content = path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise OptionError("command.file", path=path, reason=error) from None
+    conversation = imported(content)
+    kept = session.chats.set_aside(conversation.name) if session.chats.get(conversation.name).turns else None
+    session.chats.put(conversation)
+    count, name = len(conversation.turns), conversation.name
+    said = text("said.imported", session.lang, count=count, name=name)
+    return Said.of(f"{said} {text('said.kept', session.lang, kept=kept)}" if kept else said)
+
+
+# ---- words
+
+
+def _turn(session: Session, words: str, usage: str) -> tuple[Conversation, int]:
+    parts = split_words(words)
+    if len(parts) != 1:
+        raise OptionError("command.usage", usage=f"%qf {usage}")
+    conversation = session.chats.get(session.chat)
+    return conversation, _index(conversation, parts[0])
+
+
+def _index(conversation: Conversation, word: str) -> int:
+    number = int(word) if word.isascii() and word.isdigit() else 0
+    if not 1 <= number <= len(conversation.turns):
+        raise OptionError("command.no_turn", word=word, name=conversation.name, count=len(conversation.turns))
+    return number - 1
+
+
+def _known(session: Session, name: str) -> None:
+    names = session.chats.conversations
+    if name not in names:
+        close = suggest(name, names)
+        hint = Text("option.did_you_mean", {"names": close}) if close else ""
+        raise OptionError("command.no_conversation", name=name, suggestions=hint)
+
+
+def _path(words: str, usage: str) -> Path:
+    parts = split_words(words)
+    if len(parts) != 1:
+        raise OptionError("command.usage", usage=f"%qf {usage}")
+    return Path(parts[0]).expanduser()
+
+
+COMMANDS: dict[str, Callable[[Session, str], Said]] = {
+    "history": _history,
+    "show": _show,
+    "last": _last,
+    "undo": _undo,
+    "drop": _drop,
+    "restore": _restore,
+    "fork": _fork,
+    "switch": _switch,
+    "reset": _reset,
+    "resume": _resume,
+    "export": _export,
+    "import": _import,
+}

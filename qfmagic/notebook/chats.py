@@ -1,0 +1,185 @@
+"""The notebook's conversations: which turn a cell's question is, and what becomes of the others."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, Protocol
+
+from ..core.answer import Answer
+from ..core.context import Context, Exchange
+from ..core.errors import OptionError
+from ..core.turns import Conversation, Removal, State, Turn, chain_of
+
+
+class Recorder(Protocol):
+    """Where turns are kept beyond the kernel's life."""
+
+    def save(self, before: Conversation, after: Conversation) -> None:
+        """Keep what changed."""
+        ...
+
+
+class Slot(NamedTuple):
+    """
+    The place of a question in its conversation.
+
+    ``at`` is the turn's index there; ``over`` tells whether a turn of the same cell stands there already. Without a
+    cell's id a question is always new.
+    """
+
+    chat: str
+    cell: str | None
+    place: int
+    at: int
+    over: bool
+
+
+class Chats:
+    """
+    All conversations of a notebook.
+
+    Args:
+        order: The ids of the document's cells in their order, as far as they are known; asked when a cell is new.
+        recorder: Keeps the turns; None keeps them nowhere.
+    """
+
+    def __init__(self, order: Callable[[], Sequence[str]] = tuple, recorder: Recorder | None = None) -> None:
+        self._order = order
+        self.recorder = recorder
+        self.conversations: dict[str, Conversation] = {}
+        self._cell: str | None = None
+        self._asked: dict[str, int] = {}
+        self._recent: dict[str, list[int]] = {}
+        self._left_out: dict[str, list[int]] = {}
+
+    def get(self, name: str) -> Conversation:
+        """The conversation of that name, empty if there is none yet."""
+        return self.conversations.get(name) or Conversation(name)
+
+    def put(self, conversation: Conversation) -> None:
+        """Take a new value of a conversation over."""
+        before = self.get(conversation.name)
+        self.conversations[conversation.name] = conversation
+        if self.recorder is not None:
+            self.recorder.save(before, conversation)
+
+    # ---- cells
+
+    def begin_cell(self, cell: str | None, deleted: Iterable[str] = ()) -> None:
+        """A cell is about to run; the front end names it, and those deleted since the last run."""
+        self._cell, self._asked = cell, {}
+        gone = set(deleted) - {cell}
+        if gone:
+            self._leave_out(lambda turn, _: turn.cell in gone, "deleted")
+
+    def end_cell(self) -> None:
+        """The cell has run: what it asked before and no longer does is no longer in the notebook."""
+        cell, asked = self._cell, self._asked
+        self._cell, self._asked = None, {}
+        if cell is not None:
+            self._leave_out(lambda turn, chat: turn.cell == cell and turn.place >= asked.get(chat, 0), "gone")
+
+    def _leave_out(self, concerns: Callable[[Turn, str], bool], why: Removal) -> None:
+        for name, conversation in list(self.conversations.items()):
+            changed = conversation
+            for index, turn in enumerate(conversation.turns):
+                if turn.removed is None and concerns(turn, name):
+                    changed = changed.mark(index, why)
+                    if turn.in_history:
+                        self._left_out.setdefault(name, []).append(turn.id)
+            if changed is not conversation:
+                self.put(changed)
+
+    def take_left_out(self, chat: str) -> list[int]:
+        """The numbers of the turns left out since this was last asked, that still are; told once."""
+        ids = self._left_out.pop(chat, [])
+        return [number for number, turn in enumerate(self.get(chat).turns, 1) if turn.id in ids and turn.removed]
+
+    # ---- questions
+
+    def slot(self, chat: str) -> Slot:
+        """Where the next question of the running cell belongs in *chat*."""
+        place = self._asked.get(chat, 0)
+        conversation = self.get(chat)
+        index = conversation.find(self._cell, place)
+        if index is not None:
+            return Slot(chat, self._cell, place, index, over=True)
+        order = self._order() if self._cell is not None and conversation.turns else ()
+        return Slot(chat, self._cell, place, conversation.place_for(self._cell, order), over=False)
+
+    def skip(self, chat: str) -> None:
+        """The running cell has looked at its question without asking it (``dry``): its turn stays."""
+        self._asked[chat] = self._asked.get(chat, 0) + 1
+
+    def history(self, slot: Slot) -> tuple[Exchange, ...]:
+        """What goes along with a question there, before any limit."""
+        return self.get(slot.chat).before(slot.at)
+
+    def turn(
+        self, slot: Slot, prompt: str, answer: Answer, state: State, context: Context | None, *, fresh: bool
+    ) -> Turn:
+        """The turn a question became."""
+        history = self.history(slot)
+        sent = context.sent if context is not None else 0
+        parent = chain_of(history[len(history) - sent :])
+        window = None if fresh or sent == len(history) else sent
+        return Turn(prompt, answer, state, slot.cell, slot.place, window, None if fresh else parent, fresh)
+
+    def record(self, slot: Slot, turn: Turn) -> None:
+        """Let the turn join its conversation, and do what the service asks for."""
+        self._asked[slot.chat] = slot.place + 1
+        conversation = self.get(slot.chat).put(turn, slot.at, over=slot.over)
+        self._recent.setdefault(slot.chat, []).append(conversation.turns[slot.at].id)
+        if turn.answer.need_clear_history:
+            for index in _flagged(conversation, slot.at, turn.answer.ban_round):
+                conversation = conversation.mark(index, "flagged")
+        self.put(conversation)
+
+    # ---- editing
+
+    def undo(self, chat: str) -> tuple[int, bool]:
+        """
+        Take the last question back: its earlier version returns, or it is left out.
+
+        Returns:
+            The turn's number, and whether an earlier version stands there now.
+
+        Raises:
+            OptionError: There is nothing to take back.
+        """
+        conversation = self.get(chat)
+        recent = self._recent.get(chat, []) or [turn.id for turn in conversation.turns]
+        while recent:
+            last = recent.pop()
+            index = next((i for i, turn in enumerate(conversation.turns) if turn.id == last), None)
+            if index is not None and conversation.turns[index].removed is None:
+                earlier = bool(conversation.turns[index].versions)
+                self.put(conversation.restore(index) if earlier else conversation.mark(index, "undone"))
+                self._recent[chat] = recent
+                return index + 1, earlier
+        raise OptionError("command.nothing_to_undo", name=chat)
+
+    def set_aside(self, chat: str) -> str:
+        """Start a conversation afresh; return the name the old one is kept under."""
+        kept = next(
+            name for n in range(1, len(self.conversations) + 2) if (name := f"{chat}~{n}") not in self.conversations
+        )
+        self.put(self.get(chat).fork(kept))
+        self.put(Conversation(chat))
+        self._recent.pop(chat, None)
+        return kept
+
+
+def _flagged(conversation: Conversation, index: int, ban_round: int | None) -> list[int]:
+    """
+    The turns the service wants out: the one it names, or all where that can't be told.
+
+    -1 is the question just asked (documented); another number is taken for the round of the messages that were sent,
+    counted from 1, which is what its description says.
+    """
+    if ban_round == -1:
+        return [index]
+    sent = [i for i, turn in enumerate(conversation.turns[:index]) if turn.in_history]
+    window = conversation.turns[index].window
+    rounds = [*(sent if window is None else sent[len(sent) - window :]), index]
+    if ban_round is not None and 1 <= ban_round <= len(rounds):
+        return [rounds[ban_round - 1]]
+    return list(range(len(conversation.turns)))

@@ -1,0 +1,124 @@
+"""
+Every turn on disk as it ends: an SQLite file, readable by its owner only.
+
+It holds questions and answers, never keys. Each kernel writes under its own number, so that two kernels of one
+notebook don't meet; ``%qf resume`` reads what the last one left.
+"""
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from uuid import uuid4
+
+from ..core.records import turn_from_record, turn_to_record
+from ..core.turns import Conversation, Turn
+
+_UNDER_WAY = -1  # the row of a turn that has no place among the others yet
+
+_SCHEMA = """
+create table if not exists turns (
+    notebook text not null, kernel text not null, chat text not null, seq integer not null,
+    record text not null, partial integer not null, at real not null,
+    primary key (notebook, kernel, chat, seq)
+) without rowid;
+create index if not exists by_time on turns (notebook, at);
+"""
+
+
+def journal_path(environ: Mapping[str, str]) -> Path:
+    """The journal's file: under ``QFMAGIC_HOME``, else where the system keeps a user's data."""
+    home = environ.get("QFMAGIC_HOME")
+    if not home:
+        from platformdirs import user_data_dir  # noqa: PLC0415 - asked once, and not by everybody
+
+        home = user_data_dir("qfmagic", appauthor=False)
+    return Path(home) / "journal.sqlite"
+
+
+class Journal:
+    """
+    The journal of one notebook in one kernel.
+
+    Args:
+        path: The file; it and its folder are made if they aren't there.
+        notebook: What the notebook is known by: its path.
+        clock: Seconds since 1970.
+    """
+
+    def __init__(self, path: Path, notebook: str, clock: Callable[[], float]) -> None:
+        self.path = path
+        self._notebook = notebook
+        self._kernel = uuid4().hex
+        self._clock = clock
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Made here and not by SQLite, which would leave it readable to others for a moment.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        self._database = sqlite3.connect(path, timeout=5.0, check_same_thread=False)
+        self._database.execute("pragma journal_mode = wal")
+        self._database.execute("pragma synchronous = normal")
+        self._database.executescript(_SCHEMA)
+
+    def save(self, before: Conversation, after: Conversation) -> None:
+        """Keep what changed from one value of a conversation to the next."""
+        old = before.turns
+        rows = [(seq, turn, 0) for seq, turn in enumerate(after.turns) if seq >= len(old) or old[seq] is not turn]
+        with self._database:
+            self._write(after.name, rows)
+            self._delete(after.name, "seq = ?", _UNDER_WAY)
+            if len(after.turns) < len(old):
+                self._delete(after.name, "seq >= ?", len(after.turns))
+
+    def save_partial(self, chat: str, index: int, turn: Turn) -> None:
+        """Keep a turn that is under way to *index*, as far as it has come."""
+        with self._database:
+            self._write(chat, [(_UNDER_WAY, turn, index + 1)])
+
+    def _write(self, chat: str, rows: list[tuple[int, Turn, int]]) -> None:
+        now = self._clock()
+        self._database.executemany(
+            "insert or replace into turns values (?, ?, ?, ?, ?, ?, ?)",
+            [(self._notebook, self._kernel, chat, seq, _text(turn), partial, now) for seq, turn, partial in rows],
+        )
+
+    def _delete(self, chat: str, where: str, seq: int) -> None:
+        self._database.execute(
+            f"delete from turns where notebook = ? and kernel = ? and chat = ? and {where}",  # noqa: S608 - ours
+            (self._notebook, self._kernel, chat, seq),
+        )
+
+    def last(self) -> list[Conversation]:
+        """The conversations the last other kernel of this notebook left, a turn that was under way included."""
+        found = self._database.execute(
+            "select kernel from turns where notebook = ? and kernel <> ? order by at desc limit 1",
+            (self._notebook, self._kernel),
+        ).fetchone()
+        if found is None:
+            return []
+        whole: dict[str, list[Turn]] = {}
+        under_way: list[tuple[str, int, Turn]] = []
+        for chat, record, partial in self._database.execute(
+            "select chat, record, partial from turns where notebook = ? and kernel = ? order by chat, seq",
+            (self._notebook, found[0]),
+        ):
+            turn = turn_from_record(json.loads(record))
+            turns = whole.setdefault(chat, [])
+            if partial:
+                under_way.append((chat, partial - 1, turn))
+            else:
+                turns.append(turn)
+        chats = {chat: Conversation(chat, tuple(turns)) for chat, turns in whole.items()}
+        for chat, at, turn in under_way:
+            index = chats[chat].find(turn.cell, turn.place)
+            place = min(at, len(chats[chat].turns)) if index is None else index
+            chats[chat] = chats[chat].put(turn, place, over=index is not None)
+        return list(chats.values())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+
+def _text(turn: Turn) -> str:
+    return json.dumps(turn_to_record(turn), ensure_ascii=False)

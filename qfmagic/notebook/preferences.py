@@ -1,0 +1,109 @@
+"""The notebook's settings: which value holds, where it comes from, and what a question would go to."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from ..client.client import DEFAULT_MODEL
+from ..core.context import parse_policy
+from ..core.errors import QianfanError
+from ..core.models import Target, registry
+from ..core.params import check_parameters
+from .helptable import help_table
+
+
+class Setting(NamedTuple):
+    """A value, and where it comes from."""
+
+    value: Any
+    source: str
+
+
+class Preferences:
+    """
+    The settings of one notebook.
+
+    Args:
+        environ: The environment.
+        config: The settings made with ``%config`` or in ``ipython_config.py``, read at each use.
+    """
+
+    def __init__(self, environ: Mapping[str, str], config: Callable[[], Mapping[str, Any]] = dict) -> None:
+        self.environ = environ
+        self._config = config
+        self.changed: dict[str, Any] = {}
+
+    def setting(self, name: str, given: Mapping[str, Any] | None = None) -> Setting:
+        """One setting's value and source: the line, ``%qf set``, ``%config``, the environment, the default."""
+        row = help_table().settable.get(name) or help_table().on_line[name]
+        if given and name in given:
+            return Setting(given[name], "line")
+        if name in self.changed:
+            return Setting(self.changed[name], "%qf set")
+        configured = self._config().get(name)
+        if configured is not None:
+            return Setting(configured, "%config")
+        if row.env and self.environ.get(row.env):
+            return Setting(row.parse(self.environ[row.env]), row.env)
+        return Setting(row.default, "default")
+
+    @property
+    def lang(self) -> str:
+        """``en`` or ``zh``."""
+        chosen = self.setting("lang").value
+        if chosen != "auto":
+            return str(chosen)
+        locale = next((self.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if self.environ.get(name)), "")
+        return "zh" if locale.lower().startswith("zh") else "en"
+
+    def change(self, values: Mapping[str, Any]) -> None:
+        """
+        Take settings over, all or none of them.
+
+        Raises:
+            InputError: They don't fit together, or not with the model that is set.
+        """
+        before = dict(self.changed)
+        if "model" in values and "endpoint" not in values:
+            self.changed.pop("endpoint", None)
+        if "endpoint" in values and "model" not in values:
+            self.changed.pop("model", None)
+        self.changed |= values
+        try:
+            parse_policy(self.setting("context").value)
+            target = self.target()
+            given = {name: value for name, value in self.parameters({}, target.parameters).items() if name in values}
+            check_parameters(given, target.parameters, model=target.title, source=target.source.title)
+        except QianfanError:
+            self.changed = before
+            raise
+        if self.setting("nest_asyncio").value:
+            import nest_asyncio2  # noqa: PLC0415 - only for who asks for it
+
+            nest_asyncio2.apply()
+
+    def target(self) -> Target:
+        """What a question without options would go to."""
+        return registry().target(*self.where({}))
+
+    def where(self, given: Mapping[str, Any]) -> tuple[str | None, str | None, str | None]:
+        """Model, endpoint and API; a model on the line isn't asked at an endpoint that was set, or vice versa."""
+        api = self.setting("api", given).value
+        if "model" in given or "endpoint" in given:
+            return given.get("model"), given.get("endpoint"), api
+        model, endpoint = self.setting("model").value, self.setting("endpoint").value
+        return (model if model or endpoint else DEFAULT_MODEL), endpoint, api
+
+    def parameters(self, given: Mapping[str, Any], taken: Mapping[str, Any]) -> dict[str, Any]:
+        """
+        The parameters for a call: those on the line, and of those that are set, the ones the model takes.
+
+        A parameter set for the notebook is a wish for every model that has it; one on the line is for this model, and
+        wrong there if it doesn't.
+        """
+        found = {name: given[name] for name in help_table().parameters if name in given}
+        settings = {name: self.setting(name).value for name in taken if name not in found}
+        return found | {name: value for name, value in settings.items() if value is not None}
+
+    def unsent(self, target: Target) -> tuple[str, ...]:
+        """The parameters that are set for the notebook and that this target doesn't take."""
+        return tuple(name for name in help_table().parameters if name in self.changed and name not in target.parameters)

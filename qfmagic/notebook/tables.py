@@ -1,0 +1,64 @@
+"""What commands show: sentences and tables, as Markdown and as plain text."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Said(NamedTuple):
+    """What a command shows."""
+
+    markdown: str
+    plain: str
+
+    @classmethod
+    def of(cls, sentence: str) -> "Said":
+        """A sentence, the same in both forms."""
+        return cls(_literal(sentence), sentence)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under a head, as Markdown and as aligned text."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    above: str = ""
+
+    def said(self) -> Said:
+        """Both forms."""
+        rows = [[str(cell) for cell in row] for row in self.rows]
+        marked = [f"| {' | '.join(_literal(cell) for cell in row)} |" for row in (self.head, *rows)]
+        marked.insert(1, "|" + "---|" * len(self.head))
+        widths = [max(_width(line[column]) for line in (self.head, *rows)) for column in range(len(self.head))]
+        lines = [
+            "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in (self.head, *rows)
+        ]
+        above = [self.above, ""] if self.above else []
+        markdown_above = [_literal(self.above), ""] if self.above else []
+        return Said("\n".join((*markdown_above, *marked)), "\n".join((*above, *lines)))
+
+
+def code(content: str, language: str) -> str:
+    """*content* in a fence that it can't close."""
+    longest = max((len(found) for found in re.findall("`+", content)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{content}\n{fence}"
+
+
+def short(content: str) -> str:
+    """The beginning of *content*, on one line, for a column."""
+    line = " ".join(content.split())
+    return line if len(line) <= 40 else f"{line[:37]}..."
+
+
+def _literal(content: str) -> str:
+    """*content* as Markdown that shows just these characters, in a table too."""
+    return re.sub(r"([\\`*_{}\[\]<>#|!&$~])", r"\\\1", " ".join(content.split()))
+
+
+def _width(content: str) -> int:
+    """Columns *content* takes in a terminal; Chinese characters take two."""
+    return sum(2 if "\u1100" <= character <= "\uffe6" else 1 for character in content)
