@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 export QFMAGIC_LANG ?= en
+export QFMAGIC_JOURNAL ?= false
 
 .PHONY: demo lab test bench notebooks clean
 

@@ -84,8 +84,10 @@ class Conversation:
     """
     A named conversation. Turns are numbered from 1 where users see them, from 0 here.
 
-    ``chains`` and ``stale`` follow from the turns; they are carried along so that a new turn costs the same behind a
-    thousand turns as behind ten.
+    What follows from the turns is carried along, so that a new turn costs the same behind a thousand turns as behind
+    ten: ``chains`` (the hash of the history up to each turn), ``stale`` (the indices of turns that something else went
+    along with than stands before them now), ``history`` (what goes along with a question behind all turns, before any
+    limit) and ``top`` (the largest id).
 
     >>> Conversation().add("hi", Answer("Hello!")).add("bye", Answer("Bye!")).history[0].answer
     'Hello!'
@@ -95,46 +97,44 @@ class Conversation:
     turns: tuple[Turn, ...] = ()
     chains: tuple[str | None, ...] = field(default=(), repr=False, compare=False)
     stale: frozenset[int] = field(default=frozenset(), repr=False, compare=False)
+    history: tuple[Exchange, ...] = field(default=(), repr=False, compare=False)
+    top: int = field(default=0, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if len(self.chains) != len(self.turns):
-            self._follow(0)
-
-    def _follow(self, start: int) -> None:
-        """Compute ``chains`` and ``stale`` from *start* on."""
-        chains = list(self.chains[:start])
-        stale = {index for index in self.stale if index < start}
-        for index in range(start, len(self.turns)):
-            turn = self.turns[index]
-            before = chains[index - 1] if index else None
-            expected = self._expected(index, before)
-            if turn.in_history and turn.parent != expected:
-                stale.add(index)
-            chains.append(chain(None if turn.fresh else before, turn.exchange) if turn.in_history else before)
+        if len(self.chains) == len(self.turns):
+            return
+        chains: list[str | None] = []
+        stale: set[int] = set()
+        history: list[Exchange] = []
+        for index, turn in enumerate(self.turns):
+            before = chains[-1] if chains else None
+            if turn.in_history:
+                if turn.parent != _expected(turn, before, history):
+                    stale.add(index)
+                if turn.fresh:
+                    history.clear()
+                history.append(turn.exchange)
+            chains.append(_after(turn, before))
         object.__setattr__(self, "chains", tuple(chains))
         object.__setattr__(self, "stale", frozenset(stale))
+        object.__setattr__(self, "history", tuple(history))
+        object.__setattr__(self, "top", max(turn.id for turn in self.turns))
 
-    def _expected(self, index: int, before: str | None) -> str | None:
-        """The hash of what would go along with the turn at *index* now, where *before* is that of all before it."""
-        turn = self.turns[index]
-        if turn.fresh or turn.window == 0:
-            return None
-        return before if turn.window is None else chain_of(self.before(index)[-turn.window :])
-
-    def _changed(self, index: int, turns: tuple[Turn, ...]) -> "Conversation":
-        changed = Conversation(self.name, turns, self.chains[:index] + (None,) * (len(turns) - index), self.stale)
-        changed._follow(index)
-        return changed
+    def _appended(self, turn: Turn) -> "Conversation":
+        before, history, stale = self.head, self.history, self.stale
+        if turn.in_history:
+            if turn.parent != _expected(turn, before, history):
+                stale |= {len(self.turns)}
+            history = (turn.exchange,) if turn.fresh else (*history, turn.exchange)
+        chains = (*self.chains, _after(turn, before))
+        return Conversation(self.name, (*self.turns, turn), chains, stale, history, max(self.top, turn.id))
 
     # ---- what is there
 
-    @property
-    def history(self) -> tuple[Exchange, ...]:
-        """What goes along with a question behind all turns, before any limit."""
-        return self.before(len(self.turns))
-
     def before(self, index: int) -> tuple[Exchange, ...]:
         """The history made by the turns before the one at *index*, from the last that started afresh."""
+        if index == len(self.turns):
+            return self.history
         found: list[Exchange] = []
         for turn in reversed(self.turns[:index]):
             if turn.in_history:
@@ -168,6 +168,8 @@ class Conversation:
         if cell not in order:
             return len(self.turns)
         later = set(order[order.index(cell) + 1 :])
+        if not later:
+            return len(self.turns)
         return next((i for i, turn in enumerate(self.turns) if turn.cell in later), len(self.turns))
 
     # ---- what can be done
@@ -182,15 +184,18 @@ class Conversation:
         turn = replace(turn, answer=_without_messages(turn.answer))
         if over:
             old = self.turns[index]
-            turn = replace(turn, versions=(*old.versions, replace(old, versions=())), id=old.id)
-            return self._changed(index, (*self.turns[:index], turn, *self.turns[index + 1 :]))
-        turn = replace(turn, id=max((other.id for other in self.turns), default=0) + 1)
-        return self._changed(index, (*self.turns[:index], turn, *self.turns[index:]))
+            return self._with(index, replace(turn, versions=(*old.versions, replace(old, versions=())), id=old.id))
+        turn = replace(turn, id=self.top + 1)
+        if index == len(self.turns):
+            return self._appended(turn)
+        return Conversation(self.name, (*self.turns[:index], turn, *self.turns[index:]))
+
+    def _with(self, index: int, turn: Turn) -> "Conversation":
+        return Conversation(self.name, (*self.turns[:index], turn, *self.turns[index + 1 :]))
 
     def mark(self, index: int, removed: Removal | None) -> "Conversation":
         """Return the conversation with the turn left out for that reason, or, with None, back in its place."""
-        turn = replace(self.turns[index], removed=removed)
-        return self._changed(index, (*self.turns[:index], turn, *self.turns[index + 1 :]))
+        return self._with(index, replace(self.turns[index], removed=removed))
 
     def restore(self, index: int) -> "Conversation":
         """
@@ -204,15 +209,28 @@ class Conversation:
         if not turn.versions:
             return self
         *older, last = turn.versions
-        turn = replace(last, removed=None, versions=(replace(turn, versions=()), *older), id=turn.id)
-        return self._changed(index, (*self.turns[:index], turn, *self.turns[index + 1 :]))
+        versions = (replace(turn, versions=()), *older)
+        return self._with(index, replace(last, removed=None, versions=versions, id=turn.id))
 
     def fork(self, name: str, count: int | None = None) -> "Conversation":
         """Return a conversation of that name with the first *count* turns, or all of them."""
-        count = len(self.turns) if count is None else count
-        return Conversation(
-            name, self.turns[:count], self.chains[:count], frozenset(i for i in self.stale if i < count)
-        )
+        if count is None:
+            return replace(self, name=name)
+        return Conversation(name, self.turns[:count])
+
+
+def _expected(turn: Turn, before: str | None, history: Sequence[Exchange]) -> str | None:
+    """The hash of what would go along with *turn* behind this history, whose hash is *before*."""
+    if turn.fresh or turn.window == 0:
+        return None
+    return before if turn.window is None else chain_of(history[-turn.window :])
+
+
+def _after(turn: Turn, before: str | None) -> str | None:
+    """The hash of the history behind *turn*."""
+    if not turn.in_history:
+        return before
+    return chain(None if turn.fresh else before, turn.exchange)
 
 
 def _without_messages(answer: Answer) -> Answer:

@@ -182,7 +182,7 @@ def _resume(session: Session, words: str) -> Said:
 def _export(session: Session, words: str) -> Said:
     path = _path(words, "export PATH")
     conversation = session.chats.get(session.chat)
-    path.write_text(exported(conversation, path.suffix), encoding="utf-8", newline="\n")
+    path.write_text(exported(conversation, path.suffix, session.lang), encoding="utf-8", newline="\n")
     return Said.of(text("said.exported", session.lang, count=len(conversation.turns), name=session.chat, path=path))
 
 

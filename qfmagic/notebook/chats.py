@@ -49,6 +49,7 @@ class Chats:
         self._asked: dict[str, int] = {}
         self._recent: dict[str, list[int]] = {}
         self._left_out: dict[str, list[int]] = {}
+        self._cells: dict[str, tuple[Conversation, dict[str | None, list[int]]]] = {}
 
     def get(self, name: str) -> Conversation:
         """The conversation of that name, empty if there is none yet."""
@@ -61,36 +62,57 @@ class Chats:
         if self.recorder is not None:
             self.recorder.save(before, conversation)
 
+    def of_cell(self, name: str, cell: str) -> list[int]:
+        """The indices of a cell's turns; looked up, since it is asked with every cell that runs."""
+        conversation = self.get(name)
+        kept, indices = self._cells.get(name, (None, {}))
+        if kept is None or kept is not conversation:
+            old = kept.turns if kept is not None else ()
+            if conversation.turns[: len(old)] == old and len(old) <= len(conversation.turns):
+                start = len(old)  # only new turns behind the old ones
+            else:
+                start, indices = 0, {}
+            for index in range(start, len(conversation.turns)):
+                indices.setdefault(conversation.turns[index].cell, []).append(index)
+            self._cells[name] = conversation, indices
+        return indices.get(cell, [])
+
     # ---- cells
 
     def begin_cell(self, cell: str | None, deleted: Iterable[str] = ()) -> None:
         """A cell is about to run; the front end names it, and those deleted since the last run."""
         self._cell, self._asked = cell, {}
-        gone = set(deleted) - {cell}
-        if gone:
-            self._leave_out(lambda turn, _: turn.cell in gone, "deleted")
+        for one in set(deleted) - {cell}:
+            for name in list(self.conversations):
+                self._leave_out(name, self.of_cell(name, one), "deleted")
 
     def end_cell(self) -> None:
         """The cell has run: what it asked before and no longer does is no longer in the notebook."""
         cell, asked = self._cell, self._asked
         self._cell, self._asked = None, {}
-        if cell is not None:
-            self._leave_out(lambda turn, chat: turn.cell == cell and turn.place >= asked.get(chat, 0), "gone")
+        if cell is None:
+            return
+        for name in list(self.conversations):
+            turns = self.get(name).turns
+            left = [index for index in self.of_cell(name, cell) if turns[index].place >= asked.get(name, 0)]
+            self._leave_out(name, left, "gone")
 
-    def _leave_out(self, concerns: Callable[[Turn, str], bool], why: Removal) -> None:
-        for name, conversation in list(self.conversations.items()):
-            changed = conversation
-            for index, turn in enumerate(conversation.turns):
-                if turn.removed is None and concerns(turn, name):
-                    changed = changed.mark(index, why)
-                    if turn.in_history:
-                        self._left_out.setdefault(name, []).append(turn.id)
-            if changed is not conversation:
-                self.put(changed)
+    def _leave_out(self, name: str, indices: Iterable[int], why: Removal) -> None:
+        conversation = self.get(name)
+        for index in indices:
+            turn = conversation.turns[index]
+            if turn.removed is None:
+                if turn.in_history:
+                    self._left_out.setdefault(name, []).append(turn.id)
+                conversation = conversation.mark(index, why)
+        if conversation is not self.get(name):
+            self.put(conversation)
 
     def take_left_out(self, chat: str) -> list[int]:
         """The numbers of the turns left out since this was last asked, that still are; told once."""
         ids = self._left_out.pop(chat, [])
+        if not ids:
+            return []
         return [number for number, turn in enumerate(self.get(chat).turns, 1) if turn.id in ids and turn.removed]
 
     # ---- questions
@@ -99,11 +121,15 @@ class Chats:
         """Where the next question of the running cell belongs in *chat*."""
         place = self._asked.get(chat, 0)
         conversation = self.get(chat)
-        index = conversation.find(self._cell, place)
+        own = self.of_cell(chat, self._cell) if self._cell is not None else []
+        index = next((index for index in own if conversation.turns[index].place == place), None)
         if index is not None:
             return Slot(chat, self._cell, place, index, over=True)
+        if own:
+            return Slot(chat, self._cell, place, own[-1] + 1, over=False)
         order = self._order() if self._cell is not None and conversation.turns else ()
-        return Slot(chat, self._cell, place, conversation.place_for(self._cell, order), over=False)
+        at = conversation.place_for(self._cell, order) if order else len(conversation.turns)
+        return Slot(chat, self._cell, place, at, over=False)
 
     def skip(self, chat: str) -> None:
         """The running cell has looked at its question without asking it (``dry``): its turn stays."""

@@ -16,12 +16,11 @@ from ..core.catalogue import Text, text
 from ..core.errors import InputError, OptionError
 from ..core.messages import whole_text
 from ..core.models import registry
-from ..core.records import turn_from_record, turn_to_record
+from ..core.records import VERSION, turn_from_record, turn_to_record
 from ..core.turns import Conversation, Turn
 from .helptable import help_table
 from .markdown import safe_markdown
 
-VERSION = 1
 _NAME = "conversation"  # in the header
 
 _BREAKS = "\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029"  # where str.splitlines, and so IPython, ends a line
@@ -134,6 +133,7 @@ def _markdown(conversation: Conversation, lang: str) -> str:
     for number, turn in enumerate(conversation.turns, 1):
         if turn.in_history:
             question = "\n".join(f"> {line}" for line in safe_markdown(turn.prompt).strip("\n").split("\n"))
+            parts += ["---"] if turn.fresh else []
             parts += f"## {number}", question, safe_markdown(turn.answer.text).strip("\n")
             tokens = turn.answer.usage.total_tokens
             facts = [turn.answer.model, "" if tokens is None else text("word.tokens", lang, count=tokens)]
@@ -196,6 +196,7 @@ def _script(conversation: Conversation, lang: str) -> str:
             parts.append(f"# {left_out}\n# {turn.prompt!r}\n")
             continue
         options = "".join(f", {name}={value!r}" for name, value in _options(turn).items())
+        parts += [f"conversation = Conversation({conversation.name!r})"] if turn.fresh else []
         parts += (
             f"question = {_literal(turn.prompt)}",
             f"answer = client.ask(question, history=conversation{options})",
@@ -208,7 +209,7 @@ def _script(conversation: Conversation, lang: str) -> str:
 def _notebook(conversation: Conversation) -> str:
     asking = [(number, turn) for number, turn in enumerate(conversation.turns, 1) if turn.in_history]
     sources = {"load": "%load_ext qfmagic"}
-    sources |= {f"turn-{number}": asking_cell(turn.prompt, _options(turn)) for number, turn in asking}
+    sources |= {f"turn-{number}": asking_cell(turn.prompt, _options(turn), new=turn.fresh) for number, turn in asking}
     cell: dict[str, Any] = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": []}
     cells = [{**cell, "id": name, "source": source.splitlines(keepends=True)} for name, source in sources.items()]
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -217,7 +218,7 @@ def _notebook(conversation: Conversation) -> str:
     return _json(notebook, indent=1, sort_keys=True) + "\n"
 
 
-def asking_cell(prompt: str, options: Mapping[str, Any]) -> str:
+def asking_cell(prompt: str, options: Mapping[str, Any], *, new: bool = False) -> str:
     """
     Return a ``%%qianfan`` cell that sends exactly *prompt*, with these options.
 
@@ -228,7 +229,7 @@ def asking_cell(prompt: str, options: Mapping[str, Any]) -> str:
     evaluated = bool(re.search(_STRIPPED, prompt)) or any(_BREAK.search(value) for value in written.values())
     literal = not evaluated and any("{{" in value for value in (prompt, *written.values()))
     words = [f"{name}={_on_line(value, evaluated=evaluated)}" for name, value in written.items()]
-    line = " ".join(("%%qianfan", *words, *(["raw"] if literal else [])))
+    line = " ".join(("%%qianfan", *words, *(["new"] if new else []), *(["raw"] if literal else [])))
     body = _NOT_LITERAL.sub(lambda found: f"{{{{ {found[0]!r} }}}}", prompt) if evaluated else prompt
     return f"{line}\n{body}" + ("\n" if prompt.endswith("\n") else "")
 

@@ -42,7 +42,7 @@ class Row(NamedTuple):
             if lenient and self.group == "parameter":
                 return written
             raise OptionError("option.value", name=self.name, value=written, allowed=self.kind) from None
-        if value == "" or (self.range and value not in self.range):
+        if (value == "" and self.kind == "string") or (self.range and value not in self.range):
             allowed = self.range.text if self.range else self.syntax
             raise OptionError("option.value", name=self.name, value=written, allowed=allowed)
         if self.choices and value not in self.choices:

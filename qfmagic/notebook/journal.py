@@ -62,8 +62,12 @@ class Journal:
 
     def save(self, before: Conversation, after: Conversation) -> None:
         """Keep what changed from one value of a conversation to the next."""
-        old = before.turns
-        rows = [(seq, turn, 0) for seq, turn in enumerate(after.turns) if seq >= len(old) or old[seq] is not turn]
+        old, new = before.turns, after.turns
+        # Turns are compared by identity first, so that an unchanged beginning costs next to nothing.
+        start = len(old) if new[: len(old)] == old else 0
+        rows = [
+            (seq, turn, 0) for seq, turn in enumerate(new[start:], start) if seq >= len(old) or old[seq] is not turn
+        ]
         with self._database:
             self._write(after.name, rows)
             self._delete(after.name, "seq = ?", _UNDER_WAY)

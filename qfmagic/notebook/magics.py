@@ -35,10 +35,12 @@ _TRAITS: dict[str, Callable[..., TraitType[Any, Any]]] = {
 }
 
 
+_TABLE = read_table("help.toml")
+
+
 def _traits() -> dict[str, TraitType[Any, Any]]:
     """The settings as traits, for ``%config`` and ``ipython_config.py``."""
-    table = read_table("help.toml")
-    rows = [row for row in table["option"] if row.get("set")] + table["parameter"] + table["setting"]
+    rows = [row for row in _TABLE["option"] if row.get("set")] + _TABLE["parameter"] + _TABLE["setting"]
     return {row["name"]: _trait(row) for row in rows}
 
 
@@ -168,6 +170,24 @@ def _as_call(line: str) -> str:
         return line
     return f"{question[1]}get_ipython().run_line_magic('qianfan', {question[2]!r})\n"
 
+
+def _listed(*groups: str) -> str:
+    """Groups of the table as lines, in both languages: what ``%qianfan?`` and ``%qf?`` show."""
+    rows = [row for group in groups for row in _TABLE[group]]
+    return "\n".join(f"{row.get('syntax', row['name'] + '='):34} {row['en']} / {row['zh']}" for row in rows)
+
+
+QianfanMagics.qianfan.__doc__ = f"""Ask a Qianfan model.
+
+%%qianfan [key=value | flag]...     the prompt is the cell's body
+%qianfan [key=value | flag]... prompt      on one line; -- ends the options
+
+{_listed("option", "parameter")}
+"""
+QianfanMagics.qf.__doc__ = f"""Steer qfmagic: %qf COMMAND.
+
+{_listed("command")}
+"""
 
 _KEPT: WeakKeyDictionary[InteractiveShell, "dict[str, Conversation]"] = WeakKeyDictionary()
 _LOADED: WeakKeyDictionary[InteractiveShell, QianfanMagics] = WeakKeyDictionary()

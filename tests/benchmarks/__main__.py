@@ -11,6 +11,7 @@ from .chunks import against_others, flatness
 from .common import Row, worker
 from .first import first_text
 from .starts import starts
+from .turns import cost_per_turn
 
 PACKAGES = ("qfmagic", "httpx", "ipython", "ipykernel", "ipywidgets", "qianfan")
 INTRODUCTION = """# Benchmarks
@@ -37,6 +38,7 @@ def main() -> None:
             lambda: first_text(server, scratch),
             lambda: against_others(server, scratch),
             lambda: flatness(server, scratch),
+            lambda: cost_per_turn(scratch),
         ):
             new = benchmark()
             rows += new

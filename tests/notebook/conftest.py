@@ -70,9 +70,8 @@ class Kernel:
 
     def __init__(self, **environ):
         plain = {k: v for k, v in os.environ.items() if not k.startswith(("QIANFAN_", "QFMAGIC_"))}
-        environ = {"QFMAGIC_LANG": "en", "QFMAGIC_JOURNAL": "false", **plain, **environ}
-        if "QFMAGIC_HOME" in environ and "QFMAGIC_JOURNAL" in environ and environ["QFMAGIC_JOURNAL"] == "false":
-            environ.pop("QFMAGIC_JOURNAL")
+        journal = {} if "QFMAGIC_HOME" in environ else {"QFMAGIC_JOURNAL": "false"}  # never in the user's own folder
+        environ = {"QFMAGIC_LANG": "en", **journal, **plain, **environ}
         self.manager, self.client = start_new_kernel(
             kernel_name="python3", env=environ, extra_arguments=["--IPKernelApp.log_level=40"]
         )

@@ -3,6 +3,7 @@
 import copy
 import hashlib
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -191,7 +192,7 @@ class UnknownOrder(KnownOrder):
         self.notebook.questions[self.notebook.cells[which % len(self.notebook.cells)]] = questions
 
 
-KnownOrder.TestCase.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
-UnknownOrder.TestCase.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
-TestKnownOrder = KnownOrder.TestCase
-TestUnknownOrder = UnknownOrder.TestCase
+KnownOrder.TestCase.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+UnknownOrder.TestCase.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+TestKnownOrder = pytest.mark.timeout(600)(KnownOrder.TestCase)
+TestUnknownOrder = pytest.mark.timeout(600)(UnknownOrder.TestCase)

@@ -170,6 +170,7 @@ def test_the_context_is_cut_in_whole_turns_and_said(lab):
     assert sent[-1].startswith("q-d")
     assert f"context: {len(sent) - 1} of 3 turns went along" in ran.plain
     assert len(sent) < 4
+    lab.run("%qf set model=yi_34b_chat")
     assert "left out (limit)" in history(lab)[0]
     assert "context: 1 of 4" in lab.ask("e", "q-e", "context=1").plain
     too_long = lab.ask("f", "长" * 8001)

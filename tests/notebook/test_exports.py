@@ -88,6 +88,7 @@ def turns(versions):
         place=st.integers(0, 3),
         window=st.none() | st.integers(0, 3),
         parent=st.none() | TEXTS,
+        fresh=st.booleans(),
         removed=st.none() | st.sampled_from(["deleted", "gone", "dropped", "undone", "flagged"]),
         versions=versions,
         id=st.integers(0, 9),
@@ -102,54 +103,12 @@ V2 = {"wire": "v2", "model": "ernie-4.0-turbo-8k"}
 
 
 def turn(prompt, text="ok", **options):
-    of_turn = {name: options.pop(name) for name in ("state", "removed", "window") if name in options}
+    of_turn = {name: options.pop(name) for name in ("state", "removed", "window", "fresh") if name in options}
     return Turn(prompt, Answer(text, **{**V1, **options}), **of_turn)
 
 
 def sources(conversation):
     return [cell["source"] for cell in nbformat.reads(exported(conversation, ".ipynb"), as_version=4).cells]
-
-
-# ---- the texts that data/messages.toml doesn't have yet
-
-TEXTS_TO_COME = {
-    "import.line": (
-        "Line {line} of the file can't be read: {reason}. Nothing was imported.",
-        "无法读取文件的第 {line} 行：{reason}。没有导入任何内容。",
-    ),
-    "import.json": ("it is cut off, or no JSON ({detail})", "内容被截断，或不是 JSON（{detail}）"),
-    "import.header": (
-        "it is not the header of a conversation written by %qf export (.jsonl)",
-        "它不是 %qf export 所写对话文件（.jsonl）的文件头",
-    ),
-    "import.newer": (
-        "it was written by a newer version of qfmagic (format {version})",
-        "它由更新版本的 qfmagic 写成（格式 {version}）",
-    ),
-    "import.turn": ("it is no turn of a conversation", "它不是对话中的一轮"),
-    "export.left_out": ("Not in the history", "未计入历史"),
-    "export.turn": ("Turn {number}: {why}", "第 {number} 轮：{why}"),
-    "export.script": (
-        "Asks a conversation's questions again. Keys come from the environment (QIANFAN_...) or .env.",
-        "重新提出一段对话中的问题。密钥取自环境变量（QIANFAN_...）或 .env。",
-    ),
-    "state.failed": ("failed", "失败"),
-    "removed.deleted": ("its cell was deleted", "所在单元格已删除"),
-    "removed.gone": ("its cell no longer asks", "所在单元格不再提问"),
-    "removed.dropped": ("dropped", "已移出"),
-    "removed.undone": ("undone", "已撤销"),
-    "removed.flagged": ("flagged by the service's safety check", "被服务端安全检查标记"),
-}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def messages():
-    """The catalogue with them; what the file has goes first."""
-    shipped = catalogue.messages()
-    added = {key: {"en": en, "zh": zh} for key, (en, zh) in TEXTS_TO_COME.items()}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(catalogue, "messages", lambda: {**added, **shipped})
-        yield
 
 
 # ---- .jsonl
@@ -364,6 +323,19 @@ def test_any_conversation_makes_a_script_of_questions_and_nothing_else(conversat
     assert questions == [exchange.prompt for exchange in conversation.history]
 
 
+def test_a_fresh_start_is_one_again(monkeypatch):
+    dropped = turn("dropped", fresh=True, removed="dropped")
+    asked = Conversation("x", (turn("one"), turn("two", fresh=True), dropped, turn("three")))
+    with LoopbackServer() as server:
+        environ = {**server.environ, "QIANFAN_ACCESS_TOKEN": StubKeys().access_token}
+        run_script(exported(asked, ".py"), environ, monkeypatch)
+        bodies = [json.loads(request.body) for request in server.requests]
+    sent = [[message["content"] for message in body["messages"][::2]] for body in bodies]
+    assert sent == [["one"], ["two"], ["two", "three"]]
+    assert [source.split("\n")[0].endswith(" new") for source in sources(asked)] == [False, False, True, False]
+    assert exported(asked, ".md").split("---\n")[1].startswith("\n## 2\n")
+
+
 def test_what_is_not_in_the_history_stands_in_comments():
     script = exported(Conversation(turns=(*LEFT_OUT, turn("hi"))), ".py")
     comments = [line for line in script.splitlines() if line.startswith("#")]
@@ -410,7 +382,7 @@ VALUES = {
     "float": st.floats(allow_nan=False, allow_infinity=False) | st.integers(-99, 99),
     "list": st.lists(TEXTS, max_size=3),
     "map": st.dictionaries(TEXTS, TEXTS, max_size=3),
-    "json": JSON.filter(lambda value: value is not None),
+    "json": JSON.filter(lambda value: value is not None and "Infinity" not in json.dumps(value)),
 }
 OPTIONS = st.fixed_dictionaries({}, optional={name: VALUES[row.kind] for name, row in ROWS.items()}).flatmap(
     lambda options: st.permutations(list(options.items())).map(lambda items: dict(items[:4]))
@@ -572,7 +544,7 @@ def test_the_document_reads_well():
     document = exported(Conversation("main", asked), ".md")
     assert document == (
         "# main\n\n## 1\n\n> 介绍下长城\n> \n> 快\n\n**长城**\n\n*yi_34b_chat · 3 tokens*\n\n## 6\n\n> bye\n\nBye!\n\n"
-        "## Not in the history\n\n- Turn 2: failed\n- Turn 3: interrupted\n- Turn 4: dropped\n"
+        "## Not in the history\n\n- Turn 2: failed\n- Turn 3: interrupted\n- Turn 4: left out: dropped\n"
         "- Turn 5: the model answered with no text\n"
     )
     assert "- 第 3 轮：已中断" in exported(Conversation("main", asked), ".md", "zh")

@@ -221,6 +221,9 @@ def test_a_question_mark_asks_the_model(start):
     assert "真的吗??" in kernel.run("x = %qianfan once 真的吗??").plain
     assert kernel.value("x.request['messages'][-1]['content']") == "真的吗??"
     assert kernel.run("%qianfan?").status == "ok"
+    for magic, line in (("qianfan", "into=NAME"), ("qianfan", "temperature="), ("qf", "restore TURN")):
+        shown = kernel.value(f"get_ipython().inspector.info(get_ipython().find_line_magic('{magic}'))['docstring']")
+        assert line in shown
     assert kernel.run("print?").outputs == []
 
 
