@@ -68,7 +68,7 @@ class Turn:
 def chain(parent: str | None, exchange: Exchange) -> str:
     """The hash of a history that ends with *exchange* behind one with the hash *parent*."""
     text = "\0".join((parent or "", exchange.prompt, exchange.answer))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def chain_of(exchanges: Iterable[Exchange]) -> str | None:

@@ -186,6 +186,8 @@ def _doctor(session: Session, words: str) -> Said:
     lang = session.lang
     journal = session.open_journal()
     where = str(journal.path) if journal else session.journal_error or text("word.off", lang)
+    if journal and journal.error:
+        where = f"{where} ({journal.error})"
     rows: list[tuple[str, object]] = [
         ("qfmagic", __version__),
         *((name, version(name)) for name in ("ipython", "ipykernel", "ipywidgets", "httpx") if _installed(name)),

@@ -1,6 +1,7 @@
 """What the magics do: read the line, ask, show."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -32,6 +33,8 @@ from .session import Ask, Session
 from .tables import code
 
 T = TypeVar("T")
+# Where a question belongs that can't be asked, and perhaps not even be read.
+_CHAT = re.compile(r"\bchat=['\"]?([^\s'\"]+)")
 display: Callable[..., Any] = IPython.display.display
 
 
@@ -96,7 +99,8 @@ class Engine:
         try:
             arguments, given, ask = self._prepared(line, cell)
         except InputError:
-            self.session.failed()
+            named = _CHAT.search(line)
+            self.session.failed(chat=named[1] if named else None)
             raise
         if "dry" in arguments.flags:
             self.session.chats.skip(ask.slot.chat)

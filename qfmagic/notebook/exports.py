@@ -78,8 +78,7 @@ def _json(value: Any, **options: Any) -> str:
 
 
 def _records(conversation: Conversation) -> str:
-    header = {"qfmagic": VERSION, _NAME: conversation.name}
-    records = (header, *map(turn_to_record, conversation.turns))
+    records = ({"qfmagic": VERSION, _NAME: conversation.name}, *map(turn_to_record, conversation.turns))
     return "".join(f"{_json(record, sort_keys=True)}\n" for record in records)
 
 

@@ -8,7 +8,8 @@ notebook don't meet; ``%qf resume`` reads what the last one left.
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -45,6 +46,8 @@ class Journal:
         path: The file; it and its folder are made if they aren't there.
         notebook: What the notebook is known by: its path.
         clock: Seconds since 1970.
+
+    ``error`` is what went wrong with the last record that couldn't be kept; ``%qf doctor`` shows it.
     """
 
     def __init__(self, path: Path, notebook: str, clock: Callable[[], float]) -> None:
@@ -52,6 +55,7 @@ class Journal:
         self._notebook = notebook
         self._kernel = uuid4().hex
         self._clock = clock
+        self.error: str | None = None
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Made here and not by SQLite, which would leave it readable to others for a moment.
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -68,16 +72,25 @@ class Journal:
         rows = [
             (seq, turn, 0) for seq, turn in enumerate(new[start:], start) if seq >= len(old) or old[seq] is not turn
         ]
-        with self._database:
+        with self._kept():
             self._write(after.name, rows)
             self._delete(after.name, "seq = ?", _UNDER_WAY)
-            if len(after.turns) < len(old):
-                self._delete(after.name, "seq >= ?", len(after.turns))
+            if len(new) < len(old):
+                self._delete(after.name, "seq >= ?", len(new))
 
     def save_partial(self, chat: str, index: int, turn: Turn) -> None:
         """Keep a turn that is under way to *index*, as far as it has come."""
-        with self._database:
+        with self._kept():
             self._write(chat, [(_UNDER_WAY, turn, index + 1)])
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        """All of it or nothing; a full disk or a file locked for long costs the record, not the answer."""
+        try:
+            with self._database:
+                yield
+        except sqlite3.Error as error:
+            self.error = f"{type(error).__name__}: {error}"
 
     def _write(self, chat: str, rows: list[tuple[int, Turn, int]]) -> None:
         now = self._clock()

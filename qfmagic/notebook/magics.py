@@ -145,6 +145,7 @@ def _told(error: BaseException) -> str:
     return "".join(traceback.format_exception(type(error), error, trace))
 
 
+_CELL = re.compile(r"%%qianfan(\s|$)")
 # A line that IPython would take for a question about its last word, where it is one to the model.
 _QUESTION = re.compile(r"(\s*(?:[\w., ]+=\s*)?)%qianfan\s+(.*\?)\s*")
 
@@ -153,14 +154,16 @@ def _taken_literally(lines: list[str]) -> list[str]:
     """
     Keep IPython's own syntax out of questions.
 
-    A ``%%qianfan`` cell without a body gets an empty one: IPython refuses it otherwise, with a UsageError that nbval,
-    papermill and Run All pass over; ours they don't. And a question mark at the end of a ``%qianfan`` line asks the
-    model, not IPython's help.
+    The body of a ``%%qianfan`` cell is taken as it stands: IPython would take pasted prompts (``>>>``, ``In [1]:``) and
+    the blanks of blank lines out of it, and refuse an empty one with a UsageError that nbval, papermill and Run All
+    pass over. A question mark at the end of a ``%qianfan`` line asks the model, not IPython's help.
     """
-    if lines and lines[0].startswith("%%"):
-        if lines[0].startswith("%%qianfan") and not "".join(lines[1:]).strip():
-            return [lines[0] if lines[0].endswith("\n") else f"{lines[0]}\n", "\n"]
-        return lines
+    first = next((number for number, line in enumerate(lines) if line.strip()), 0)
+    if lines and lines[first].startswith("%%"):
+        if not _CELL.match(lines[first]):
+            return lines
+        head, body = lines[first][len("%%qianfan") :].strip(), "".join(lines[first + 1 :]) or "\n"
+        return [f"get_ipython().run_cell_magic('qianfan', {head!r}, {body!r})\n"]
     return [_as_call(line) for line in lines]
 
 
@@ -197,7 +200,7 @@ def load(shell: InteractiveShell) -> None:
     """Register the magics."""
     magics = QianfanMagics(shell)
     shell.register_magics(magics)
-    shell.input_transformers_cleanup.append(_taken_literally)
+    shell.input_transformers_cleanup.insert(0, _taken_literally)
     shell.Completer.custom_matchers.append(magics.completing)
     shell.events.register("pre_run_cell", magics.before_cell)
     shell.events.register("post_run_cell", magics.after_cell)

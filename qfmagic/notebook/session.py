@@ -190,7 +190,8 @@ class Session:
                 along.append(turn.hash)
         timeout = preferences.setting("timeout", given).value
         joins, fresh = "once" not in flags, "new" in flags
-        return Ask(plan, prompt, slot, joins, fresh, timeout, preferences.unsent(target), tuple(reversed(along)))
+        asked = plan.context.messages[-1].content
+        return Ask(plan, asked, slot, joins, fresh, timeout, preferences.unsent(target), tuple(reversed(along)))
 
     def run(self, ask: Ask, view: View, show: Callable[[Answer, Ask], None]) -> Answer:
         """
@@ -245,13 +246,13 @@ class Session:
             self.chats.record(ask.slot, self._turn(ask, answer, state))
         show(answer, ask)
 
-    def failed(self, slot: Slot | None = None, prompt: str = "") -> None:
+    def failed(self, slot: Slot | None = None, prompt: str = "", *, chat: str | None = None) -> None:
         """
         Keep the place of a question that has no answer, where its cell is known.
 
         What its cell answered before is not on the screen any more, so it is no history; when the cell is run again,
         it finds its place among the cells that ran meanwhile.
         """
-        slot = slot or self.chats.slot(self.chat)
+        slot = slot or self.chats.slot(chat or self.chat)
         if slot.cell is not None:
             self.chats.record(slot, self.chats.turn(slot, prompt, Answer(""), "failed", None, fresh=False))

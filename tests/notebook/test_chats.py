@@ -75,7 +75,7 @@ class Notebook:
             for number, (prompt, options, flags) in enumerate(questions):
                 self.service.outcome = outcome if number == len(questions) - 1 else "answered"
                 if outcome == "refused" and number == len(questions) - 1:
-                    self.session.failed()
+                    self.session.failed(chat=options.get("chat"))
                     raise InputError("prompt.empty")
                 ask = self.session.prepare(prompt, {"model": "ernie-5.1", **options}, frozenset(flags))
                 self.session.run(ask, QuietView(), lambda *_: None)

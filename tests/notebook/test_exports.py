@@ -107,6 +107,10 @@ def turn(prompt, text="ok", **options):
     return Turn(prompt, Answer(text, **{**V1, **options}), **of_turn)
 
 
+def prompts(conversation):
+    return [turn.prompt for turn in conversation.turns if turn.in_history]
+
+
 def sources(conversation):
     return [cell["source"] for cell in nbformat.reads(exported(conversation, ".ipynb"), as_version=4).cells]
 
@@ -291,13 +295,12 @@ def test_the_script_asks_the_same_again(monkeypatch):
         printed = run_script(exported(conversation, ".py"), {**server.environ, **environ}, monkeypatch)
     bodies = [json.loads(request.body) for request in server.requests]
     asked = [body.pop("messages") for body in bodies]
-    prompts = [exchange.prompt for exchange in conversation.history]
-    assert [messages[-1]["content"] for messages in asked] == prompts
-    assert [message["content"] for message in asked[-2][::2]] == prompts[:-1]
+    assert [messages[-1]["content"] for messages in asked] == prompts(conversation)
+    assert [message["content"] for message in asked[-2][::2]] == prompts(conversation)[:-1]
     assert len(asked[-1]) == 3
     assert bodies[: len(PROMPTS)] == [{**REQUEST, "stream": False}] * len(PROMPTS)
     assert bodies[-2] == {"model": V2["model"], "stream": False, "max_completion_tokens": 50, "user": "u"}
-    assert all(prompt in printed for prompt in prompts)
+    assert all(prompt in printed for prompt in prompts(conversation))
     assert "第 2 轮" in printed or "turn 2" in printed
 
 
@@ -320,7 +323,7 @@ def test_any_conversation_makes_a_script_of_questions_and_nothing_else(conversat
         for node in tree.body
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "question"
     ]
-    assert questions == [exchange.prompt for exchange in conversation.history]
+    assert questions == prompts(conversation)
 
 
 def test_a_fresh_start_is_one_again(monkeypatch):
@@ -454,7 +457,7 @@ def test_any_conversation_makes_a_valid_notebook(conversation):
     assert exported(conversation, ".ipynb") == exported(conversation, ".ipynb")
     cells = ["".join(cell["source"]) for cell in notebook["cells"]]
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in notebook["cells"])
-    assert [asked_by(cell)[0] for cell in cells[1:]] == [exchange.prompt for exchange in conversation.history]
+    assert [asked_by(cell)[0] for cell in cells[1:]] == prompts(conversation)
 
 
 def test_the_notebook_runs_and_asks_the_same(monkeypatch):
@@ -467,7 +470,7 @@ def test_the_notebook_runs_and_asks_the_same(monkeypatch):
     notebook.cells.append(nbformat.v4.new_code_cell(told))
     NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
     sent = json.loads(notebook.cells[-1].outputs[0]["text"])
-    assert [message["content"] for message in sent["messages"][::2]] == [e.prompt for e in conversation.history]
+    assert [message["content"] for message in sent["messages"][::2]] == prompts(conversation)
     assert {name: sent[name] for name in request} == request
 
 
@@ -544,7 +547,8 @@ def test_the_document_reads_well():
     document = exported(Conversation("main", asked), ".md")
     assert document == (
         "# main\n\n## 1\n\n> 介绍下长城\n> \n> 快\n\n**长城**\n\n*yi_34b_chat · 3 tokens*\n\n## 6\n\n> bye\n\nBye!\n\n"
-        "## Not in the history\n\n- Turn 2: failed\n- Turn 3: interrupted\n- Turn 4: left out: dropped\n"
+        "## Not in the history\n\n- Turn 2: failed\n- Turn 3: interrupted\n"
+        f"- Turn 4: {catalogue.text('removed.dropped')}\n"
         "- Turn 5: the model answered with no text\n"
     )
     assert "- 第 3 轮：已中断" in exported(Conversation("main", asked), ".md", "zh")

@@ -250,3 +250,12 @@ def test_no_key_in_anything_the_kernel_says(start):
     ):
         ran = kernel.run(cell)
         assert "very" not in str(ran).replace(cell, "")
+
+
+def test_the_body_is_sent_as_it_stands(start):
+    """IPython takes prompts of pasted sessions, and the blanks of blank lines, out of other cells."""
+    kernel = start(QFMAGIC_TRANSPORT="stub")
+    body = "explain\n    >>> f(1)\n    2\n  \nIn [1]: x\n...: y\n%ls ?\n!ls\nend?"
+    kernel.run(f"%%qianfan model=yi_34b_chat into=a raw\n{body}".replace("\\n", "\n"))
+    assert kernel.value("ascii(a.request['messages'][-1]['content'])") == ascii(body.replace("\\n", "\n"))
+    assert kernel.run("\n\n%%qianfan model=yi_34b_chat\nhi").status == "ok"

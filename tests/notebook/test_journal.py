@@ -1,0 +1,59 @@
+"""The journal keeps what it can, and never stands in a question's way."""
+
+import sqlite3
+
+from qfmagic.core.answer import Answer
+from qfmagic.core.turns import Conversation, Turn
+from qfmagic.notebook.journal import Journal
+
+
+def journal(tmp_path):
+    return Journal(tmp_path / "home" / "journal.sqlite", "n.ipynb", iter(range(1000)).__next__)
+
+
+def test_every_change_is_there_in_the_next_kernel(tmp_path):
+    first = journal(tmp_path)
+    before, steps = Conversation(), []
+    steps.append(before.add("a", Answer("A")))
+    steps.append(steps[-1].add("b", Answer("B")))
+    steps.append(steps[-1].put(Turn("x", Answer("X")), 1))
+    steps.append(steps[-1].put(Turn("a2", Answer("A2")), 0, over=True))
+    steps.append(steps[-1].mark(2, "dropped"))
+    steps.append(steps[-1].fork("main", 2))
+    for after in steps:
+        first.save(before, after)
+        before = after
+        second = journal(tmp_path)
+        assert second.last() == [after]
+        second.close()
+    first.close()
+
+
+def test_a_turn_under_way_is_there_until_it_has_ended(tmp_path):
+    first = journal(tmp_path)
+    whole = Conversation().put(Turn("a", Answer("A"), cell="a"), 0)
+    first.save(Conversation(), whole)
+    partial = Turn("b", Answer("B...", finish_reason="interrupted"), "interrupted", cell="b")
+    first.save_partial("main", 1, partial)
+    (found,) = journal(tmp_path).last()
+    assert [(turn.prompt, turn.state) for turn in found.turns] == [("a", "answered"), ("b", "interrupted")]
+    again = Turn("a again", Answer("A..."), "interrupted", cell="a")
+    first.save_partial("main", 0, again)
+    (found,) = journal(tmp_path).last()
+    assert [turn.prompt for turn in found.turns] == ["a again"]
+    assert found.turns[0].versions[0].prompt == "a"
+    first.save(whole, whole.put(Turn("b", Answer("B")), 1))
+    (found,) = journal(tmp_path).last()
+    assert [turn.prompt for turn in found.turns] == ["a", "b"]
+
+
+def test_a_locked_file_costs_the_record_not_the_answer(tmp_path):
+    kept = journal(tmp_path)
+    kept._database.execute("pragma busy_timeout = 10")
+    other = sqlite3.connect(kept.path, isolation_level=None)
+    other.execute("begin immediate")
+    kept.save(Conversation(), Conversation().add("a", Answer("A")))
+    assert "locked" in kept.error
+    other.execute("rollback")
+    kept.save(Conversation(), Conversation().add("a", Answer("A")))
+    assert len(journal(tmp_path).last()) == 1
