@@ -103,7 +103,7 @@ def _turn(number: int, line: str) -> Turn:
     record = _object(number, line)
     try:
         turn = turn_from_record(record)
-        if _fits(turn, Turn) and (not turn.in_history or turn.hash):  # half a character has no hash
+        if _fits(turn, Turn):
             return turn
     except (ValueError, TypeError, AttributeError, RecursionError):
         pass  # told below, like a field of a wrong kind

@@ -4,7 +4,6 @@ import time
 from typing import Self
 
 from qfmagic.core.answer import Answer
-from qfmagic.notebook.chats import Chats
 from qfmagic.notebook.display import QuietView
 from qfmagic.notebook.session import Session
 
@@ -53,18 +52,12 @@ def cost_per_turn(home: str) -> list[Row]:
     short, long = _session(10, home), _session(1000, home)
     count = iter(range(10**6, 10**7))
 
-    def one(session: Session, keep: int) -> float:
+    def one(session: Session) -> float:
         start = time.perf_counter()
         _turn(session, next(count))
-        spent = time.perf_counter() - start
-        chats: Chats = session.chats
-        conversation = chats.get("main")
-        chats.conversations["main"] = conversation.fork("main", keep)
-        return spent
+        return time.perf_counter() - start
 
-    spent = medians(
-        {"10 turns": lambda: one(short, 10), "1,000 turns": lambda: one(long, 1000)}, REPETITIONS, warm_up=5
-    )
+    spent = medians({"10 turns": lambda: one(short), "1,000 turns": lambda: one(long)}, REPETITIONS, warm_up=5)
     figures = ", ".join(f"{name} {seconds * 1e3:.2f}" for name, seconds in spent.items()) + " ms"
     ratio = spent["1,000 turns"] / spent["10 turns"]
     return [Row(f"A turn outside the network, {SENT} turns sent: behind 1,000 / 10", f"{ratio:.2f}×", "≤ 1.5", figures)]

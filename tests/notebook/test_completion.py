@@ -353,7 +353,10 @@ def test_the_legacy_call_takes_it_too(shell, complete):
 
 
 def test_no_engine_for_other_cells(shell):
+    calls = []
+
     def refuse():
+        calls.append(1)
         raise AssertionError("asked for")
 
     asked = matcher(shell, refuse)
@@ -363,6 +366,7 @@ def test_no_engine_for_other_cells(shell):
         with provisionalcompleter():
             list(completer.completions(code, len(code)))
     completer.custom_matchers[:] = [magics_module._LOADED[shell].completing]
+    assert calls == []
 
 
 def test_it_never_raises(shell, complete, monkeypatch, capsys):

@@ -196,7 +196,6 @@ def answered(**values):
         (f"{HEADER}\n{changed(versions=[{}])}", 2, "turn"),
         (f"{HEADER}\n{changed(versions=[json.loads(changed(place='x'))])}", 2, "turn"),
         (f"{HEADER}\n{changed(prompt=5)}", 2, "turn"),
-        (f"{HEADER}\n{changed(prompt=chr(0xD800))}", 2, "turn"),
         (f"{HEADER}\n{changed(state='lost')}", 2, "turn"),
         (f"{HEADER}\n{changed(state=[])}", 2, "turn"),
         (f"{HEADER}\n{changed(removed='')}", 2, "turn"),
