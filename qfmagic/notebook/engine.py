@@ -28,9 +28,7 @@ from .display import (
 from .helptable import help_table
 from .prompt import render
 from .provenance import provenance
-from .rendering import show
 from .session import Ask, Session
-from .tables import code
 
 T = TypeVar("T")
 # Where a question belongs that can't be asked, and perhaps not even be read.
@@ -130,6 +128,10 @@ class Engine:
         return arguments, given, self.session.prepare(prompt, given, arguments.flags)
 
     def _render(self, template: str) -> str:
+        if "{{" not in template:
+            return template
+        from .rendering import show  # noqa: PLC0415 - many questions hold no values
+
         return render(template, self._namespace, show)
 
     @property
@@ -205,6 +207,7 @@ class Engine:
         said = text("said.dry", self.session.lang)
         body = json.dumps(ask.plan.request.body, ensure_ascii=False, indent=2)
         from . import commands  # noqa: PLC0415 - as above
+        from .tables import code  # noqa: PLC0415 - as above
 
         shown = f"POST {commands.address(self.session, ask)}\nContent-Type: application/json\n\n{body}"
         marked = f"{said}\n\n{code(shown, 'http')}"

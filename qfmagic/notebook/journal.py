@@ -11,7 +11,6 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 from ..core.records import turn_from_record, turn_to_record
 from ..core.turns import Conversation, Turn
@@ -53,7 +52,7 @@ class Journal:
     def __init__(self, path: Path, notebook: str, clock: Callable[[], float]) -> None:
         self.path = path
         self._notebook = notebook
-        self._kernel = uuid4().hex
+        self._kernel = os.urandom(16).hex()
         self._clock = clock
         self.error: str | None = None
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
