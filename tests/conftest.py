@@ -8,7 +8,7 @@ from hypothesis import settings as hypothesis_settings
 from qfmagic.client.settings import Settings
 from qfmagic.transport.stub_service import StubKeys
 
-hypothesis_settings.register_profile("suite", deadline=None, print_blob=True)
+hypothesis_settings.register_profile("suite", deadline=None, print_blob=True, derandomize=True)
 hypothesis_settings.load_profile("suite")
 
 

@@ -38,6 +38,7 @@ class Chats:
 
     Args:
         order: The ids of the document's cells in their order, as far as they are known; asked when a cell is new.
+            Where it doesn't know the cell, ``seen`` counts: the cells in the order in which they were first run.
         recorder: Keeps the turns; None keeps them nowhere.
     """
 
@@ -46,6 +47,7 @@ class Chats:
         self.recorder = recorder
         self.conversations: dict[str, Conversation] = {}
         self._cell: str | None = None
+        self.seen: dict[str, None] = {}
         self._asked: dict[str, int] = {}
         self._recent: dict[str, list[int]] = {}
         self._left_out: dict[str, list[int]] = {}
@@ -82,6 +84,8 @@ class Chats:
     def begin_cell(self, cell: str | None, deleted: Iterable[str] = ()) -> None:
         """A cell is about to run; the front end names it, and those deleted since the last run."""
         self._cell, self._asked = cell, {}
+        if cell is not None:
+            self.seen.setdefault(cell)
         for one in set(deleted) - {cell}:
             for name in list(self.conversations):
                 self._leave_out(name, self.of_cell(name, one), "deleted")
@@ -127,9 +131,14 @@ class Chats:
             return Slot(chat, self._cell, place, index, over=True)
         if own:
             return Slot(chat, self._cell, place, own[-1] + 1, over=False)
-        order = self._order() if self._cell is not None and conversation.turns else ()
-        at = conversation.place_for(self._cell, order) if order else len(conversation.turns)
-        return Slot(chat, self._cell, place, at, over=False)
+        return Slot(chat, self._cell, place, self._place(conversation), over=False)
+
+    def _place(self, conversation: Conversation) -> int:
+        """Where a cell's first turn belongs: by the document's order, else by that in which cells were first run."""
+        if self._cell is None or not conversation.turns:
+            return len(conversation.turns)
+        order = self._order()
+        return conversation.place_for(self._cell, order if self._cell in order else tuple(self.seen))
 
     def skip(self, chat: str) -> None:
         """The running cell has looked at its question without asking it (``dry``): its turn stays."""

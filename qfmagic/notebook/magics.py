@@ -65,6 +65,7 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
         self._environ = os.environ if environ is None else environ
         self._engine: Engine | None = None
         self._errors: dict[int, str] = {}
+        self._seen: dict[str, None] = {}
         self.completing = _completing(shell, self)
         self.observe(self._nest, "nest_asyncio")
         self._nest()
@@ -83,11 +84,16 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
 
             self._engine = Engine(self._shell, self._environ, self._configured)
             self._engine.errors = self._errors
+            chats = self._engine.session.chats
+            chats.seen = {**self._seen, **chats.seen}
             self._engine.session.chats.conversations.update(_KEPT.pop(self._shell, {}))
         return self._engine
 
-    def before_cell(self, _: object = None) -> None:
+    def before_cell(self, info: Any) -> None:
         """IPython is about to run a cell."""
+        cell = getattr(info, "cell_id", None)
+        if self._engine is None and cell is not None:
+            self._seen.setdefault(cell)
         if self._engine is not None:
             self._engine.begin_cell()
 
