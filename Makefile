@@ -40,18 +40,11 @@ $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "qfmagic needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo]'
-	touch $@
+$(VENV)/.demo: EXTRAS = demo
+$(VENV)/.lab: EXTRAS = demo,lab
+$(VENV)/.dev: EXTRAS = demo,dev
+$(VENV)/.bench: EXTRAS = demo,dev,bench
 
-$(VENV)/.lab: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,lab]'
-	touch $@
-
-$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,dev]'
-	touch $@
-
-$(VENV)/.bench: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,dev,bench]'
+$(VENV)/.demo $(VENV)/.lab $(VENV)/.dev $(VENV)/.bench: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
 	touch $@

@@ -14,7 +14,7 @@ from ..core.context import parse_policy
 from ..core.errors import OptionError, QianfanError
 from ..core.models import registry
 from ..core.plan import Plan, plan_request
-from ..core.turns import State
+from ..core.turns import State, Turn
 from .chats import Chats, Slot
 from .display import View
 from .document import Document, notebook_path
@@ -235,7 +235,7 @@ class Session:
                     journal.save_partial(ask.slot.chat, ask.slot.at, partial)
                     due = time.monotonic() + KEEP_EVERY
 
-    def _turn(self, ask: Ask, answer: Answer, state: State) -> Any:
+    def _turn(self, ask: Ask, answer: Answer, state: State) -> Turn:
         # One that starts afresh does so with a whole answer: else what was there before stays.
         fresh = ask.fresh and state == "answered"
         return self.chats.turn(ask.slot, ask.prompt, answer, state, ask.plan.context, fresh=fresh)

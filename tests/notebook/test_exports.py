@@ -223,7 +223,7 @@ def test_what_is_no_such_file_is_refused_by_line(text, line, said):
 @given(st.integers(0, len(GOOD)), st.text(CHARACTERS, max_size=3), st.integers(0, 9))
 def test_a_damaged_file_is_read_or_refused(position, inserted, removed):
     with contextlib.suppress(OptionError):
-        imported(GOOD[:position] + inserted + GOOD[position + removed :])
+        assert isinstance(imported(GOOD[:position] + inserted + GOOD[position + removed :]), Conversation)
 
 
 @pytest.mark.parametrize("suffix", ["", ".txt", "md", ".JSONL"])
