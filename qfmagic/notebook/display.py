@@ -2,15 +2,15 @@
 
 import json
 import re
-import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from ..core.answer import Answer, Delta
 from ..core.catalogue import text
 from .markdown import safe_markdown
 
 Bundle = dict[str, str]
+TICK = 0.1  # seconds between two looks at a silent stream, so that an interrupt is seen on every system
 
 _FENCED = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*\n(.*?)(?:^ {0,3}\1[`~]*[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
 # Everything a terminal could take for a command; a model's text is no command.
@@ -19,88 +19,44 @@ _LINE_END = re.compile(r"\r\n?")
 _FRAME_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
-class View(Protocol):
-    """Where an answer appears. ``add`` gets what is new, ``finish`` the whole with what stays of it."""
+class View:
+    """
+    Where an answer appears. ``add`` gets what is new, ``finish`` the whole with what stays of it.
+
+    Attributes:
+        renewable: Whether a later ``finish`` replaces the first.
+        stopped: Whether the reader asked to stop the answer.
+    """
+
+    renewable = False
+    stopped = False
 
     def add(self, delta: Delta) -> None:
-        """Show more."""
-        ...
+        """Take what is new."""
+
+    def tick(self) -> float:
+        """Show what is new; called when something came, and after the seconds it returned if nothing did."""
+        return TICK
 
     def finish(self, bundle: Bundle, metadata: Mapping[str, Any]) -> None:
         """Leave the final form."""
-        ...
+
+    def close(self) -> None:
+        """Leave nothing else behind; called once, whether there was an answer or not."""
 
 
-class QuietView:
-    """Shows nothing."""
-
-    def add(self, delta: Delta) -> None:
-        """Show nothing."""
-
-    def finish(self, bundle: Bundle, metadata: Mapping[str, Any]) -> None:
-        """Show nothing."""
-
-
-class StaticView:
+class StaticView(View):
     """Shows the final form, once: what headless runs record and nbval compares."""
 
     def __init__(self, publish: Callable[..., Any]) -> None:
         self._publish = publish
-
-    def add(self, delta: Delta) -> None:
-        """Wait for the end."""
 
     def finish(self, bundle: Bundle, metadata: Mapping[str, Any]) -> None:
         """Show it."""
         self._publish(bundle, raw=True, metadata=dict(metadata))
 
 
-class LiveView:
-    """
-    Updates one output while the answer comes.
-
-    The page renders the whole text at each update (about 3 ms a kB in JupyterLab 4.6), so the updates grow rarer as
-    the text grows longer: the page keeps up, and what is sent stays in proportion to the text.
-
-    Args:
-        publish: IPython's ``display``.
-        now: Seconds of a clock that never jumps.
-    """
-
-    FASTEST = 0.1  # seconds between updates of a short text
-    PER_CHAR = 50e-6  # more seconds per character
-
-    def __init__(self, publish: Callable[..., Any], now: Callable[[], float] = time.monotonic) -> None:
-        self._publish = publish
-        self._now = now
-        self._handle: Any = None
-        self._pieces: list[str] = []
-        self._length = 0
-        self._next = 0.0
-
-    def add(self, delta: Delta) -> None:
-        """Show more, if the last update is long enough ago."""
-        self._pieces.append(delta.text)
-        self._length += len(delta.text)
-        now = self._now()
-        if now < self._next or not self._length:
-            return
-        self._next = now + max(self.FASTEST, self._length * self.PER_CHAR)
-        shown = "".join(self._pieces)
-        self._show({"text/markdown": safe_markdown(shown), "text/plain": shown}, {})
-
-    def finish(self, bundle: Bundle, metadata: Mapping[str, Any]) -> None:
-        """Replace what was shown by the final form."""
-        self._show(bundle, metadata)
-
-    def _show(self, bundle: Bundle, metadata: Mapping[str, Any]) -> None:
-        if self._handle is None:
-            self._handle = self._publish(bundle, raw=True, metadata=dict(metadata), display_id=True)
-        else:
-            self._handle.update(bundle, raw=True, metadata=dict(metadata))
-
-
-class TerminalView:
+class TerminalView(View):
     """Prints the text as it arrives; at the end, what the reader must know."""
 
     def __init__(self, write: Callable[[str], Any]) -> None:
@@ -177,12 +133,19 @@ def answer_bundle(answer: Answer, below: list[str], style: str = "markdown", lan
             extra["text/html"] = html_frame(shown, below)
         if style == "code" and code_blocks(shown) == []:
             below = [text("note.no_code", lang), *below]
+    if answer.reasoning:
+        marked = f"{_folded(text('live.reasoning', lang), answer.reasoning)}\n\n{marked}"
     line = " · ".join(below)
     return {
         **extra,
         "text/markdown": f"{marked.rstrip()}\n\n*{line}*" if line else marked,
         "text/plain": printable(f"{shown}\n\n[{line}]" if line else shown),
     }
+
+
+def _folded(title: str, content: str) -> str:
+    """Text the reader may unfold. The blank lines keep its Markdown Markdown, and keep it inside."""
+    return f"<details><summary>{title}</summary>\n\n{safe_markdown(content).strip()}\n\n</details>"
 
 
 def code_blocks(markdown: str) -> list[str]:

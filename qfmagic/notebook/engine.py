@@ -15,8 +15,6 @@ from ..core.errors import InputError, OptionError, PromptError, QianfanError
 from .arguments import Arguments, parse_line
 from .display import (
     Bundle,
-    LiveView,
-    QuietView,
     StaticView,
     TerminalView,
     View,
@@ -55,6 +53,7 @@ class Engine:
         self._offered: dict[tuple[str, int], str] = {}
         self._told: tuple[View, Bundle, dict[str, Any]] | None = None
         self.errors: Mapping[int, str] = {}
+        self._page: str | None = None  # the page that has the script of the live view
         self.begin_cell()
         formatters: Any = shell.display_formatter
         self._formatter = formatters.ipython_display_formatter
@@ -74,6 +73,7 @@ class Engine:
     def end_cell(self) -> None:
         """The cell has run."""
         self.session.chats.end_cell()
+        self.session.changed()
 
     def ask(self, line: str, cell: str | None) -> Answer | None:
         """Do ``%qianfan`` and, with a *cell*, ``%%qianfan``."""
@@ -85,6 +85,8 @@ class Engine:
 
         said = self._in_language(lambda: commands.run(self.session, line))
         self._publish({"text/markdown": said.markdown, "text/plain": printable(said.plain)})
+        if said.beside is not None and self._live:
+            said.beside(display)
 
     def _in_language(self, work: Callable[[], T]) -> T:
         try:
@@ -106,9 +108,14 @@ class Engine:
             return None
         style = str(self.session.preferences.setting("format", given).value)
         quiet = "quiet" in arguments.flags
-        view = QuietView() if quiet else self._view(style)
+
+        def view_of(ask: Ask) -> View:
+            return View() if quiet else self._view(ask, style, whole_cell=cell is not None)
+
         try:
-            answer = self.session.run(ask, view, lambda answer, asked: self._finish(answer, asked, view, style))
+            answer = self.session.run(
+                ask, view_of, lambda answer, asked, view: self._finish(answer, asked, view, style)
+            )
         except KeyboardInterrupt:
             raise Interrupted from None
         if "into" in given:
@@ -159,14 +166,40 @@ class Engine:
             for name, value in given.items()
         }
 
-    def _view(self, style: str) -> View:
+    def _view(self, ask: Ask, style: str, *, whole_cell: bool) -> View:
         if self._terminal:
             return TerminalView(_write)
+        return self._live_view(ask, style, whole_cell=whole_cell) if self._live else StaticView(display)
+
+    @property
+    def _live(self) -> bool:
+        """
+        Whether the front end keeps up with updates: one that names its cells does.
+
+        nbval, nbclient and nbconvert name none, and nbval would compare the first update with the last.
+        """
         wanted = self.session.preferences.setting("display").value
-        # Only a front end that names its cells keeps up with updates: nbval, nbclient and nbconvert name none, and
-        # nbval would compare the first update with the last.
-        live = wanted == "live" or (wanted == "auto" and bool(self._metadata().get("cellId")))
-        return LiveView(display) if live and style == "markdown" else StaticView(display)
+        return not self._terminal and (wanted == "live" or (wanted == "auto" and bool(self._metadata().get("cellId"))))
+
+    def _live_view(self, ask: Ask, style: str, *, whole_cell: bool) -> View:
+        from .live import LiveView  # noqa: PLC0415 - brings ipywidgets; meanwhile the question is on its way
+
+        lang, context = self.session.lang, ask.plan.context
+        along = text("live.context", lang, sent=context.sent, available=context.available) if context.available else ""
+        page = self._shell.kernel.get_parent()["header"].get("session")
+        known, self._page = page == self._page, page
+        features = self._shell.kernel.kernel_info.get("supported_features", ())
+        return LiveView(
+            display,
+            # Of a cell that does more than ask, the other outputs stay.
+            IPython.display.clear_output if whole_cell else None,
+            model=ask.plan.target.model,
+            context=along,
+            lang=lang,
+            style=style,
+            script="stub.js" if known else "live.js",
+            stoppable="kernel subshells" in features,
+        )
 
     def _metadata(self) -> Mapping[str, Any]:
         """What the front end says about the cell that runs."""
@@ -175,6 +208,7 @@ class Engine:
         return metadata if isinstance(metadata, Mapping) else {}
 
     def _finish(self, answer: Answer, ask: Ask, view: View, style: str) -> None:
+        """Leave the final form, with what the reader must know below it."""
         lang = self.session.lang
         context = ask.plan.context
         below = notes(answer, lang, sent=context.sent, available=context.available, unsent=ask.unsent)
@@ -200,7 +234,7 @@ class Engine:
     def _take_back_notes(self) -> None:
         """Take the notes on the conversation from the answer they stood below: they hold for the newest only."""
         told, self._told = self._told, None
-        if told is not None and isinstance(told[0], LiveView):
+        if told is not None and told[0].renewable:
             told[0].finish(told[1], told[2])
 
     def _show_request(self, ask: Ask) -> None:

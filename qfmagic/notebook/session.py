@@ -4,9 +4,10 @@ import time
 from collections.abc import Callable, Mapping
 from keyword import iskeyword
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from ..client.client import Qianfan, Stream
+from ..client.credentials import Kind
 from ..client.loop import BackgroundLoop
 from ..client.settings import Settings
 from ..core.answer import Answer
@@ -16,12 +17,13 @@ from ..core.models import registry
 from ..core.plan import Plan, plan_request
 from ..core.turns import State, Turn
 from .chats import Chats, Slot
-from .display import View
+from .display import TICK, View
 from .document import Document, notebook_path
 from .journal import Journal, journal_path
+from .keys import Keys
 from .preferences import Preferences
+from .verdict import Verdict
 
-TICK = 0.1  # seconds between two looks at a silent stream, so that an interrupt is seen on every system
 KEEP_EVERY = 1.0  # seconds between two savings of an answer under way
 
 
@@ -50,6 +52,18 @@ class Ask(NamedTuple):
     parents: tuple[str, ...] = ()
 
 
+class Watcher(Protocol):
+    """Who shows the session: an open panel."""
+
+    def follow(self) -> None:
+        """Show what has become of the session."""
+        ...
+
+    def close(self) -> None:
+        """Leave."""
+        ...
+
+
 class Session:
     """
     One notebook's state.
@@ -66,7 +80,10 @@ class Session:
         self.journal: Journal | None = None
         self.journal_error: str | None = None
         self.last: Answer | None = None
-        self._loop = BackgroundLoop()
+        self.keys = Keys(environ)
+        self.verdicts: dict[Kind, Verdict] = {}
+        self.watchers: list[Watcher] = []
+        self.loop = BackgroundLoop()
         self._client: Qianfan | None = None
         self._mode: str | None = None
 
@@ -79,6 +96,11 @@ class Session:
     def chat(self) -> str:
         """The conversation a question without ``chat=`` belongs to."""
         return str(self.preferences.setting("chat").value)
+
+    def changed(self) -> None:
+        """Tell the open panels that something may have changed."""
+        for watcher in tuple(self.watchers):
+            watcher.follow()
 
     # ---- what answers
 
@@ -109,9 +131,9 @@ class Session:
             if self._client is None or self._client.label != "stub":
                 self._replace(self._stub())
         else:
-            settings = Settings.from_env(self.environ)
+            settings = self.keys.settings()
             if self._client is None or self._client.label != "live" or self._client.settings != settings:
-                self._replace(Qianfan(settings=settings, loop=self._loop))
+                self._replace(Qianfan(settings=settings, loop=self.loop))
         assert self._client is not None
         return self._client
 
@@ -121,7 +143,7 @@ class Session:
         transport = StubTransport(pace=float(self.environ.get("QFMAGIC_STUB_PACE") or 0))
         keys = transport.keys
         settings = Settings(ak=keys.ak, sk=keys.sk, bearer_token=keys.bearer_token)
-        return Qianfan(settings=settings, transport=transport, label="stub", loop=self._loop)
+        return Qianfan(settings=settings, transport=transport, label="stub", loop=self.loop)
 
     def _replace(self, client: Qianfan) -> None:
         if self._client is not None:
@@ -129,14 +151,16 @@ class Session:
         self._client = client
 
     def close(self) -> None:
-        """Close the connections and the journal, and end the background thread."""
+        """Close the panels, the connections and the journal, and end the background thread."""
+        for watcher in tuple(self.watchers):
+            watcher.close()
         if self._client is not None:
             self._client.close()
             self._client = None
         if self.journal is not None:
             self.journal.close()
             self.chats.recorder = self.journal = None
-        self._loop.close()
+        self.loop.close()
 
     # ---- the journal
 
@@ -193,12 +217,12 @@ class Session:
         asked = plan.context.messages[-1].content
         return Ask(plan, asked, slot, joins, fresh, timeout, preferences.unsent(target), tuple(reversed(along)))
 
-    def run(self, ask: Ask, view: View, show: Callable[[Answer, Ask], None]) -> Answer:
+    def run(self, ask: Ask, view_of: Callable[[Ask], View], show: Callable[[Answer, Ask, View], None]) -> Answer:
         """
         Ask, show the answer while it comes, and let the turn join its conversation.
 
-        *show* leaves the final form; it is called once, also for what came before an error or an interrupt, if
-        anything came.
+        The view is made when the question is on its way. *show* leaves the final form; it is called once, also for
+        what came before an error or an interrupt, if anything came.
 
         Raises:
             QianfanError: No answer, or not all of it; what came is kept, and is no history.
@@ -206,45 +230,56 @@ class Session:
         """
         self.open_journal()
         stream = self.client().send(ask.plan, timeout=ask.timeout)
+        view = View()
         try:
-            self._follow(ask, stream, view)
+            with stream:
+                view = view_of(ask)
+                self._follow(ask, stream, view)
             answer = stream.answer
+            self._keep(ask, answer, "answered" if answer.complete else "interrupted", show, view)
         except KeyboardInterrupt:
-            self._keep(ask, stream.answer, "interrupted", show)
+            answer = stream.answer  # whole, if the interrupt came when it was just being shown
+            self._keep(ask, answer, "answered" if answer.complete else "interrupted", show, view)
             raise
         except QianfanError as error:
             partial = error.partial
             if partial is not None and partial.text:
-                self._keep(ask, partial, "interrupted", show)
+                self._keep(ask, partial, "interrupted", show, view)
             else:
                 self.failed(ask.slot, ask.prompt)
             raise
-        self._keep(ask, answer, "answered" if answer.complete else "interrupted", show)
+        finally:
+            view.close()
         return answer
 
     def _follow(self, ask: Ask, stream: Stream, view: View) -> None:
         """Hand on what comes; and keep it, so that a killed kernel loses a second at most."""
         journal = self.journal if ask.joins else None
         due = time.monotonic() + KEEP_EVERY
-        with stream:
-            while (deltas := stream.drain(TICK)) is not None:
-                for delta in deltas:
-                    view.add(delta)
-                if journal is not None and time.monotonic() >= due:
-                    partial = self._turn(ask, stream.answer, "interrupted")
-                    journal.save_partial(ask.slot.chat, ask.slot.at, partial)
-                    due = time.monotonic() + KEEP_EVERY
+        patience = TICK
+        while (deltas := stream.drain(patience)) is not None:
+            for delta in deltas:
+                view.add(delta)
+            patience = view.tick()
+            if view.stopped:
+                raise KeyboardInterrupt
+            if journal is not None and time.monotonic() >= due:
+                partial = self._turn(ask, stream.answer, "interrupted")
+                journal.save_partial(ask.slot.chat, ask.slot.at, partial)
+                due = time.monotonic() + KEEP_EVERY
 
     def _turn(self, ask: Ask, answer: Answer, state: State) -> Turn:
         # One that starts afresh does so with a whole answer: else what was there before stays.
         fresh = ask.fresh and state == "answered"
         return self.chats.turn(ask.slot, ask.prompt, answer, state, ask.plan.context, fresh=fresh)
 
-    def _keep(self, ask: Ask, answer: Answer, state: State, show: Callable[[Answer, Ask], None]) -> None:
+    def _keep(
+        self, ask: Ask, answer: Answer, state: State, show: Callable[[Answer, Ask, View], None], view: View
+    ) -> None:
         self.last = answer
         if ask.joins:
             self.chats.record(ask.slot, self._turn(ask, answer, state))
-        show(answer, ask)
+        show(answer, ask, view)
 
     def failed(self, slot: Slot | None = None, prompt: str = "", *, chat: str | None = None) -> None:
         """

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from qfmagic.core.answer import Answer, Delta
 from qfmagic.core.errors import InputError, QianfanError, UnavailableError
-from qfmagic.notebook.display import QuietView
+from qfmagic.notebook.display import View
 from qfmagic.notebook.session import Session
 
 
@@ -78,7 +78,7 @@ class Notebook:
                     self.session.failed(chat=options.get("chat"))
                     raise InputError("prompt.empty")
                 ask = self.session.prepare(prompt, {"model": "ernie-5.1", **options}, frozenset(flags))
-                self.session.run(ask, QuietView(), lambda *_: None)
+                self.session.run(ask, lambda _: View(), lambda *_: None)
         except (QianfanError, KeyboardInterrupt):
             pass
         chats.end_cell()
