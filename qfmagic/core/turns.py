@@ -38,6 +38,7 @@ class Turn:
         removed: Why it is left out, None if it isn't.
         versions: What stood here before, oldest first.
         id: The number of its slot in the conversation; kept through new versions and moves.
+        count: The number the front end shows beside the cell that asked, ``In [n]``.
     """
 
     prompt: str
@@ -51,6 +52,7 @@ class Turn:
     removed: Removal | None = None
     versions: "tuple[Turn, ...]" = ()
     id: int = 0
+    count: int | None = None
     exchange: Exchange = field(init=False, repr=False, compare=False)
     in_history: bool = field(init=False, repr=False, compare=False)
 
@@ -58,6 +60,11 @@ class Turn:
         answered = self.state == "answered" and self.removed is None and bool(self.answer.text.strip())
         object.__setattr__(self, "exchange", Exchange.of(self.prompt, self.answer.text))
         object.__setattr__(self, "in_history", answered)
+
+    @property
+    def label(self) -> str:
+        """The cell as the front end shows it; the same in every run of the notebook, unlike its id."""
+        return "" if self.count is None else f"In {self.count}"
 
     @property
     def hash(self) -> str:

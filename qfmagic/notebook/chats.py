@@ -47,6 +47,7 @@ class Chats:
         self.recorder = recorder
         self.conversations: dict[str, Conversation] = {}
         self._cell: str | None = None
+        self._count: int | None = None
         self.seen: dict[str, None] = {}
         self._asked: dict[str, int] = {}
         self._recent: dict[str, list[int]] = {}
@@ -81,9 +82,14 @@ class Chats:
 
     # ---- cells
 
-    def begin_cell(self, cell: str | None, deleted: Iterable[str] = ()) -> None:
+    @property
+    def cell(self) -> str | None:
+        """The id of the cell that runs, where the front end names it."""
+        return self._cell
+
+    def begin_cell(self, cell: str | None, deleted: Iterable[str] = (), count: int | None = None) -> None:
         """A cell is about to run; the front end names it, and those deleted since the last run."""
-        self._cell, self._asked = cell, {}
+        self._cell, self._count, self._asked = cell, count, {}
         if cell is not None:
             self.seen.setdefault(cell)
         for one in set(deleted) - {cell}:
@@ -156,7 +162,8 @@ class Chats:
         sent = context.sent if context is not None else 0
         parent = chain_of(history[len(history) - sent :])
         window = None if fresh or sent == len(history) else sent
-        return Turn(prompt, answer, state, slot.cell, slot.place, window, None if fresh else parent, fresh)
+        parent = None if fresh else parent
+        return Turn(prompt, answer, state, slot.cell, slot.place, window, parent, fresh, count=self._count)
 
     def record(self, slot: Slot, turn: Turn) -> None:
         """Let the turn join its conversation, and do what the service asks for."""

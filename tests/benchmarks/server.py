@@ -3,7 +3,7 @@ A fast server of endless answers, run in a process of its own so that its CPU ti
 
 The address says what is served: ``/WAY/COUNT`` before the service's own path. WAY is ``block`` (all events handed to
 the socket at once), ``single`` (each event is a TCP write of its own, as fast as they go) or ``paced`` (the same with a
-pause behind each write, so that every event arrives alone, as those of a model do).
+pause behind each write, so that every event arrives alone, as those of a model do) or ``slow`` (a millisecond apart).
 """
 
 import json
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from functools import cache
 
 TEXT = "长城是古代中国的军事防御。"
-PAUSE = 0.0003  # seconds
+PAUSES = {"paced": 0.0003, "slow": 0.001}  # seconds
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream;charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
 END = b"0\r\n\r\n"
 
@@ -67,8 +67,7 @@ def _answer(connection: socket.socket) -> None:
             connection.sendall(HEAD)
             for part in parts:
                 connection.sendall(part)
-                if way == "paced":
-                    time.sleep(PAUSE)
+                time.sleep(PAUSES.get(way, 0))
             connection.sendall(END)
 
 

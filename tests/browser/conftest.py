@@ -267,7 +267,7 @@ def visit(chromium, lab):
         page = context.new_page()
         seen = Page(server, page, name)
         page.on("request", lambda request: seen.requests.append(request.url))
-        page.on("pageerror", lambda error: seen.problems.append(str(error)))
+        page.on("pageerror", lambda error: seen.problems.append(f"{error.message}\n{error.stack}"))
         page.on("websocket", lambda socket: _listen(socket, seen.frames))
         return seen.open()
 

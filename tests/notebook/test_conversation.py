@@ -343,7 +343,7 @@ def test_a_killed_kernel_loses_a_second_at_most(start, tmp_path):
     kernel = start(**environ, QFMAGIC_STUB_PACE="0.3")
     kernel.run(f"%%qianfan {MODEL}\nhi", "a")
     name = kernel.send(f"%%qianfan {MODEL}\n推荐一些中国自驾游路线", "b")
-    kernel.wait_for(name, "update_display_data")
+    kernel.wait_for(name, "comm_msg")
     begun = time.monotonic()
     while not partial_text(tmp_path / "home" / "journal.sqlite"):
         assert time.monotonic() - begun < 10
