@@ -45,9 +45,9 @@ class Chats:
     def __init__(self, order: Callable[[], Sequence[str]] = tuple, recorder: Recorder | None = None) -> None:
         self._order = order
         self.recorder = recorder
+        self.count: Callable[[], int | None] = lambda: None  # the number the front end shows beside the cell that runs
         self.conversations: dict[str, Conversation] = {}
         self._cell: str | None = None
-        self._count: int | None = None
         self.seen: dict[str, None] = {}
         self._asked: dict[str, int] = {}
         self._recent: dict[str, list[int]] = {}
@@ -87,9 +87,9 @@ class Chats:
         """The id of the cell that runs, where the front end names it."""
         return self._cell
 
-    def begin_cell(self, cell: str | None, deleted: Iterable[str] = (), count: int | None = None) -> None:
+    def begin_cell(self, cell: str | None, deleted: Iterable[str] = ()) -> None:
         """A cell is about to run; the front end names it, and those deleted since the last run."""
-        self._cell, self._count, self._asked = cell, count, {}
+        self._cell, self._asked = cell, {}
         if cell is not None:
             self.seen.setdefault(cell)
         for one in set(deleted) - {cell}:
@@ -163,7 +163,7 @@ class Chats:
         parent = chain_of(history[len(history) - sent :])
         window = None if fresh or sent == len(history) else sent
         parent = None if fresh else parent
-        return Turn(prompt, answer, state, slot.cell, slot.place, window, parent, fresh, count=self._count)
+        return Turn(prompt, answer, state, slot.cell, slot.place, window, parent, fresh, count=self.count())
 
     def record(self, slot: Slot, turn: Turn) -> None:
         """Let the turn join its conversation, and do what the service asks for."""

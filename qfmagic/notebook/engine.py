@@ -68,8 +68,7 @@ class Engine:
         """A cell is about to run."""
         metadata = {} if self._terminal else self._metadata()
         deleted = metadata.get("deletedCells")
-        gone = deleted if isinstance(deleted, list) else ()
-        self.session.chats.begin_cell(metadata.get("cellId"), gone, self._shell.execution_count)
+        self.session.chats.begin_cell(metadata.get("cellId"), deleted if isinstance(deleted, list) else ())
 
     def end_cell(self) -> None:
         """The cell has run."""

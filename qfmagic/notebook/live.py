@@ -39,7 +39,7 @@ class LiveAnswer(anywidget.AnyWidget):
     context = traitlets.Unicode().tag(sync=True)
     elapsed = traitlets.Float().tag(sync=True)
     lang = traitlets.Unicode("en").tag(sync=True)
-    style = traitlets.Unicode("markdown").tag(sync=True)
+    format = traitlets.Unicode("markdown").tag(sync=True)  # "style" would be taken for ipywidgets' own
     _esm = traitlets.Unicode().tag(sync=True)
     stop = traitlets.Unicode().tag(sync=True)
 
@@ -108,7 +108,7 @@ class LiveView(View):
     ) -> None:
         self._publish = publish
         self._clear = clear
-        self._state = {"model": model, "context": context, "lang": lang, "style": style}
+        self._state = {"model": model, "context": context, "lang": lang, "format": style}
         self._script = script
         self._stoppable = stoppable
         self._now = now

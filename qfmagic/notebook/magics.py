@@ -66,6 +66,7 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
         self._engine: Engine | None = None
         self._errors: dict[int, str] = {}
         self._seen: dict[str, None] = {}
+        self._ran = 1  # cells since loading, the one that loads included
         self.completing = _completing(shell, self)
         self.observe(self._nest, "nest_asyncio")
         self._nest()
@@ -86,11 +87,13 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
             self._engine.errors = self._errors
             chats = self._engine.session.chats
             chats.seen = {**self._seen, **chats.seen}
-            self._engine.session.chats.conversations.update(_KEPT.pop(self._shell, {}))
+            chats.count = self._count
+            chats.conversations.update(_KEPT.pop(self._shell, {}))
         return self._engine
 
     def before_cell(self, info: Any) -> None:
         """IPython is about to run a cell."""
+        self._ran += 1
         cell = getattr(info, "cell_id", None)
         if self._engine is None and cell is not None:
             self._seen.setdefault(cell)
@@ -106,6 +109,11 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
                 del self._errors[next(iter(self._errors))]
         if self._engine is not None:
             self._engine.end_cell()
+
+    def _count(self) -> int:
+        """The running cell's number; nbval has cells leave no history, so there they are counted from the loading."""
+        recorded = len(self._shell.user_ns.get("In", ())) - 1
+        return recorded if recorded > 0 else self._ran
 
     def _configured(self) -> Mapping[str, Any]:
         return {name: getattr(self, name) for name in self.trait_names(config=True)}
