@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..core.catalogue import Text, text
-from ..core.context import choose_context, parse_policy
+from ..core.context import Context, choose_context, parse_policy
 from ..core.errors import OptionError
-from ..core.models import suggest
+from ..core.models import Target, suggest
 from ..core.turns import Conversation
 from .arguments import parse_pairs, split_words
 from .exports import exported, imported
@@ -22,18 +22,7 @@ def _history(session: Session, words: str) -> Said:
     conversation = session.chats.get(name)
     if not conversation.turns:
         return Said.of(text("said.empty", lang, name=name))
-    preferences = session.preferences
-    target = preferences.target()
-    history = conversation.history
-    context = choose_context(
-        history,
-        "",
-        system=preferences.setting("system").value,
-        limits=target.limits,
-        policy=parse_policy(preferences.setting("context").value),
-    )
-    sent = {id(exchange) for exchange in history[len(history) - context.sent :]}
-    there = {id(exchange) for exchange in history}
+    target, context, going, there = sending(session, conversation)
     heads = {
         "en": ("#", "cell", "sent", "state", "chars", "question", "answer"),
         "zh": ("#", "单元格", "发送", "状态", "字符", "问题", "回答"),
@@ -41,8 +30,8 @@ def _history(session: Session, words: str) -> Said:
     rows = []
     for index, turn in enumerate(conversation.turns):
         key = id(turn.exchange)
-        goes = "word.yes" if key in sent else "word.cut" if key in there else "word.no"
-        row = (index + 1, (turn.cell or "-")[:8], text(goes, lang), _state(conversation, index, lang))
+        goes = "word.yes" if key in going else "word.cut" if key in there else "word.no"
+        row = (index + 1, turn.label or "-", text(goes, lang), state_of(conversation, index, lang))
         rows.append((*row, turn.exchange.size.chars, short(turn.prompt), short(turn.answer.text)))
     above = text(
         "said.history",
@@ -58,7 +47,29 @@ def _history(session: Session, words: str) -> Said:
     return Table(heads[lang], rows, above).said()
 
 
-def _state(conversation: Conversation, index: int, lang: str) -> str:
+def sending(session: Session, conversation: Conversation) -> tuple[Target, Context, set[int], set[int]]:
+    """
+    What would go along with a next question of no length: the identities of the exchanges that go, and of all there.
+
+    Raises:
+        InputError: The settings don't fit together, or leave no room.
+    """
+    preferences = session.preferences
+    target = preferences.target()
+    history = conversation.history
+    context = choose_context(
+        history,
+        "",
+        system=preferences.setting("system").value,
+        limits=target.limits,
+        policy=parse_policy(preferences.setting("context").value),
+    )
+    going = {id(exchange) for exchange in history[len(history) - context.sent :]}
+    return target, context, going, {id(exchange) for exchange in history}
+
+
+def state_of(conversation: Conversation, index: int, lang: str) -> str:
+    """What has become of a turn, in a word or two."""
     turn = conversation.turns[index]
     if turn.removed is not None:
         return text(f"removed.{turn.removed}", lang)
@@ -71,7 +82,7 @@ def _show(session: Session, words: str) -> Said:
     facts = [
         f"#{index + 1}",
         turn.answer.model,
-        _state(conversation, index, lang),
+        state_of(conversation, index, lang),
         text("word.versions", lang, count=len(turn.versions)) if turn.versions else "",
     ]
     head = " · ".join(filter(None, facts))

@@ -9,10 +9,11 @@ from ..core.catalogue import Text, text
 from ..core.errors import OptionError
 from ..core.models import WIRES, Model, registry, suggest
 from ..version import __version__
-from . import chat_commands
+from . import auth_commands, chat_commands
 from .arguments import known, parse_pairs
 from .document import notebook_path
 from .helptable import help_table, markdown_table
+from .keys import SECRETS
 from .session import Ask, Session
 from .tables import Said, Table
 
@@ -36,7 +37,7 @@ def run(session: Session, line: str) -> Said:
 
 def address(session: Session, ask: Ask) -> str:
     """Where a request goes, without what authorises it."""
-    settings = Settings.from_env(session.environ) if session.mode == "live" else Settings()
+    settings = session.keys.settings() if session.mode == "live" else Settings()
     request = ask.plan.request
     if request.wire == "v2":
         return f"{settings.console_base_url}{settings.chat_v2_route}"
@@ -138,11 +139,10 @@ def _source(source: str, lang: str) -> str:
 
 def _key_rows(session: Session) -> list[tuple[str, object, str]]:
     """Which keys are there, by fingerprint; never a key."""
-    settings = Settings.from_env(session.environ)
-    secrets = ("access_token", "ak", "sk", "bearer_token", "access_key", "secret_key", "access_code")
+    settings = session.keys.settings()
     rows: list[tuple[str, object, str]] = [
         (name, f"#{fingerprint(getattr(settings, name))}", settings.sources[name])
-        for name in secrets
+        for name in SECRETS
         if getattr(settings, name)
     ]
     for wire in WIRES:
@@ -156,6 +156,14 @@ def _transport(session: Session, words: str) -> Said:
     if words:
         session.mode = words
     return Said.of(text("said.transport", session.lang, mode=session.mode))
+
+
+def _panel(session: Session, words: str) -> Said:
+    if words:
+        raise OptionError("command.usage", usage="%qf panel")
+    from .panel.table import settings_table  # noqa: PLC0415 - asked for rarely
+
+    return settings_table(session)
 
 
 def _help(session: Session, words: str) -> Said:
@@ -214,6 +222,8 @@ _COMMANDS: dict[str, Callable[[Session, str], Said]] = {
     "unset": _unset,
     "settings": _settings,
     "transport": _transport,
+    "auth": auth_commands.run,
+    "panel": _panel,
     "doctor": _doctor,
     "help": _help,
 }

@@ -1,6 +1,6 @@
 """The notebook's settings: which value holds, where it comes from, and what a question would go to."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 from ..client.client import DEFAULT_MODEL
@@ -69,10 +69,7 @@ class Preferences:
             self.changed.pop("model", None)
         self.changed |= values
         try:
-            parse_policy(self.setting("context").value)
-            target = self.target()
-            given = {name: value for name, value in self.parameters({}, target.parameters).items() if name in values}
-            check_parameters(given, target.parameters, model=target.title, source=target.source.title)
+            self.check(values)
         except QianfanError:
             self.changed = before
             raise
@@ -80,6 +77,21 @@ class Preferences:
             import nest_asyncio2  # noqa: PLC0415 - only for who asks for it
 
             nest_asyncio2.apply()
+
+    def check(self, names: Collection[str] | None = None) -> None:
+        """
+        Check that what is set fits together; of the parameters, those of *names* and what they need, or all.
+
+        Raises:
+            InputError: It doesn't.
+        """
+        parse_policy(self.setting("context").value)
+        target = self.target()
+        given = self.parameters({}, target.parameters)
+        if names is not None:
+            needed = {parameter.requires for name, parameter in target.parameters.items() if name in names}
+            given = {name: value for name, value in given.items() if name in names or name in needed}
+        check_parameters(given, target.parameters, model=target.title, source=target.source.title)
 
     def target(self) -> Target:
         """What a question without options would go to."""

@@ -1,16 +1,22 @@
 """What commands show: sentences and tables, as Markdown and as plain text."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Said(NamedTuple):
-    """What a command shows."""
+    """
+    What a command shows.
+
+    ``beside`` shows more in a front end that follows its kernel, and is handed IPython's ``display``; what stands in
+    the other two stays in the document.
+    """
 
     markdown: str
     plain: str
+    beside: Callable[[Callable[..., Any]], None] | None = None
 
     @classmethod
     def of(cls, sentence: str) -> "Said":

@@ -5,7 +5,6 @@ import contextlib
 import io
 import json
 from dataclasses import replace
-from html.parser import HTMLParser
 from string import Formatter
 
 import nbformat
@@ -13,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from IPython.core.inputtransformer2 import TransformerManager
-from markdown_it import MarkdownIt
 from nbclient import NotebookClient
 
 from qfmagic import Qianfan, Settings
@@ -30,6 +28,7 @@ from qfmagic.notebook.prompt import render
 from qfmagic.testing.server import LoopbackServer
 from qfmagic.transport.stub import StubTransport
 from qfmagic.transport.stub_service import StubKeys
+from tests.html_judge import markdown_faults
 
 CHARACTERS = st.characters(exclude_categories=["Cs"])
 TEXTS = st.text(CHARACTERS, max_size=12) | st.sampled_from(
@@ -475,49 +474,6 @@ def test_the_notebook_runs_and_asks_the_same(monkeypatch):
 
 # ---- .md
 
-ALLOWED = {
-    "p",
-    "em",
-    "strong",
-    "code",
-    "pre",
-    "a",
-    "ul",
-    "ol",
-    "li",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "blockquote",
-    "hr",
-    "br",
-}
-
-
-class Judge(HTMLParser):
-    def __init__(self, document):
-        super().__init__(convert_charrefs=True)
-        self.faults = []
-        self.feed(document)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.faults += [tag] if tag not in ALLOWED else []
-        self.faults += [name for name, value in attrs if name not in ("href", "class", "start", "title")]
-        self.faults += [
-            value for name, value in attrs if name == "href" and not value.startswith(("http", "mailto:", "#"))
-        ]
-
-    def handle_comment(self, data):
-        self.faults.append("comment")
-
-
-RENDERER = MarkdownIt("commonmark", {"html": True})
-RENDERER.validateLink = lambda _: True
-
 HOSTILE = [
     "<script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",
@@ -538,7 +494,7 @@ HOSTILE = [
 @given(st.lists(st.tuples(*[st.sampled_from(HOSTILE) | TEXTS] * 3), max_size=4), st.sampled_from(HOSTILE))
 def test_the_document_can_not_act(parts, name):
     conversation = Conversation(name, tuple(turn(p, f"{a}.", model=model) for p, a, model in parts))
-    assert Judge(RENDERER.render(exported(conversation, ".md"))).faults == []
+    assert markdown_faults(exported(conversation, ".md")) == []
 
 
 def test_the_document_reads_well():

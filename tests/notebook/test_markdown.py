@@ -1,43 +1,17 @@
 """Model text as Markdown holds nothing that acts, however a renderer reads it; what is harmless stays as it was."""
 
+import json
 import re
-from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from markdown_it import MarkdownIt
 
 from qfmagic.notebook.markdown import safe_markdown
+from tests.html_judge import RENDERERS, html_faults, markdown_faults
 
-ALLOWED_TAGS = {
-    "p",
-    "em",
-    "strong",
-    "code",
-    "pre",
-    "a",
-    "ul",
-    "ol",
-    "li",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "blockquote",
-    "hr",
-    "br",
-    "table",
-    "thead",
-    "tbody",
-    "tr",
-    "th",
-    "td",
-    "s",
-}
-ALLOWED_ATTRIBUTES = {"href", "class", "start", "style", "title"}
+CORPUS = json.loads((Path(__file__).parents[1] / "browser" / "payloads.json").read_text("ascii"))
 
 PAYLOADS = [
     "<script>alert(1)</script>",
@@ -104,46 +78,8 @@ PAYLOADS = [
 ]
 
 
-class Judge(HTMLParser):
-    def __init__(self):
-        super().__init__(convert_charrefs=True)
-        self.faults = []
-
-    def handle_starttag(self, tag, attrs):
-        if tag not in ALLOWED_TAGS:
-            self.faults.append(tag)
-        for name, value in attrs:
-            if name not in ALLOWED_ATTRIBUTES or (name == "style" and not (value or "").startswith("text-align:")):
-                self.faults.append(f"{tag} {name}")
-            if name == "href" and not (value or "").lower().startswith(("http://", "https://", "mailto:", "#")):
-                self.faults.append(f"{tag} {name}={value}")
-
-    def handle_comment(self, data):
-        self.faults.append("comment")
-
-    def handle_decl(self, decl):
-        self.faults.append("declaration")
-
-    def handle_pi(self, data):
-        self.faults.append("instruction")
-
-
-RENDERERS = [
-    MarkdownIt("commonmark", {"html": True}),
-    MarkdownIt("gfm-like", {"html": True, "linkify": False}),
-]
-for renderer in RENDERERS:
-    renderer.validateLink = lambda _: True  # JupyterLab's renderer lets javascript: links through
-
-
 def faults(text):
-    found = []
-    for renderer in RENDERERS:
-        judge = Judge()
-        judge.feed(renderer.render(safe_markdown(text)))
-        judge.close()
-        found += judge.faults
-    return found
+    return markdown_faults(safe_markdown(text))
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
@@ -166,14 +102,14 @@ def test_payloads_come_out_dead(payload, around):
     assert faults(around.format(payload)) == []
 
 
+@pytest.mark.parametrize("around", ["{}", "text {} text", "- item\n\n  {}", "> {}", "| a | b |\n|---|---|\n| {} | x |"])
+def test_the_corpus_comes_out_dead(around):
+    texts = [around.replace("{}", payload["text"]) for payload in CORPUS["hostile"]]
+    assert {text: found for text in texts if (found := faults(text))} == {}
+
+
 def test_the_judge_sees_what_is_wrong():
-    seen = 0
-    for payload in PAYLOADS:
-        judge = Judge()
-        judge.feed(RENDERERS[0].render(payload))
-        judge.close()
-        seen += bool(judge.faults)
-    assert seen > 30
+    assert sum(bool(html_faults(RENDERERS[0].render(payload))) for payload in PAYLOADS) > 30
 
 
 @given(
@@ -264,6 +200,4 @@ def test_a_formula_can_not_end_an_attribute(text):
         marked = marked.replace("@@F@@", one.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"), 1)
     if found:
         marked = marked.replace("@@0@@", found[0])
-    judge = Judge()
-    judge.feed(marked)
-    assert judge.faults == []
+    assert html_faults(marked) == []

@@ -1,0 +1,165 @@
+// Tokens to elements. Text becomes text nodes, so nothing a model writes is ever read as HTML.
+import { address, clean } from "./clean.js";
+import { codeBlock } from "./code.js";
+import { formula } from "./math.js";
+
+const ENTITY = /&(?:#\d{1,7}|#x[\da-f]{1,6}|[a-z][a-z\d]{1,31});/gi;
+const entities = new Map();
+
+function entity(written) {
+  if (!entities.has(written)) {
+    // Only the entity, which can't be anything else, is given to the HTML parser; the x keeps a space in its place.
+    const read = new DOMParser().parseFromString(`x${written}`, "text/html").body.textContent.slice(1);
+    entities.set(written, read.length > 1 && read.endsWith(";") ? written : read); // &notanything; isn't &not;
+  }
+  return entities.get(written);
+}
+
+const decode = (text) => text.replace(ENTITY, entity);
+
+function make(tag, children = [], className = "") {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  element.append(...children);
+  return element;
+}
+
+// Builds one block. `inside` reads the tokens of a block when they are wanted; `later` gathers what is done to an
+// element after it has been cleaned.
+export class Builder {
+  constructor(inside, labels) {
+    this.inside = inside;
+    this.labels = labels;
+    this.later = [];
+  }
+
+  // The element of a token, clean and coloured; null for what shows nothing.
+  block(token) {
+    const made = this.make(token);
+    return made && this.finish(made);
+  }
+
+  finish(element) {
+    clean(element);
+    for (const step of this.later.splice(0)) step();
+    return element;
+  }
+
+  // The items of a list, or the rows of a table: they are shown one by one, while the whole still grows.
+  parts(token, from = 0) {
+    const made = token.type === "list" ? token.items.slice(from).map((item) => this.item(item)) : this.rows(token, from);
+    return made.map((part) => this.finish(part));
+  }
+
+  make(token) {
+    switch (token.type) {
+      case "space":
+        return null;
+      case "code": {
+        const { pre, colour } = codeBlock(token.text, token.lang);
+        this.later.push(colour);
+        return pre;
+      }
+      case "math":
+        return formula(token);
+      case "heading":
+        return make(`h${token.depth}`, this.spans(token.tokens));
+      case "hr":
+        return make("hr");
+      case "blockquote":
+        return make("blockquote", this.blocks(token.tokens));
+      case "list": {
+        const list = this.list(token);
+        list.append(...token.items.map((item) => this.item(item)));
+        return list;
+      }
+      case "table": {
+        const table = this.table(token);
+        table.querySelector("tbody").append(...this.rows(token, 0));
+        return table;
+      }
+      case "checkbox":
+        return make("span", [token.checked ? "☑ " : "☐ "]);
+      default:
+        return make("p", token.tokens ? this.spans(token.tokens) : [token.raw]);
+    }
+  }
+
+  blocks(tokens) {
+    return tokens.map((token) => this.make(token)).filter(Boolean);
+  }
+
+  list(token) {
+    const list = make(token.ordered ? "ol" : "ul");
+    if (token.ordered && token.start !== 1) list.setAttribute("start", String(token.start));
+    return list;
+  }
+
+  // An item has paragraphs if there is a blank line inside it; what stands in the other items doesn't matter, so
+  // that an item is done once the next one begins.
+  item({ tokens }) {
+    const first = tokens.findIndex((token) => token.type !== "space");
+    const last = tokens.findLastIndex((token) => token.type !== "space");
+    const loose = tokens.some((token, at) => token.type === "space" && at > first && at < last);
+    const nodes = tokens.flatMap((token) =>
+      !loose && ["text", "paragraph"].includes(token.type) ? this.spans(token.tokens ?? []) : (this.make(token) ?? []),
+    );
+    return make("li", nodes);
+  }
+
+  table(token) {
+    const head = make("tr", token.header.map((cell) => this.cell("th", cell)));
+    // A table wider than the page scrolls in its own box.
+    return make("div", [make("table", [make("thead", [head]), make("tbody")])], "qf-table");
+  }
+
+  rows(token, from) {
+    return token.rows.slice(from).map((row) => make("tr", row.map((cell) => this.cell("td", cell))));
+  }
+
+  cell(tag, { tokens, align }) {
+    return make(tag, this.spans(tokens), align ? `qf-${align}` : "");
+  }
+
+  spans(tokens) {
+    return this.inside(tokens).flatMap((token) => this.span(token));
+  }
+
+  span(token) {
+    switch (token.type) {
+      case "escape":
+      case "text":
+        return token.tokens ? this.spans(token.tokens) : decode(token.text);
+      case "codespan":
+        return make("code", [token.text]);
+      case "strong":
+      case "em":
+      case "del":
+        return make(token.type, this.spans(token.tokens));
+      case "br":
+        return make("br");
+      case "math":
+        return formula(token);
+      case "checkbox":
+        return this.make(token);
+      case "link":
+        return this.link(token, () => this.spans(token.tokens));
+      case "image":
+        return this.link(token, (to) => [`${this.labels.image}: ${decode(token.text)} (${to})`]);
+      default:
+        return token.raw;
+    }
+  }
+
+  // What leads elsewhere than to a page or a mailbox isn't a link, it stays as it was written. Images are never
+  // loaded: where they come from would learn that, and what, the reader reads.
+  link(token, content) {
+    const to = address(token.autolink ? token.href : decode(token.href));
+    if (!to) return token.raw;
+    const link = make("a", content(to));
+    link.setAttribute("href", to);
+    link.setAttribute("target", "_blank");
+    link.setAttribute("rel", "noopener noreferrer nofollow");
+    return link;
+  }
+}

@@ -1,0 +1,33 @@
+// What several tabs of the panel use.
+import { html } from "htm/preact";
+import { useState } from "preact/hooks";
+
+// Labels come from the kernel in the user's language; {name} in them is filled here.
+export function translator(labels) {
+  return (key, values = {}) => (labels[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+}
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // No permission, or a page that isn't served safely: the old way.
+    const area = Object.assign(document.createElement("textarea"), { value: text });
+    area.style.position = "fixed";
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    return done;
+  }
+}
+
+export function Copy({ t, text }) {
+  const [said, say] = useState("copy");
+  const click = async () => {
+    say((await copy(text)) ? "copied" : "not_copied");
+    setTimeout(() => say("copy"), 1500);
+  };
+  return html`<button type="button" class="qf-copy" onClick=${click} aria-live="polite">${t(said)}</button>`;
+}

@@ -1,0 +1,120 @@
+// One view of a live answer: what it waits for, how long it takes, its reasoning, its text.
+import { Blocks } from "./blocks.js";
+import { Source } from "./source.js";
+import { stopButton } from "./stop.js";
+import style from "./style.css";
+
+const TICK = 250; // milliseconds between two looks at the clock
+const PIECE = 2000; // characters read at once
+const SLICE = 12; // milliseconds of reading before the page gets its turn
+const PAUSE = 40; // milliseconds between two drawings of the open block, at least
+const REST = 4; // as many times longer than the drawing took, a pause is: a slow page stays usable
+
+function make(tag, name, parent) {
+  const element = document.createElement(tag);
+  element.className = name;
+  parent?.append(element);
+  return element;
+}
+
+export function view(store, el) {
+  const labels = store.get("labels");
+  const fill = (key, n) => labels[key].replace("{n}", n);
+
+  const root = make("div", "qf-live");
+  root.setAttribute("role", "region");
+  root.setAttribute("aria-label", [labels.region, store.get("model")].filter(Boolean).join(": "));
+  root.lang = store.get("lang") === "zh" ? "zh-CN" : store.get("lang");
+  make("style", "qf-style", root).textContent = style;
+  const head = make("div", "qf-head", root);
+  make("b", "qf-model", head).textContent = store.get("model");
+  const time = make("span", "qf-time", head);
+  const size = make("span", "qf-size", head);
+  if (store.get("context")) make("span", "qf-context", head).textContent = store.get("context");
+  const stop = stopButton(store, head);
+  const status = make("div", "qf-status", root);
+  // Only this is read out: a clock and a text that grows would never let a screen reader rest.
+  status.setAttribute("aria-live", "polite");
+  const thoughts = make("details", "qf-reasoning", root);
+  make("summary", "", thoughts).textContent = labels.reasoning;
+  const thinking = make("div", "qf-thinking", thoughts).appendChild(new Text());
+  const gap = make("div", "qf-gap", root);
+  gap.textContent = labels.gap;
+  const scroll = make("div", "qf-scroll", root);
+  scroll.tabIndex = 0;
+  const text = make("div", "qf-text", scroll);
+  el.replaceChildren(root);
+
+  const written = ["text", "json", "html"].includes(store.get("format"));
+  const blocks = written ? new Source(text) : new Blocks(text, labels);
+  let read = 0; // characters of the text that the blocks have
+  let following = true;
+  let lastTop = 0;
+  let resting = 0; // until when the open block isn't drawn anew
+  let frame = 0;
+  let timer = 0;
+
+  const onScroll = () => {
+    const atEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 2;
+    // A text that grows moves nothing; only the reader moves up.
+    if (atEnd) following = true;
+    else if (scroll.scrollTop < lastTop) following = false;
+    lastTop = scroll.scrollTop;
+  };
+  scroll.addEventListener("scroll", onScroll, { passive: true });
+
+  const showTime = () => {
+    time.textContent = fill("seconds", ((performance.now() - store.began) / 1000).toFixed(1));
+  };
+
+  const showState = () => {
+    const { tokens, characters, reasoning } = store;
+    size.textContent = tokens === undefined ? fill("characters", characters) : fill("tokens", tokens);
+    const waiting = store.wait || (characters || reasoning ? "" : labels.waiting);
+    if (status.textContent !== waiting) status.textContent = waiting;
+    status.hidden = !waiting;
+    gap.hidden = !store.gap;
+    stop.show();
+    thoughts.hidden = !reasoning;
+    if (reasoning.length > thinking.length) thinking.appendData(reasoning.slice(thinking.length));
+  };
+
+  // Reads what is new, a slice at a time, and draws the open block when it is due.
+  const work = () => {
+    frame = 0;
+    const began = performance.now();
+    showState();
+    while (read < store.text.length && performance.now() - began < SLICE) {
+      blocks.feed(store.text.slice(read, read + PIECE));
+      read = Math.min(read + PIECE, store.text.length);
+    }
+    const behind = read < store.text.length;
+    const drawn = !behind && began >= resting;
+    if (drawn) blocks.show();
+    if (following) scroll.scrollTop = scroll.scrollHeight; // makes the browser lay the text out: the larger part
+    const took = performance.now() - began;
+    if (drawn) resting = began + took + Math.max(PAUSE, REST * took);
+    else if (!behind) timer ||= setTimeout(() => ((timer = 0), wake()), resting - began);
+    blocks.took?.(took);
+    if (behind) wake();
+  };
+  const wake = () => {
+    frame ||= requestAnimationFrame(work);
+  };
+
+  const clock = setInterval(showTime, TICK);
+  store.watchers.add(wake);
+  showTime();
+  work();
+
+  const leave = () => {
+    stop.leave();
+    clearInterval(clock);
+    clearTimeout(timer);
+    cancelAnimationFrame(frame);
+    store.watchers.delete(wake);
+    scroll.removeEventListener("scroll", onScroll);
+    root.remove();
+  };
+  return Object.assign(leave, { blocks });
+}

@@ -1,0 +1,95 @@
+// The anywidget around every live answer: it collects what the kernel sends, and hands it to the view.
+// The stub and the bundle share it. The bundle is large, so a page gets it once; it registers itself here, and the
+// stubs of all answers look for it. Until it is there, an answer is plain text.
+export const registry = (globalThis[Symbol.for("qfmagic.live")] ??= {});
+
+// __QF_HASH__ stands in the bundle's first line too: a page may hold answers of two versions of qfmagic.
+export const HASH = __QF_HASH__;
+
+const LOOK = 250; // milliseconds between looks for the bundle: the next message may be long in coming
+
+// All that came for one model. Views read it whole when they begin, then what is new.
+function collect(model) {
+  const store = {
+    get: (name) => model.get(name),
+    began: performance.now() - 1000 * (model.get("elapsed") ?? 0),
+    text: "",
+    reasoning: "",
+    characters: 0,
+    tokens: undefined,
+    wait: "",
+    gap: false,
+    stoppable: false,
+    signal: async () => model.widget_manager?.get_model(model.get("stop")),
+    watchers: new Set(),
+  };
+  let expected = 0;
+  const receive = (message) => {
+    // A page that was reloaded in mid-answer begins in the middle; so does a model made anew.
+    if (message.n !== expected) store.gap = true;
+    expected = message.n + 1;
+    store.text += message.t ?? "";
+    store.reasoning += message.r ?? "";
+    for (const _ of message.t ?? "") store.characters += 1;
+    store.tokens = message.tokens ?? store.tokens;
+    store.wait = message.wait ?? store.wait;
+    store.stoppable ||= message.stop === true;
+    for (const watcher of [...store.watchers]) watcher();
+  };
+  model.on("msg:custom", receive);
+  store.stop = () => model.off("msg:custom", receive);
+  return store;
+}
+
+// The model's name and the text as it is: a view that needs nothing.
+function plain(store, el) {
+  const head = document.createElement("div");
+  const text = document.createElement("pre");
+  head.textContent = store.get("model");
+  text.style.cssText = "white-space:pre-wrap;overflow-wrap:anywhere;max-height:60vh;overflow:auto";
+  el.replaceChildren(head, text);
+  const show = () => {
+    const following = text.scrollHeight - text.scrollTop - text.clientHeight < 2;
+    text.textContent = (store.gap ? `${store.get("labels").gap}\n\n` : "") + (store.text || store.wait);
+    if (following) text.scrollTop = text.scrollHeight;
+  };
+  store.watchers.add(show);
+  show();
+  return () => store.watchers.delete(show);
+}
+
+function mount(store, el) {
+  let leave;
+  const take = () => {
+    const view = registry[HASH];
+    if (!view) return;
+    clearInterval(looking);
+    store.watchers.delete(take);
+    leave?.();
+    leave = view(store, el);
+  };
+  const looking = setInterval(take, LOOK);
+  store.watchers.add(take);
+  take();
+  leave ??= plain(store, el);
+  const close = () => {
+    clearInterval(looking);
+    store.watchers.delete(take);
+    leave();
+    el.replaceChildren();
+  };
+  return Object.assign(close, { view: () => leave });
+}
+
+// A function, which anywidget calls once for each model: initialize and render get different faces of the model,
+// so what they share stands here.
+export function widget() {
+  let store;
+  return {
+    initialize({ model }) {
+      store = collect(model);
+      return store.stop;
+    },
+    render: ({ el }) => mount(store, el),
+  };
+}

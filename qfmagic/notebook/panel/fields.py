@@ -1,0 +1,70 @@
+"""The settings a panel shows as fields: the model's own parameters, and what else holds for every question."""
+
+from typing import Any
+
+from ...core.catalogue import text
+from ...core.models import Target
+from ...core.params import Parameter
+from ..helptable import Row, help_table
+from ..session import Session
+from . import lines
+
+# The settings that are no parameters, in the order in which they are shown.
+OTHERS = ("context", "format", "stream", "timeout", "lang")
+
+Field = dict[str, Any]
+# In the panel these are not written as on a line.
+_HINTS = {
+    "stop": {"en": "texts that end the answer", "zh": "停止标识"},
+    "metadata": {"en": "strings by name, as JSON", "zh": "键值对（字符串），JSON"},
+}
+
+
+def field_rows(session: Session, target: Target | None) -> dict[str, Any]:
+    """The parameters, the other settings, and the parameters that are set but not taken by this model."""
+    settable = help_table().settable
+    parameters = target.parameters if target else {}
+    return {
+        "parameters": [_field(session, settable[name], parameter) for name, parameter in parameters.items()],
+        "others": [_field(session, settable[name], None) for name in OTHERS],
+        "unsent": list(session.preferences.unsent(target)) if target else [],
+    }
+
+
+def _field(session: Session, row: Row, parameter: Parameter | None) -> Field:
+    setting, lang = session.preferences.setting(row.name), session.lang
+    value = setting.value
+    kind = "choice" if row.choices else parameter.type if parameter else row.kind
+    return {
+        "name": row.name,
+        "kind": kind,
+        "help": _HINTS.get(row.name, {}).get(lang) or row.help(lang).replace("`", ""),
+        "allowed": _allowed(row, parameter, lang),
+        "written": "" if value is None else lines.written(value),
+        "value": list(value) if kind == "list" and value else None,
+        "default": "" if parameter is None or parameter.default is None else lines.written(parameter.default),
+        "choices": list(row.choices),
+        "changed": row.name in session.preferences.changed,
+        "source": text("source.default", lang) if setting.source == "default" else setting.source,
+        "items": parameter.max_items if parameter else None,
+        "length": parameter.max_length if parameter else None,
+        **_range(parameter),
+    }
+
+
+def _allowed(row: Row, parameter: Parameter | None, lang: str) -> str:
+    """What is allowed, where the field itself doesn't show it."""
+    if parameter is not None:
+        described = parameter.describe(lang)
+        return "" if described == parameter.type else described
+    return "" if row.choices or row.kind == "bool" else row.syntax.partition("=")[2]
+
+
+def _range(parameter: Parameter | None) -> Field:
+    """The two ends and the step of a slider, where the model states both ends; an open end is one step further in."""
+    if parameter is None or parameter.type not in ("float", "int"):
+        return {}
+    limits, step = parameter.range, 1 if parameter.type == "int" else 0.01
+    low = limits.low + step if limits.low is not None and limits.low_open else limits.low
+    high = limits.high - step if limits.high is not None and limits.high_open else limits.high
+    return {"low": low, "high": high, "step": step, "slider": low is not None and high is not None}

@@ -1,0 +1,126 @@
+"""What a panel shows, as one value: read from the session, in the user's language, without any key."""
+
+from typing import Any
+
+from ...client.credentials import Kind, available, choose
+from ...client.settings import Settings
+from ...core.catalogue import messages, text
+from ...core.errors import QianfanError
+from ...core.models import WIRES, Api, Model, Target, registry
+from .. import auth_commands
+from ..keys import FIELDS, fingerprints, variable
+from ..session import Session
+from . import lines
+from .fields import field_rows
+from .talk import talk_state, usage_state
+
+State = dict[str, Any]
+
+
+def fixed(session: Session) -> State:
+    """What changes with the language only: the labels, and the models that can be chosen."""
+    lang = session.lang
+    prefix = "panel."
+    labels = {key.removeprefix(prefix): text(key, lang) for key in messages() if key.startswith(prefix)}
+    return {"lang": lang, "labels": labels, "models": [_choice(model) for model in registry().models.values()]}
+
+
+def _choice(model: Model) -> State:
+    wire, api = next(iter(model.apis.items()))
+    return {
+        "name": model.name,
+        "title": model.title,
+        "group": "own" if _own(api) else wire,
+        "wires": list(model.wires),
+    }
+
+
+def _own(api: Api) -> bool:
+    """Whether the users deploy the model themselves."""
+    return api.wire == "v1" and api.endpoint is None
+
+
+def panel_state(session: Session) -> State:
+    """Everything else; a problem in it is part of it, and never an exception."""
+    problem = ""
+    target: Target | None = None
+    try:
+        target = session.preferences.target()
+        session.preferences.check()
+        if session.mode == "live":
+            choose(session.keys.settings(), target.wire)
+    except QianfanError as error:
+        problem = error.message(session.lang)
+    return {
+        "mode": _mode(session),
+        "problem": problem,
+        "line": lines.cell((name, lines.written(value)) for name, value in session.preferences.changed.items()),
+        "keys": _keys(session),
+        "model": _model(session, target),
+        "fields": field_rows(session, target),
+        "talk": talk_state(session),
+        "usage": usage_state(session),
+    }
+
+
+def _mode(session: Session) -> State:
+    try:
+        return {"value": session.mode, "source": session.mode_source}
+    except QianfanError as error:
+        return {"value": "", "source": error.message(session.lang)}
+
+
+def _model(session: Session, target: Target | None) -> State:
+    lang, setting = session.lang, session.preferences.setting
+    endpoint, api = setting("endpoint").value, setting("api").value
+    changed = [name for name in ("model", "endpoint", "api") if name in session.preferences.changed]
+    shown: State = {
+        "changed": changed,
+        "value": setting("model").value or "",
+        "endpoint": endpoint or "",
+        "api": api or "",
+        "title": "",
+    }
+    if target is None:
+        return shown
+    row = registry().find(target.model)
+    limits = [
+        text("word.chars", lang, count=target.limits.max_chars) if target.limits.max_chars else "",
+        text("word.tokens", lang, count=target.limits.max_tokens) if target.limits.max_tokens else "",
+    ]
+    facts = (target.wire.upper(), ", ".join(filter(None, limits)), row.note.get(lang, "") if row else "")
+    shown |= {"title": target.title, "wire": target.wire, "facts": [fact for fact in facts if fact]}
+    shown |= {"value": (row.name if row else target.model) if target.known or not endpoint else ""}
+    return shown | {"source": f"{target.source.title} {target.source.url}".strip()}
+
+
+# ---- keys
+
+
+def _keys(session: Session) -> State:
+    lang = session.lang
+    try:
+        settings = session.keys.settings()
+    except QianfanError as error:
+        return {"problem": error.message(lang), "kinds": [_kind(session, Settings(), kind) for kind in FIELDS]}
+    return {"problem": "", "kinds": [_kind(session, settings, kind) for kind in FIELDS]}
+
+
+def _kind(session: Session, settings: Settings, kind: Kind) -> State:
+    lang = session.lang
+    shown = fingerprints(settings, kind)
+    used = [wire.upper() for wire in WIRES if (found := available(settings, wire)) and found[0].kind == kind]
+    verdict = session.verdicts.get(kind)
+    if verdict is not None and verdict.keys != tuple(shown):
+        verdict = None  # it was on other keys
+    return {
+        "kind": kind,
+        "title": text(f"keys.title.{kind}", lang),
+        "purpose": text(f"keys.purpose.{kind}", lang),
+        "fields": [{"name": name, "label": variable(name)} for name in FIELDS[kind]],
+        "fingerprints": shown,
+        "source": auth_commands.source_of(session, kind) if shown else "",
+        "used": used,
+        "given": session.keys.given(kind),
+        "verdict": {"state": verdict.state, "said": verdict.said.describe(lang)} if verdict else None,
+    }

@@ -1,0 +1,48 @@
+"""The static form of the panel: what a headless run shows, and what stays in the document."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ...core.catalogue import text
+from ..helptable import help_table
+from ..session import Session
+from ..tables import Said, Table
+from . import lines
+
+# What shapes the answers. Where the journal is, or how answers appear, would differ from one machine to the next.
+_SHOWN = ("model", "endpoint", "api", "chat", "context", "format", "stream", "timeout")
+
+
+def settings_table(session: Session) -> Said:
+    """
+    The settings at this moment, as a table; beside it, in a live front end, the panel.
+
+    Raises:
+        InputError: The settings don't fit together.
+    """
+    lang, setting = session.lang, session.preferences.setting
+    target = session.preferences.target()
+    rows: list[tuple[object, ...]] = [("transport", session.mode, "live, stub", _source(session.mode_source, lang))]
+    settable = help_table().settable
+    for name in (*_SHOWN, *target.parameters):
+        found, row, parameter = setting(name), settable[name], target.parameters.get(name)
+        value = found.value
+        if name == "model":
+            value = target.title
+        elif value is None and parameter is None:
+            continue
+        allowed = parameter.describe(lang) if parameter else ", ".join(row.choices)
+        rows.append((name, "-" if value is None else lines.written(value), allowed, _source(found.source, lang)))
+    head = ("设置", "值", "允许", "来源") if lang == "zh" else ("setting", "value", "allowed", "from")
+    said = Table(head, rows, text("said.panel", lang)).said()
+    return said._replace(beside=lambda publish: _open(session, publish))
+
+
+def _source(source: str, lang: str) -> str:
+    return text("source.default", lang) if source == "default" else source
+
+
+def _open(session: Session, publish: Callable[..., Any]) -> None:
+    from .widget import Panel  # noqa: PLC0415 - brings ipywidgets, for a live front end alone
+
+    Panel(session, publish)

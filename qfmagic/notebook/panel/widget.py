@@ -1,0 +1,160 @@
+"""The panel in a page: one widget, whose state follows the session and whose messages are actions on it."""
+
+import json
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+from IPython.core.getipython import get_ipython
+
+from ...core.errors import QianfanError
+from .. import auth_commands
+from ..keys import read_kind
+from ..session import Session
+from ..verdict import Verdict
+from . import lines
+from .actions import Outcome, act
+from .state import fixed, panel_state
+
+STATIC = Path(__file__).parents[1] / "static"
+VIEW = "application/vnd.jupyter.widget-view+json"
+MASK = 2048  # bytes; keys are shorter
+
+
+@cache
+def _script() -> str:
+    return (STATIC / "panel.js").read_text(encoding="utf-8")
+
+
+class PanelWidget(anywidget.AnyWidget):
+    """What the page draws; see panel.js. None of its traits ever holds a key."""
+
+    layout = traitlets.Any(None, allow_none=True).tag(sync=True)  # one would be one more model to close
+    fixed = traitlets.Dict().tag(sync=True)
+    state = traitlets.Dict().tag(sync=True)
+    mask = traitlets.Unicode().tag(sync=True)
+    _esm = traitlets.Unicode().tag(sync=True)
+
+
+class Panel:
+    """
+    One open panel.
+
+    Args:
+        session: What it shows and changes.
+        publish: IPython's ``display``.
+    """
+
+    def __init__(self, session: Session, publish: Callable[..., Any]) -> None:
+        self._session = session
+        self.cell = session.chats.cell
+        for other in tuple(session.watchers):
+            if isinstance(other, Panel) and self.cell is not None and other.cell == self.cell:
+                other.close()  # the cell is run again: its output is gone from the page
+        self._widget: PanelWidget | None = PanelWidget(_esm=_script(), mask=secrets.token_hex(MASK))
+        self.follow()
+        self._widget.on_msg(self._take)
+        view = {"version_major": 2, "version_minor": 0, "model_id": self._widget.model_id}
+        # Nothing but the view: the table above it is the document's, and nbval passes over a view.
+        self._handle = publish({VIEW: view}, raw=True, display_id=True)
+        session.watchers.append(self)
+
+    def follow(self) -> None:
+        """Show what has become of the session; sends nothing where nothing has changed."""
+        if self._widget is None:
+            return
+        try:
+            labels, state = fixed(self._session), panel_state(self._session)
+        except Exception as error:  # noqa: BLE001 - told in the panel, and the cell that ran is not to blame
+            self._widget.state = {"broken": f"{type(error).__name__}: {error}"}
+            return
+        with self._widget.hold_sync():
+            self._widget.fixed, self._widget.state = {**labels, "id": self._widget.model_id}, state
+
+    def close(self) -> None:
+        """Leave nothing of the panel in the document, nor in the page: the table above it stays."""
+        widget, self._widget = self._widget, None
+        if widget is None:
+            return
+        self._session.watchers.remove(self)
+        self._handle.update({}, raw=True, metadata={"qfmagic_panel": "closed"})
+        widget.close()
+
+    # ---- messages
+
+    def _take(self, _widget: PanelWidget, content: Mapping[str, Any], _buffers: object) -> None:
+        _in_main(lambda: self._answer(content))
+
+    def _answer(self, content: Mapping[str, Any]) -> None:
+        if self._widget is None:
+            return
+        match content.get("do"):
+            case "close":
+                self.close()
+            case "check":
+                self._check(content)
+            case "key":
+                plain, self._widget.mask = self._unmasked(content), secrets.token_hex(MASK)
+                self._reply(content, act(self._session, plain))
+            case _:
+                self._reply(content, act(self._session, content))
+
+    def _reply(self, content: Mapping[str, Any], outcome: Outcome) -> None:
+        """Tell every panel of the change, and this one what came of its message."""
+        self._session.changed()
+        if self._widget is not None:
+            self._widget.send({"reply": content.get("id"), **outcome._asdict()})
+
+    def _unmasked(self, content: Mapping[str, Any]) -> Mapping[str, Any]:
+        """
+        The message with the keys in it.
+
+        At its level DEBUG ipykernel logs every message it gets, so the page adds the panel's mask to the keys, which
+        the kernel has sent it before and renews after each use. That hides them from logs; it is no encryption.
+        """
+        assert self._widget is not None
+        try:
+            hidden, mask = bytes.fromhex(str(content.get("hidden"))), bytes.fromhex(self._widget.mask)
+            values = json.loads(bytes(one ^ other for one, other in zip(hidden, mask, strict=False)))
+        except ValueError:
+            values = {}
+        return {"do": "key", "kind": content.get("kind"), "values": values}
+
+    def _check(self, content: Mapping[str, Any]) -> None:
+        """Test keys; the kernel goes on meanwhile."""
+        try:
+            kind = read_kind(str(content.get("kind")))
+            line = lines.magic(f"auth check {kind}")
+            check = auth_commands.start_check(self._session, kind)
+        except QianfanError as error:
+            self._reply(content, Outcome(error=error.message(self._session.lang)))
+            return
+
+        def tell(done: Future[Verdict]) -> None:
+            failed = done.exception()
+            lang = self._session.lang
+            said = type(failed).__name__ if failed else done.result().said.describe(lang)
+            bad = bool(failed) or done.result().state == "bad"
+            outcome = Outcome(line, "" if bad else said, said if bad else "")
+            _in_main(lambda: self._reply(content, outcome))
+
+        check.add_done_callback(tell)
+
+
+def _in_main(work: Callable[[], None]) -> None:
+    """
+    Run *work* in the main thread, between cells.
+
+    Messages of widgets may arrive in a subshell's thread while a cell runs; the session is not made for two threads.
+    """
+    loop = getattr(getattr(get_ipython(), "kernel", None), "io_loop", None)
+    if threading.current_thread() is threading.main_thread() or loop is None:
+        work()
+    else:
+        loop.add_callback(work)

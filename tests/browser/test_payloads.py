@@ -1,0 +1,176 @@
+"""What a model writes is data in the saved document too: in JupyterLab, trusted and fresh, and through nbconvert."""
+
+import json
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbconvert import HTMLExporter
+
+from qfmagic.core.answer import Answer
+from qfmagic.notebook.display import answer_bundle
+from tests.browser.page import ADDRESS
+
+CORPUS = json.loads((Path(__file__).parent / "payloads.json").read_text("ascii"))
+HOSTILE = [payload["text"] for payload in CORPUS["hostile"]]
+HARMLESS = CORPUS["harmless"]
+STYLES = ["markdown", "text", "json", "code", "html"]
+PART = 160
+PARTS = [HOSTILE[begin : begin + PART] for begin in range(0, len(HOSTILE), PART)]
+
+# What must not be in an output: JupyterLab's and MathJax's own elements may be. The frame of format=html is ours.
+JUDGE = r"""() => {
+  const found = [];
+  const outputs = document.querySelectorAll(".jp-OutputArea-output, .output_subarea");
+  for (const output of outputs) for (const element of output.querySelectorAll("*")) {
+    const name = element.localName;
+    const bad = ["script", "object", "embed", "form", "style", "link", "meta", "base", "img", "video", "audio", "input",
+      "button", "textarea", "select", "template", "math", "marquee", "details", "picture", "source"].includes(name);
+    const math = element.closest("mjx-container, .MathJax");
+    if (bad && !math && !(name === "input" && element.type === "checkbox" && element.disabled)) found.push(element.outerHTML);
+    if (name === "svg" && !math && !element.closest("[data-icon]")) found.push(element.outerHTML);
+    if (name === "iframe" && !(element.getAttribute("sandbox") === "" && !element.hasAttribute("src"))) found.push(element.outerHTML);
+    for (const {name: key, value} of element.attributes) {
+      if (/^on/i.test(key)) found.push(`${name} ${key}=${value}`);
+      if (/^(?:xlink:)?(?:href|src|action|formaction|data)$/i.test(key) && !/^(?:https?:\/\/|mailto:|#)/i.test(value)) found.push(`${name} ${key}=${value}`);
+      if (key === "style" && /url|image/i.test(value) && !math) found.push(value);
+      if (math && key === "style" && /url/i.test(value)) found.push(value);
+      if (/^data-commandlinker/.test(key)) found.push(key);
+    }
+  }
+  return found.map((one) => one.slice(0, 300));
+}"""
+# Everything a reader may do with an output, except going where a link leads.
+TOUCH = """() => {
+  document.addEventListener("click", (event) => { if (event.target.closest("a")) event.preventDefault(); }, true);
+  for (const element of document.querySelectorAll(".jp-OutputArea-output *, .output_subarea *")) {
+    for (const kind of ["mouseover", "pointerover", "mouseenter", "focus", "click", "toggle"]) {
+      element.dispatchEvent(new MouseEvent(kind, {bubbles: true, cancelable: true}));
+    }
+  }
+}"""
+SETTLED = """async () => {
+  let before = "";
+  for (let quiet = 0; quiet < 4; ) {
+    await new Promise((done) => setTimeout(done, 150));
+    const now = [...document.querySelectorAll(".jp-OutputArea-output, .output_subarea")].map((one) => one.innerHTML).join("");
+    quiet = now === before ? quiet + 1 : 0;
+    before = now;
+  }
+}"""
+SHOW = """import json
+from IPython.display import display
+for bundle in json.load(open({name!r}, encoding="utf-8")):
+    display(bundle, raw=True)"""
+
+
+def bundles(texts, style="markdown"):
+    return [answer_bundle(Answer(text), ["a note"], style) for text in texts]
+
+
+def saved(texts, style="markdown"):
+    outputs = [nbformat.v4.new_output("display_data", data=bundle) for bundle in bundles(texts, style)]
+    return nbformat.v4.new_code_cell("shown", outputs=outputs, execution_count=1)
+
+
+class Watch:
+    """Notes what runs in a page and what it asks for."""
+
+    def __init__(self, page):
+        self.page = page
+        self.executed = []
+        self.asked = []
+        page.on("dialog", self._dialog)
+        page.on("request", lambda request: self.asked.append(request.url))
+        page.on("pageerror", lambda error: self.executed.append(str(error)) if "pwned" in str(error) else None)
+        page.on("framenavigated", lambda frame: self.asked.append(frame.url))
+        page.expose_function("qfpwned", lambda *what: self.executed.append(str(what)))
+
+    def _dialog(self, dialog):
+        self.executed.append(dialog.message)
+        dialog.dismiss()
+
+    def verdict(self):
+        """Touch everything; return what was done, asked for, or could be."""
+        self.page.evaluate(SETTLED)
+        found = self.page.evaluate(JUDGE)
+        self.page.evaluate(TOUCH)
+        self.page.wait_for_timeout(100)
+        return self.executed + found + [url for url in self.asked if "evil" in url]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("part", range(len(PARTS)))
+def test_in_jupyterlab_saved_and_fresh(visit, lab, part):
+    texts = PARTS[part]
+    (lab.root / f"fresh{part}.json").write_text(json.dumps(bundles(texts)), "ascii")
+    page = visit(f"payloads{part}.ipynb", saved(texts), SHOW.format(name=f"fresh{part}.json"))
+    assert [problem for problem in page.problems if "pwned" in problem] == []
+    watch = Watch(page.page)
+    # As if the reader had trusted the document: outputs are rendered again, and not sanitised.
+    page.page.evaluate("() => { for (const cell of window.qf.notebook.widgets) cell.model.trusted = true; }")
+    page.run(1)
+    page.page.wait_for_function(
+        "count => document.querySelectorAll('.jp-Cell:last-of-type .jp-RenderedMarkdown').length >= count",
+        arg=len(texts),
+    )
+    assert page.page.evaluate("window.qf.notebook.widgets.every((cell) => cell.model.trusted)")
+    assert page.page.locator(".jp-RenderedMarkdown").count() == 2 * len(texts)
+    assert watch.verdict() == []
+    assert [url for url in page.requests if "evil" in url] == []
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("style", STYLES[1:])
+def test_every_format_in_jupyterlab(visit, lab, style):
+    (lab.root / f"{style}.json").write_text(json.dumps(bundles(HOSTILE[::6], style)), "ascii")
+    page = visit(f"format-{style}.ipynb", SHOW.format(name=f"{style}.json"))
+    watch = Watch(page.page)
+    page.run(0)
+    assert watch.verdict() == []
+
+
+def test_the_watch_sees_what_is_wrong(visit, lab):
+    raw = [{"text/markdown": text} for text in ("<img src=x onerror=qfpwned(1)>", "[x](javascript:qfpwned(2))")]
+    raw += [{"text/markdown": "![x](http://evil.test/3)"}]
+    (lab.root / "raw.json").write_text(json.dumps(raw), "ascii")
+    page = visit("raw.ipynb", SHOW.format(name="raw.json"))
+    watch = Watch(page.page)
+    page.run(0)
+    found = watch.verdict()
+    assert "('1',)" in found or "(1,)" in found
+    assert "a href=javascript:qfpwned(2)" in found
+    assert "http://evil.test/3" in found
+
+
+def test_harmless_text_reads_as_written_in_jupyterlab(visit, lab):
+    (lab.root / "harmless.json").write_text(json.dumps(bundles([case["text"] for case in HARMLESS])), "ascii")
+    page = visit("harmless.ipynb", SHOW.format(name="harmless.json"))
+    page.run(0)
+    page.page.evaluate(SETTLED)
+    shown = page.page.locator(".jp-RenderedMarkdown").all_inner_texts()
+    missing = [case for case, text in zip(HARMLESS, shown, strict=True) if case["shows"] not in text]
+    assert missing == []
+
+
+@pytest.mark.parametrize("template", ["lab", "classic"])
+@pytest.mark.parametrize("style", STYLES)
+def test_through_nbconvert(chromium, template, style):
+    texts = HOSTILE if style == "markdown" else HOSTILE[::6]
+    notebook = nbformat.v4.new_notebook(cells=[saved(texts, style)])
+    html, _ = HTMLExporter(template_name=template).from_notebook_node(notebook)
+    context = chromium.new_context()
+    page = context.new_page()
+    watch = Watch(page)
+
+    def answer(route):
+        if route.request.url == ADDRESS:
+            route.fulfill(body=html, content_type="text/html; charset=utf-8")
+        else:
+            route.abort()  # MathJax and other scripts of the template
+
+    page.route("**/*", answer)
+    page.goto(ADDRESS)
+    assert page.locator(".jp-OutputArea-output, .output_subarea").count() >= len(texts)
+    assert watch.verdict() == []
+    context.close()
