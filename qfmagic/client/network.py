@@ -116,8 +116,8 @@ class Network:
                     verify=verify, proxy=proxy or None, limits=limits, trust_env=False
                 )
             except (ValueError, ImportError, httpx.InvalidURL) as error:
-                # Its text repeats the address, with the password in it.
-                reason = type(error).__name__ if "://" in str(error) else str(error)
+                # The text of most repeats a part of the address, with the password in it.
+                reason = str(error) if isinstance(error, ImportError) else type(error).__name__
                 raise ConnectError("connect.proxy_form", proxy=shown_address(proxy), reason=reason) from None
         return self._network[key]
 
