@@ -3,8 +3,8 @@
 import math
 import os
 import threading
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ..core.answer import Answer
 from ..core.context import Exchange as HistoryExchange
@@ -22,11 +22,14 @@ from .streams import AsyncStream, Stream
 if TYPE_CHECKING:
     import httpx
 
+    from .diagnosis import Finding
     from .exchange import Exchange
     from .service import Service
+    from .verify import Verdict
 
 __all__ = ["DEFAULT_MODEL", "AsyncStream", "Prompt", "Qianfan", "Stream"]
 
+T = TypeVar("T")
 Prompt = str | Message | Sequence[Message]
 DEFAULT_MODEL = "ernie-lite-8k"  # the official SDK's default on V2
 # In a forked child: what belongs to the parent. Kept, so that nothing there is closed or warned of.
@@ -160,6 +163,26 @@ class Qianfan:
     def send(self, plan: Plan, *, timeout: float | None = None) -> Stream:
         """Send what :meth:`plan` made."""
         return Stream(self._loop, self._running(), self._exchange(plan, timeout))
+
+    def check(self) -> "list[Finding]":
+        """Look at keys, addresses, proxies, certificates and clocks; see :mod:`qfmagic.client.diagnosis`."""
+        from .diagnosis import check  # noqa: PLC0415 - only who asks for it
+
+        return self._wait(check(self.settings, transport=self._transport))
+
+    def verify(self) -> "list[Verdict]":
+        """Try every credential of the settings; see :mod:`qfmagic.client.verify`, also for what it costs."""
+        from .verify import verify  # noqa: PLC0415 - only who asks for it
+
+        return self._wait(verify(self.settings, transport=self._transport))
+
+    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+        future = self._loop.submit(work)
+        try:
+            return future.result()
+        except BaseException:  # KeyboardInterrupt first of all
+            future.cancel()
+            raise
 
     def close(self) -> None:
         """Close the connections, and the background thread if it is this client's own. A later call reopens."""

@@ -75,9 +75,16 @@ class Network:
         response.request = request
         return response
 
-    async def fetch(self, outgoing: Outgoing, timeout: float) -> tuple[int, Mapping[str, str], bytes]:
+    async def fetch(
+        self, outgoing: Outgoing, timeout: float, late: str = "timeout.token"
+    ) -> tuple[int, Mapping[str, str], bytes]:
         """
         Send a request and read its whole answer: status, headers (names in lower case), body.
+
+        Args:
+            outgoing: The request.
+            timeout: The longest time for all of it, in seconds.
+            late: The text of the error for when that isn't enough.
 
         Raises:
             TransportError: Not within *timeout* seconds, or not at all.
@@ -91,7 +98,7 @@ class Network:
                 finally:
                     await response.aclose()
         except TimeoutError:
-            raise ResponseTimeout("timeout.token", seconds=timeout, host=outgoing.host) from None
+            raise ResponseTimeout(late, seconds=timeout, host=outgoing.host) from None
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise cut(error) from error
 

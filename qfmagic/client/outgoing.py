@@ -19,16 +19,22 @@ class Outgoing:
     @property
     def full_path(self) -> str:
         """The path as it is sent and signed, with that of the base address before it."""
-        return urlsplit(self.base).path.rstrip("/") + self.path
+        try:
+            return urlsplit(self.base).path.rstrip("/") + self.path
+        except ValueError:  # no address; that is told when it is used
+            return self.path
 
     @property
     def host(self) -> str:
         """The Host header that is sent for it: with the port where it isn't the scheme's own."""
-        parts = urlsplit(self.base)
+        try:
+            parts = urlsplit(self.base)
+            name, port = parts.hostname or "", parts.port
+        except ValueError:
+            return "?"
         own = {"http": 80, "https": 443}.get(parts.scheme)
-        name = parts.hostname or ""
         name = f"[{name}]" if ":" in name else name
-        return name if parts.port in (None, own) else f"{name}:{parts.port}"
+        return name if port in (None, own) else f"{name}:{port}"
 
 
 # status, headers (names in lower case), body of a short exchange
