@@ -1,5 +1,6 @@
 # make demo   the quickstart, played in the terminal        make lab    the same in JupyterLab
 # make test   everything CI runs                            make bench  the benchmarks, against httpx and the SDK
+# make fuzz   the decoders and conversations at random, for hours (FUZZ_EXAMPLES=20000)
 # make notebooks   run the guide notebooks and save their outputs
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ BIN = $(VENV)/bin
 export QFMAGIC_LANG ?= en
 export QFMAGIC_JOURNAL ?= false
 
-.PHONY: demo lab test bench notebooks clean
+.PHONY: demo lab test fuzz bench notebooks clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m qfmagic.testing.play notebooks/quickstart.ipynb
@@ -26,6 +27,9 @@ test: $(VENV)/.dev
 	$(BIN)/lint-imports
 	$(BIN)/pytest --cov=qfmagic.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
 	$(BIN)/pytest --nbval notebooks -p no:cacheprovider
+
+fuzz: $(VENV)/.dev
+	$(BIN)/pytest tests/core tests/notebook/test_chats.py --hypothesis-profile=fuzz --timeout=0
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m tests.benchmarks

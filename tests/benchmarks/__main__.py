@@ -10,6 +10,7 @@ from pathlib import Path
 from .chunks import against_others, flatness
 from .common import Row, worker
 from .first import first_text
+from .load import load
 from .starts import starts
 from .turns import cost_per_turn
 
@@ -39,6 +40,7 @@ def main() -> None:
             lambda: against_others(server, scratch),
             lambda: flatness(server, scratch),
             lambda: cost_per_turn(scratch),
+            lambda: load(server, scratch),
         ):
             new = benchmark()
             rows += new

@@ -493,3 +493,9 @@ def test_words_tell_apart_the_errors_about_keys_alone():
     assert make_error("v2", "invalid_argument", "this option is disabled").cause == "cause.argument"
     assert make_error("v1", 14, "IAM Certification failed: Signature does not match").cause == "cause.wrong_secret_key"
     assert service_error("v1", {"error_code": 1, "error_msg": "x", "id": {}}).request_id is None
+
+
+def test_nothing_a_service_says_is_obeyed_by_a_terminal_or_goes_on_for_pages():
+    error = make_error("v2", "\x1b[31m", "x" * 5000, request_id="\x07id")
+    assert (error.code, error.request_id) == ("[31m", "id")
+    assert len(error.message("en")) < 1200

@@ -9,6 +9,7 @@ from ..catalogue import read_table
 from ..errors import SERVICE_ERRORS, ServiceError
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_LONGEST = 1000  # characters of what a service says that are shown
 _TOLD_APART = ("authentication", "access")  # classes of errors that come with several causes
 
 
@@ -58,9 +59,9 @@ def make_error(
     """Build the error of a code, with the class and the advice of its row; unknown codes by their HTTP status."""
     if isinstance(code, str) and re.fullmatch("-?[0-9]{1,18}", code):
         code = int(code)
-    known = code if isinstance(code, (int, str)) else None
+    known = _plain(code) if isinstance(code, str) else code if isinstance(code, int) else None
     row = _row(wire, known, status)
-    detail = _CONTROL.sub(" ", detail).strip().rstrip(".。")  # it is printed; a terminal obeys some characters
+    detail = _plain(detail)
     if row["class"] in _TOLD_APART:
         of = "iam" if row.get("cause") == "iam" else wire
         row = next((words for words in _fitting(of, detail)), row)
@@ -69,11 +70,18 @@ def make_error(
 
 def iam_error(code: str | None, detail: str, *, status: int, request_id: str | None = None) -> ServiceError:
     """Build the error a gateway puts into headers (``X-Bce-Error-Code``, ``X-Bce-Error-Message``)."""
-    said = _CONTROL.sub(" ", f"{code or ''} {detail}").strip().rstrip(".。")
+    code = _plain(code) if code is not None else None
+    said = _plain(f"{code or ''} {detail}")
     row = next((words for words in _fitting("iam", said)), None)
     if row is None and status not in (400, 401, 403):
         return _build(_row("iam", None, status), code, said, status, request_id)  # not about keys
     return _build(row or error_rows()["v1"]["14"], 14, said, status, request_id)
+
+
+def _plain(said: str) -> str:
+    """What a service says, to be printed: a terminal obeys some characters, and some services go on for pages."""
+    said = _CONTROL.sub(" ", said).strip().rstrip(".。")
+    return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}..."
 
 
 def _row(wire: str, code: int | str | None, status: int) -> Mapping[str, Any]:
@@ -94,7 +102,7 @@ def _build(
         code=code,
         detail=detail,
         status=status,
-        request_id=request_id,
+        request_id=_plain(request_id) if request_id else None,
         cause=f"cause.{row['cause']}" if "cause" in row else None,
         remedy=f"remedy.{row['remedy']}" if "remedy" in row else None,
         retry=row.get("retry"),
