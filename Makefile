@@ -1,6 +1,7 @@
 # make demo   the quickstart, played in the terminal        make lab    the same in JupyterLab
 # make test   everything CI runs                            make bench  the benchmarks, against httpx and the SDK
 # make bundle    build the page's scripts again (npm)        make clean  remove what the others installed
+# make fuzz   the decoders and conversations at random, for hours (FUZZ_EXAMPLES=20000)
 # make notebooks   run the guide notebooks and save their outputs
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN = $(VENV)/bin
 export QFMAGIC_LANG ?= en
 export QFMAGIC_JOURNAL ?= false
 
-.PHONY: demo lab test bench bundle notebooks clean
+.PHONY: demo lab test fuzz bench bundle notebooks clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m qfmagic.testing.play notebooks/quickstart.ipynb
@@ -30,6 +31,9 @@ test: $(VENV)/.dev
 
 bundle:
 	cd qfmagic/notebook/frontend && npm ci --silent --no-audit --no-fund && npm run --silent build
+
+fuzz: $(VENV)/.dev
+	$(BIN)/pytest tests/core tests/notebook/test_chats.py --hypothesis-profile=fuzz --timeout=0
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m tests.benchmarks

@@ -3,12 +3,18 @@
 import os
 
 import pytest
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from qfmagic.client.settings import Settings
 from qfmagic.transport.stub_service import StubKeys
 
 hypothesis_settings.register_profile("suite", deadline=None, print_blob=True, derandomize=True)
+# `make fuzz`: other examples each time, as many as are asked for; what is found is kept in .hypothesis.
+hypothesis_settings.register_profile(
+    "fuzz", deadline=None, print_blob=True, max_examples=int(os.environ.get("FUZZ_EXAMPLES", "20000")),
+    suppress_health_check=list(HealthCheck),
+)  # fmt: skip
 hypothesis_settings.load_profile("suite")
 
 

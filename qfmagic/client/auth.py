@@ -1,50 +1,19 @@
 """Credentials onto requests: tokens fetched, kept and renewed, signatures made."""
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from urllib.parse import urlsplit
 
-from ..core.errors import ProtocolError, ServiceError
+from ..core.clock import clock_hint
+from ..core.errors import AuthenticationError, ProtocolError, ServiceError
 from ..core.models import Wire
 from ..core.signing import DATE_HEADER, bce_date, sign
-from ..core.wire import make_error, service_error
+from ..core.wire import iam_error, make_error, service_error
 from .credentials import Credential
+from .flight import SingleFlight
+from .outgoing import Clock, Outgoing, Send
 from .settings import Settings
-
-Clock = Callable[[], float]
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A request on its way out; query and headers may hold secrets, so they don't show."""
-
-    method: str
-    base: str
-    path: str
-    query: Mapping[str, str] = field(default_factory=dict, repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: bytes = b""
-
-    @property
-    def full_path(self) -> str:
-        """The path as it is sent and signed, with that of the base address before it."""
-        return urlsplit(self.base).path.rstrip("/") + self.path
-
-    @property
-    def host(self) -> str:
-        """The Host header that is sent for it: with the port where it isn't the scheme's own."""
-        parts = urlsplit(self.base)
-        own = {"http": 80, "https": 443}.get(parts.scheme)
-        name = parts.hostname or ""
-        name = f"[{name}]" if ":" in name else name
-        return name if parts.port in (None, own) else f"{name}:{parts.port}"
-
-
-# status, headers, body of a short exchange
-Send = Callable[[Outgoing, float], Awaitable[tuple[int, Mapping[str, str], bytes]]]
 
 
 @dataclass(slots=True)
@@ -75,7 +44,7 @@ class Authorizer:
         self._clock = clock
         self._tokens: dict[Credential, _Token] = {}
         self._renewed: dict[Credential, float] = {}
-        self._lock = asyncio.Lock()
+        self._flight: SingleFlight[_Token] = SingleFlight()
 
     async def authorize(self, request: Outgoing, credential: Credential, wire: Wire) -> Outgoing:
         """
@@ -154,12 +123,19 @@ class Authorizer:
         token = self._tokens.get(credential)
         if token is not None and self._clock() < token.good_until:
             return token.value
-        async with self._lock:
-            token = self._tokens.get(credential)
-            if token is None or self._clock() >= token.good_until:
-                fetch = self._fetch_oauth if credential.kind == "app" else self._fetch_bearer
-                token = self._tokens[credential] = await fetch(credential)
+        fetch = self._fetch_oauth if credential.kind == "app" else self._fetch_bearer
+        token = self._tokens[credential] = await self._flight.get(credential, lambda: fetch(credential))
         return token.value
+
+    async def fetch(self, credential: Credential) -> None:
+        """
+        Fetch a token whatever is kept: to see whether the keys are good for one.
+
+        Raises:
+            AuthenticationError: They aren't.
+        """
+        fetch = self._fetch_oauth if credential.kind == "app" else self._fetch_bearer
+        await fetch(credential)
 
     async def _fetch_oauth(self, keys: Credential) -> _Token:
         query = {"grant_type": "client_credentials", "client_id": keys.key, "client_secret": keys.secret}
@@ -185,31 +161,35 @@ class Authorizer:
     async def _fetch(self, request: Outgoing, field_name: str) -> Mapping[str, object]:
         request = replace(request, headers={"Content-Type": "application/json", **request.headers})
         status, headers, body = await self._send(request, self._settings.auth_timeout)
-        try:
-            payload = json.loads(body)
-        except ValueError:
-            payload = None
-        if isinstance(payload, dict):
-            error = service_error("token", payload, status=status)
-            if error is not None:
-                raise _told_apart(error)
-            if isinstance(payload.get(field_name), str):
-                return payload
-        raise gateway_error(status, headers) or ProtocolError(
-            "protocol.token", host=request.host, start=body[:80].decode("utf-8", "replace")
-        )
+        error = _token_error(status, headers, body)
+        if error is not None:
+            hint = clock_hint(headers, self._clock()) if isinstance(error, AuthenticationError) else None
+            raise error.with_hint(hint.key, **hint.values) if hint else error
+        payload = _object(body)
+        if isinstance(payload.get(field_name), str) and payload[field_name]:
+            return payload
+        raise ProtocolError("protocol.token", host=request.host, start=body[:80].decode("utf-8", "replace"))
+
+
+def _token_error(status: int, headers: Mapping[str, str], body: bytes) -> ServiceError | None:
+    """The error in the answer of a token endpoint, if it is one."""
+    error = service_error("token", _object(body), status=status)
+    error = error or gateway_error(status, headers)
+    if error is None and status >= 500:
+        error = make_error("token", None, "", status=status)
+    return error
+
+
+def _object(body: bytes) -> Mapping[str, object]:
+    try:
+        payload = json.loads(body)
+    except ValueError:
+        payload = None
+    return payload if isinstance(payload, dict) else {}
 
 
 def _seconds(value: object, default: float) -> float:
     return float(value) if isinstance(value, (int, float)) and value > 0 else default
-
-
-def _told_apart(error: ServiceError) -> ServiceError:
-    """Tell a wrong API key from a wrong secret key, as the token endpoint's description does."""
-    if error.code == "invalid_client":
-        wrong = "keys.wrong_ak" if "unknown client" in error.detail.lower() else "keys.wrong_sk"
-        return error.with_hint(wrong)
-    return error
 
 
 def gateway_error(status: int, headers: Mapping[str, str]) -> ServiceError | None:
@@ -218,10 +198,4 @@ def gateway_error(status: int, headers: Mapping[str, str]) -> ServiceError | Non
     detail = headers.get("x-bce-error-message", "")
     if code is None and not detail:
         return None
-    error = make_error("v1", 14, f"{code or ''} {detail}".strip(), status=status)
-    lowered = f"{code} {detail}".lower()
-    if "could not find credential" in lowered:
-        return error.with_hint("keys.wrong_access_key")
-    if "signature" in lowered:
-        return error.with_hint("keys.wrong_secret_key")
-    return error
+    return iam_error(code, detail, status=status, request_id=headers.get("x-bce-request-id"))

@@ -1,179 +1,39 @@
 """The Python API: ask and stream, from any thread and from any loop."""
 
-import asyncio
 import math
-import queue
+import os
 import threading
-import weakref
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from ..core.answer import Answer, Delta
+from ..core.answer import Answer
 from ..core.context import Exchange as HistoryExchange
 from ..core.context import Policy
-from ..core.errors import OptionError, PromptError, QianfanError
+from ..core.errors import OptionError, PromptError
+from ..core.limits import Limits
 from ..core.messages import Message, as_messages, check_messages
 from ..core.models import registry
 from ..core.plan import Plan, plan_request
 from ..core.turns import Conversation
 from .loop import BackgroundLoop
 from .settings import Settings
+from .streams import AsyncStream, Stream
 
 if TYPE_CHECKING:
     import httpx
 
-    from .service import Exchange, Service
+    from .diagnosis import Finding
+    from .exchange import Exchange
+    from .service import Service
+    from .verify import Verdict
 
+__all__ = ["DEFAULT_MODEL", "AsyncStream", "Prompt", "Qianfan", "Stream"]
+
+T = TypeVar("T")
 Prompt = str | Message | Sequence[Message]
 DEFAULT_MODEL = "ernie-lite-8k"  # the official SDK's default on V2
-
-
-class Stream(Iterator[Delta]):
-    """
-    An answer under way: iterate over its deltas, then read :attr:`answer`.
-
-    Leaving early (``close``, the end of a ``with``, Ctrl-C) closes the connection; what came is kept as a partial
-    answer. Deltas come as the network delivers them: one may hold the text of several events.
-    """
-
-    def __init__(self, loop: BackgroundLoop, service: "Service", exchange: "Exchange") -> None:
-        self._exchange = exchange
-        arrived: queue.SimpleQueue[Delta | None] = queue.SimpleQueue()
-        exchange.on_delta = arrived.put
-        self._queue = arrived
-        self._future: Future[Answer] = loop.submit(service.run(exchange))
-        self._future.add_done_callback(lambda _: arrived.put(None))
-        self._interrupted = False
-        # Nothing under way refers to the stream: one that is dropped ends its request.
-        weakref.finalize(self, self._future.cancel)
-
-    @property
-    def answer(self) -> Answer:
-        """
-        The answer: whole after the last delta, before that as far as it has come.
-
-        Raises:
-            QianfanError: The request failed; the error's ``partial`` is what had come.
-        """
-        if self._interrupted or not self._future.done():
-            return self._exchange.answer(interrupted=True)
-        return _result(self._future, self._exchange)
-
-    def __next__(self) -> Delta:
-        if self._interrupted:
-            raise StopIteration
-        try:
-            delta = self._queue.get()
-        except BaseException:  # KeyboardInterrupt first of all: the request must not run on
-            self.close()
-            raise
-        if delta is None:
-            self._queue.put(None)
-            _result(self._future, self._exchange)
-            raise StopIteration
-        return delta
-
-    def drain(self, timeout: float) -> list[Delta] | None:
-        """
-        Return what has come, waiting up to *timeout* seconds for something; None at the end.
-
-        Raises:
-            QianfanError: As :attr:`answer`.
-        """
-        try:
-            first = self._queue.get(timeout=timeout)
-        except queue.Empty:
-            return []
-        except BaseException:
-            self.close()
-            raise
-        found = [first]
-        while not self._queue.empty():
-            found.append(self._queue.get())
-        deltas = [delta for delta in found if delta is not None]
-        if len(deltas) < len(found):
-            self._queue.put(None)
-            if not deltas:
-                _result(self._future, self._exchange)
-                return None
-        return deltas
-
-    def close(self) -> None:
-        """End the request if it still runs, and wait until its connection is closed."""
-        if not self._future.done():
-            self._interrupted = True
-            self._future.cancel()
-            self._exchange.finished.wait(timeout=2)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class AsyncStream(AsyncIterator[Delta]):
-    """The same for ``async for``, in whatever loop the caller runs."""
-
-    def __init__(self, loop: BackgroundLoop, service: "Service", exchange: "Exchange") -> None:
-        self._exchange = exchange
-        arrived: asyncio.Queue[Delta | None] = asyncio.Queue()
-        here = asyncio.get_running_loop()
-        exchange.on_delta = lambda delta: _call_soon(here, arrived.put_nowait, delta)
-        self._queue = arrived
-        self._future: Future[Answer] = loop.submit(service.run(exchange))
-        self._future.add_done_callback(lambda _: _call_soon(here, arrived.put_nowait, None))
-        self._interrupted = False
-        weakref.finalize(self, self._future.cancel)
-
-    @property
-    def answer(self) -> Answer:
-        """As :attr:`Stream.answer`."""
-        if self._interrupted or not self._future.done():
-            return self._exchange.answer(interrupted=True)
-        return _result(self._future, self._exchange)
-
-    async def __anext__(self) -> Delta:
-        if self._interrupted:
-            raise StopAsyncIteration
-        try:
-            delta = await self._queue.get()
-        except BaseException:
-            await self.aclose()
-            raise
-        if delta is None:
-            self._queue.put_nowait(None)
-            _result(self._future, self._exchange)
-            raise StopAsyncIteration
-        return delta
-
-    async def aclose(self) -> None:
-        """End the request if it still runs."""
-        if not self._future.done():
-            self._interrupted = True
-            self._future.cancel()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-
-
-def _call_soon(loop: asyncio.AbstractEventLoop, put: Callable[[Any], None], item: Any) -> None:
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(put, item)
-
-
-def _result(future: "Future[Answer]", exchange: "Exchange") -> Answer:
-    try:
-        return future.result()
-    except CancelledError:
-        return exchange.answer(interrupted=True)
-    except QianfanError as error:
-        error.partial = exchange.answer(broken=True)
-        raise
+# In a forked child: what belongs to the parent. Kept, so that nothing there is closed or warned of.
+_inherited: list[object] = []
 
 
 class Qianfan:
@@ -193,6 +53,8 @@ class Qianfan:
         settings: Keys and addresses; from the environment when not given.
         transport: Stands in for the network, as any httpx transport does.
         timeout: Longest silence in seconds, before and within an answer; the settings' when not given.
+        limits: Limits of requests and tokens, together with every other client of this process that uses the same
+            keys; the settings' when not given.
         label: What answers, for :attr:`Answer.transport`.
         loop: A background loop to share; an own one when not given.
         parameters: Parameters for every call.
@@ -207,6 +69,7 @@ class Qianfan:
         settings: Settings | None = None,
         transport: "httpx.AsyncBaseTransport | None" = None,
         timeout: float | None = None,
+        limits: Limits | None = None,
         label: str = "live",
         loop: BackgroundLoop | None = None,
         **parameters: Any,
@@ -215,11 +78,13 @@ class Qianfan:
         self._defaults = {"model": model, "endpoint": endpoint, "api": api}
         self._parameters = parameters
         self._timeout = self.settings.timeout if timeout is None else _seconds(timeout)
+        self._limits = self.settings.limits if limits is None else Limits.of(**limits._asdict())
         self._transport = transport
         self.label = label
         self._own_loop = loop is None
         self._loop = loop or BackgroundLoop()
         self._service: Service | None = None
+        self._process = os.getpid()
         self._lock = threading.Lock()
 
     def plan(
@@ -299,11 +164,31 @@ class Qianfan:
         """Send what :meth:`plan` made."""
         return Stream(self._loop, self._running(), self._exchange(plan, timeout))
 
+    def check(self) -> "list[Finding]":
+        """Look at keys, addresses, proxies, certificates and clocks; see :mod:`qfmagic.client.diagnosis`."""
+        from .diagnosis import check  # noqa: PLC0415 - only who asks for it
+
+        return self._wait(check(self.settings, transport=self._transport))
+
+    def verify(self) -> "list[Verdict]":
+        """Try every credential of the settings; see :mod:`qfmagic.client.verify`, also for what it costs."""
+        from .verify import verify  # noqa: PLC0415 - only who asks for it
+
+        return self._wait(verify(self.settings, transport=self._transport))
+
+    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+        future = self._loop.submit(work)
+        try:
+            return future.result()
+        except BaseException:  # KeyboardInterrupt first of all
+            future.cancel()
+            raise
+
     def close(self) -> None:
         """Close the connections, and the background thread if it is this client's own. A later call reopens."""
-        if self._service is not None:
-            self._loop.submit(self._service.aclose()).result(timeout=5)
-            self._service = None
+        service, self._service = self._service, None
+        if service is not None and self._process == os.getpid():
+            self._loop.submit(service.aclose()).result(timeout=5)
         if self._own_loop:
             self._loop.close()
 
@@ -314,16 +199,21 @@ class Qianfan:
         self.close()
 
     def _exchange(self, plan: Plan, timeout: float | None) -> "Exchange":
-        from .service import Exchange  # noqa: PLC0415 - httpx costs more than all of qfmagic; not at import
+        from .exchange import Exchange  # noqa: PLC0415 - the answers' decoders; not at import
 
         return Exchange(plan.request, self._timeout if timeout is None else _seconds(timeout))
 
     def _running(self) -> "Service":
+        if self._process != os.getpid():
+            # This is the child of a fork: the connections are the parent's, and another thread of its may have held
+            # the lock.
+            _inherited.append(self._service)
+            self._process, self._service, self._lock = os.getpid(), None, threading.Lock()
         with self._lock:
             if self._service is None:
                 from .service import Service  # noqa: PLC0415 - as above
 
-                self._service = Service(self.settings, self._transport, label=self.label)
+                self._service = Service(self.settings, self._transport, limits=self._limits, label=self.label)
                 self._loop.at_end(self._service.aclose)
             return self._service
 

@@ -73,8 +73,7 @@ def choose(settings: Settings, wire: Wire) -> Credential:
     """
     found = available(settings, wire)
     if found:
-        if not all(_KEY.fullmatch(part) for part in (found[0].key, found[0].secret)):
-            raise CredentialError("keys.form", variable=found[0].variables)
+        check_form(found[0])
         return found[0]
     pairs = (("ak", "sk"), ("access_key", "secret_key"))
     for pair in pairs if wire == "v1" else pairs[1:]:
@@ -89,3 +88,14 @@ def choose(settings: Settings, wire: Wire) -> Credential:
     if wire == "v2" and (settings.ak or settings.access_token):
         raise CredentialError("keys.only_v1")
     raise CredentialError(f"keys.missing_{wire}")
+
+
+def check_form(credential: Credential) -> None:
+    """
+    Check that the keys can be keys.
+
+    Raises:
+        CredentialError: One holds a line break, a blank, or something beyond ASCII.
+    """
+    if not all(_KEY.fullmatch(part) for part in (credential.key, credential.secret)):
+        raise CredentialError("keys.form", variable=credential.variables)

@@ -1,6 +1,7 @@
 """One event loop in one background thread, started when it is first needed."""
 
 import asyncio
+import os
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
@@ -9,6 +10,9 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 Closer = Callable[[], Coroutine[Any, Any, None]]
+_all: "weakref.WeakSet[BackgroundLoop]" = weakref.WeakSet()
+# In a forked child: the parent's loops. Kept, so that nothing there is closed or warned of.
+_inherited: list[object] = []
 
 
 class BackgroundLoop:
@@ -17,7 +21,8 @@ class BackgroundLoop:
 
     A notebook's kernel runs a loop of its own in the main thread; re-entering it loses queued cells (nest_asyncio
     with ipykernel 7.3 and later), blocking it without a thread stops everything. The thread is a daemon, so a
-    forgotten stream can't keep the interpreter alive; at exit what runs is cancelled and the thread joined.
+    forgotten stream can't keep the interpreter alive; at exit what runs is cancelled and the thread joined. In the
+    child of a fork there is no such thread: a new one is started when it is needed.
     """
 
     def __init__(self) -> None:
@@ -25,10 +30,15 @@ class BackgroundLoop:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._finalizer: weakref.finalize[Any, Any] | None = None
         self._closers: list[Closer] = []
+        _all.add(self)
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> "Future[T]":
         """Start *coroutine* in the loop; the future can be cancelled, which cancels it there."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._running())
+        try:
+            return asyncio.run_coroutine_threadsafe(coroutine, self._running())
+        except BaseException:  # no thread can be started any more: the interpreter is ending
+            coroutine.close()
+            raise
 
     def at_end(self, closer: "Closer") -> None:
         """Have *closer* awaited in the loop before it ends, in whatever way it ends."""
@@ -40,6 +50,13 @@ class BackgroundLoop:
             finalizer, self._finalizer, self._loop = self._finalizer, None, None
         if finalizer is not None:
             finalizer()
+
+    def forget_parent(self) -> None:
+        """Have nothing to do with the parent's thread; called in the child of a fork."""
+        _inherited.append(self._loop)
+        if self._finalizer is not None:
+            self._finalizer.detach()
+        self._lock, self._loop, self._finalizer, self._closers = threading.Lock(), None, None, []
 
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:
@@ -73,3 +90,12 @@ def _stop(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
         loop.call_soon_threadsafe(loop.stop)
     if thread is not threading.current_thread():
         thread.join(timeout=5)
+
+
+def _after_fork() -> None:
+    for loop in list(_all):
+        loop.forget_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -3,25 +3,30 @@
 import hashlib
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
 from ..core.errors import OptionError
+from ..core.limits import Limits
 from ..core.params import parse_value
+from ..core.retry import RetryPolicy
 
 PREFIX = "QIANFAN_"
 
 
-def _setting(env: str, default: Any = "", *, secret: bool = False) -> Any:
-    return field(default=default, repr=not secret, metadata={"env": PREFIX + env, "secret": secret})
+def _setting(env: str, default: Any = "", *, secret: bool = False, zero: bool = False) -> Any:
+    env = env if env.startswith("QFMAGIC_") else PREFIX + env
+    return field(default=default, repr=not secret, metadata={"env": env, "secret": secret, "zero": zero})
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """
-    How to reach the service. Each field's environment variable is ``QIANFAN_`` and the name given here.
+    How to reach the service. Each field's environment variable is ``QIANFAN_`` and the name given here, as in the
+    official SDK; what that doesn't have begins with ``QFMAGIC_``.
 
     Secrets don't show in ``repr``. Times are in seconds.
 
@@ -35,6 +40,16 @@ class Settings:
         access_code: ACCESS_CODE, for private deployments (with ``enable_private``).
         app_id: APP_ID, sent as ``appid`` on V2.
         timeout: LLM_API_RETRY_TIMEOUT, the longest silence before and within an answer.
+        retry_count: LLM_API_RETRY_COUNT, attempts in all: 1 repeats nothing.
+        backoff_factor: LLM_API_RETRY_BACKOFF_FACTOR, the pause before the first repeat; it doubles from there.
+        retry_jitter: LLM_API_RETRY_JITTER, up to so much comes on top at random.
+        max_wait_interval: LLM_API_RETRY_MAX_WAIT_INTERVAL, the longest of these pauses.
+        retry_err_codes: LLM_API_RETRY_ERR_CODES, the codes to repeat in place of qfmagic's own choice; a JSON list,
+            or with commas between.
+        retry_timeout: QFMAGIC_RETRY_TIMEOUT, the time within which an attempt may still begin.
+        qps: QPS_LIMIT, requests per second; 0 is no limit, for the next two as well.
+        rpm: RPM_LIMIT, requests per minute.
+        tpm: TPM_LIMIT, tokens per minute.
         sources: Where each given field comes from; for ``%qf settings``.
     """
 
@@ -59,7 +74,16 @@ class Settings:
     sign_expiration: int = _setting("IAM_SIGN_EXPIRATION_SEC", 300)
     bearer_expiration: int = _setting("BEARER_TOKEN_EXPIRED_INTERVAL", 43200)
     timeout: float = _setting("LLM_API_RETRY_TIMEOUT", 300.0)
-    proxy: str = _setting("PROXY")
+    retry_count: int = _setting("LLM_API_RETRY_COUNT", 3)
+    backoff_factor: float = _setting("LLM_API_RETRY_BACKOFF_FACTOR", 1.0, zero=True)
+    retry_jitter: float = _setting("LLM_API_RETRY_JITTER", 1.0, zero=True)
+    max_wait_interval: float = _setting("LLM_API_RETRY_MAX_WAIT_INTERVAL", 120.0, zero=True)
+    retry_err_codes: str = _setting("LLM_API_RETRY_ERR_CODES")
+    retry_timeout: float = _setting("QFMAGIC_RETRY_TIMEOUT", 600.0)
+    qps: float = _setting("QPS_LIMIT", 0.0, zero=True)
+    rpm: float = _setting("RPM_LIMIT", 0.0, zero=True)
+    tpm: float = _setting("TPM_LIMIT", 0.0, zero=True)
+    proxy: str = _setting("PROXY", secret=True)  # it may hold a password
     ssl_verification: bool = _setting("SSL_VERIFICATION_ENABLED", default=True)
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
@@ -97,6 +121,24 @@ class Settings:
         sources |= dict.fromkeys(given, "argument")
         return cls(**{**values, **given, "sources": sources})
 
+    @property
+    def retry_policy(self) -> RetryPolicy:
+        """How requests are repeated."""
+        codes = frozenset(re.findall(r"[\w-]+", self.retry_err_codes)) if self.retry_err_codes else None
+        return RetryPolicy(
+            self.retry_count,
+            self.backoff_factor,
+            self.retry_jitter,
+            self.max_wait_interval,
+            self.retry_timeout,
+            codes,
+        )
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of requests and tokens."""
+        return Limits.of(qps=self.qps, rpm=self.rpm, tpm=self.tpm)
+
 
 def _read_dotenv(path: Path) -> Mapping[str, str | None]:
     if not path.is_file():
@@ -113,7 +155,7 @@ def _convert(variable: str, default: Any, value: str, metadata: Mapping[str, Any
         if isinstance(default, str):
             return value.strip()  # a key that was pasted with its line's end
         converted = parse_value(kind, value.strip())
-        if isinstance(default, bool) or 0 < converted < math.inf:
+        if isinstance(default, bool) or 0 < converted < math.inf or (converted == 0 and metadata["zero"]):
             return converted
     except ValueError:
         pass  # told below, like a number that can't be

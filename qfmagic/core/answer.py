@@ -5,13 +5,22 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from .usage import Usage
+from .waits import Wait
 
 
 class Delta(NamedTuple):
-    """New text of a streaming answer: of the answer itself, and of the model's reasoning."""
+    """
+    What is new of a streaming answer.
+
+    Attributes:
+        text: Text of the answer itself.
+        reasoning: Text of the model's reasoning.
+        wait: A pause that has begun before the answer has: then there is no text. It is over with the next delta.
+    """
 
     text: str = ""
     reasoning: str = ""
+    wait: Wait | None = None
 
 
 @dataclass(frozen=True, slots=True)

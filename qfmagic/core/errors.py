@@ -26,7 +26,7 @@ What can go wrong, as exceptions.
         └── GoneError           the V1 API no longer answers
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from .catalogue import text
 
@@ -55,7 +55,26 @@ class QianfanError(Exception):
 
     def message(self, lang: str | None = None) -> str:
         """Say what happened and what to do, in *lang* (``"en"`` or ``"zh"``; the error's own when not given)."""
-        return text(self.key, lang or self.lang, **self.values)
+        lang = lang or self.lang
+        return " ".join([text(self.key, lang, **self.values), *self._hinted(lang)])
+
+    def details(self, lang: str | None = None) -> str:
+        """Everything there is: the message, and the chain of what led to it with its stacks. Holds no secret."""
+        from traceback import format_exception  # noqa: PLC0415 - few errors are looked at that closely
+
+        stack = "".join(format_exception(type(self), self, self.__traceback__))
+        return f"{type(self).__name__}: {self.message(lang)}\n\n{stack}"
+
+    def with_hint(self, key: str, **values: Any) -> Self:
+        """Return the error with one more sentence of advice, known only where it was raised."""
+        merged = {**self.values, "hints": (*self.values.get("hints", ()), (key, values))}
+        error = type(self)(self.key, **merged)
+        error.lang = self.lang
+        error.__cause__ = self.__cause__
+        return error
+
+    def _hinted(self, lang: str) -> list[str]:
+        return [text(hint, lang, **values) for hint, values in self.values.get("hints", ())]
 
     def __str__(self) -> str:
         return self.message()
@@ -125,8 +144,14 @@ class ServiceError(QianfanError):
     """
     The service answered with an error.
 
-    ``code`` is the service's (an int on V1, a string on V2, None where it gave none), ``detail`` its own text,
-    ``status`` the HTTP status, ``request_id`` what to quote to its support, ``remedy_key`` our advice.
+    Attributes:
+        code: The service's: an int on V1, a string on V2, None where it gave none.
+        detail: Its own text.
+        status: The HTTP status.
+        request_id: What to quote to its support.
+        cause: Why it came, as a key of ``data/messages.toml``, where the code is a known one.
+        remedy: What to do about it, as such a key.
+        retry: Whether and how it may be asked again (see ``data/errors.toml``), else None.
     """
 
     def __init__(
@@ -138,18 +163,23 @@ class ServiceError(QianfanError):
         detail: str = "",
         status: int = 200,
         request_id: str | None = None,
+        cause: str | None = None,
         remedy: str | None = None,
+        retry: str | None = None,
         **values: Any,
     ) -> None:
-        super().__init__(key, code=code, detail=detail, status=status, request_id=request_id, remedy=remedy, **values)
+        row = {"cause": cause, "remedy": remedy, "retry": retry}
+        super().__init__(key, code=code, detail=detail, status=status, request_id=request_id, **row, **values)
         self.code = code
         self.detail = detail
         self.status = status
         self.request_id = request_id
+        self.cause = cause
         self.remedy = remedy
+        self.retry = retry
 
     def message(self, lang: str | None = None) -> str:
-        """Say what the service said, and what to do about it."""
+        """Say what the service said, why, and what to do about it."""
         lang = lang or self.lang
         said = text(
             self.key,
@@ -158,16 +188,8 @@ class ServiceError(QianfanError):
             detail=self.detail or text("service.silent", lang),
             request_id=text("service.request_id", lang, id=self.request_id) if self.request_id else "",
         )
-        advice = [text(self.remedy, lang, **self.values)] if self.remedy else []
-        hints = [text(hint, lang, **values) for hint, values in self.values.get("hints", ())]
-        return " ".join([said, *advice, *hints])
-
-    def with_hint(self, key: str, **values: Any) -> "ServiceError":
-        """Return the error with one more sentence of advice, known only where it was raised."""
-        merged = {**self.values, "hints": (*self.values.get("hints", ()), (key, values))}
-        error = type(self)(self.key, **merged)
-        error.lang = self.lang
-        return error
+        advice = [text(key, lang) for key in (self.cause, self.remedy) if key]
+        return " ".join([said, *advice, *self._hinted(lang)])
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_rebuild_service, (type(self), self.key, self.values, self.lang))

@@ -35,11 +35,7 @@ def turn_from_record(record: Mapping[str, Any]) -> Turn:
         answer = dict(record["answer"])
         answer["usage"] = Usage(**answer["usage"])
         versions = tuple(turn_from_record(version) for version in record["versions"])
-        return Turn(
-            answer=Answer(**answer),
-            versions=versions,
-            **{name: record.get(name) if name == "count" else record[name] for name in _PLAIN},
-        )
+        return Turn(answer=Answer(**answer), versions=versions, **{name: record[name] for name in _PLAIN})
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a turn: {error}") from error
 

@@ -1,12 +1,14 @@
 """
 Server-sent events: bytes in, events out, however the network splits them.
 
-Follows https://html.spec.whatwg.org/multipage/server-sent-events.html, with three deliberate differences, each for
-something Qianfan's V1 does: lines that are no SSE at all are handed on (an error comes as a plain JSON body, or as a
-bare JSON line in mid-stream); data that was not closed by a blank line when the stream ends still counts; and a lone
-CR does not end a line.
+Follows https://html.spec.whatwg.org/multipage/server-sent-events.html, with deliberate differences, each for something
+Qianfan's V1 or a gateway before it does: lines that are no SSE at all are handed on (an error comes as a plain JSON
+body, or as a bare JSON line in mid-stream); data that was not closed by a blank line when the stream ends still counts;
+where a gateway leaves the blank lines out, a line that is a whole JSON object is an event; and a lone CR does not end a
+line.
 """
 
+import json
 from typing import NamedTuple
 
 from .errors import ProtocolError
@@ -29,11 +31,13 @@ class SSEDecoder:
     Decode a stream. Feed it the bytes as they come, then close it.
 
     Args:
-        max_line: Longest line, in bytes, before the stream is given up; bounds the memory.
+        max_event: Longest event (or text that is none), in bytes, before the stream is given up; bounds the memory.
     """
 
-    def __init__(self, max_line: int = 32 * 1024 * 1024) -> None:
-        self._max_line = max_line
+    def __init__(self, max_event: int = 16 * 1024 * 1024) -> None:
+        self._max_event = max_event
+        self._held = 0
+        self._unspaced = False
         self._partial: list[bytes] = []
         self._partial_size = 0
         self._data: list[str] = []
@@ -49,7 +53,7 @@ class SSEDecoder:
         Take the next bytes and return the events they complete.
 
         Raises:
-            ProtocolError: A line is longer than ``max_line``.
+            ProtocolError: An event is longer than ``max_event``.
         """
         # Lines end at \n and nowhere else: str.splitlines, and so httpx's iter_lines, would also split at U+2028,
         # U+2029 and U+0085, which stand raw in model text and belong to the JSON. A cut behind \n never cuts a
@@ -74,8 +78,8 @@ class SSEDecoder:
 
     def _keep(self, part: bytes) -> None:
         self._partial_size += len(part)
-        if self._partial_size > self._max_line:
-            raise ProtocolError("protocol.line", limit=self._max_line)
+        if self._partial_size > self._max_event:
+            raise ProtocolError("protocol.event", limit=self._max_event)
         self._partial.append(part)
 
     def _lines(self, lines: list[str]) -> list[Event]:
@@ -90,7 +94,10 @@ class SSEDecoder:
             if line.startswith("data:"):
                 if self._stray:
                     events += self._flush_stray()
-                data.append(line[6:] if line.startswith("data: ") else line[5:])
+                if data or self._unspaced:
+                    events += self._further(line)
+                else:
+                    data.append(line[6:] if line.startswith("data: ") else line[5:])
             elif not line:
                 events += self._dispatch()
                 if self._opened and self._stray:
@@ -98,6 +105,28 @@ class SSEDecoder:
             elif not line.startswith(":"):
                 events += self._other(line)
         return events
+
+    def _further(self, line: str) -> list[Event]:
+        """
+        Take a line of data behind another one that no blank line closed.
+
+        An event may have several lines. But a line that is a whole JSON object can't be continued: behind one of
+        those, another event begins, and this stream has no blank lines.
+        """
+        before: list[Event] = []
+        if len(self._data) == 1 and _whole(self._data[0]):
+            self._unspaced = True
+            before = self._dispatch()
+        self._data.append(line[6:] if line.startswith("data: ") else line[5:])
+        self._hold(line)
+        if self._unspaced and len(self._data) == 1 and _whole(self._data[0]):
+            return [*before, *self._dispatch()]
+        return before
+
+    def _hold(self, line: str) -> None:
+        self._held += len(line)
+        if self._held > self._max_event:
+            raise ProtocolError("protocol.event", limit=self._max_event)
 
     def _other(self, line: str) -> list[Event]:
         name, _, value = line.partition(":")
@@ -114,6 +143,7 @@ class SSEDecoder:
         elif line.lstrip()[:1] in ("{", "}", "[", "]", '"', "<") or self._stray or not self._opened:
             before = self._dispatch()  # data that no blank line closed came first
             self._stray.append(line)
+            self._hold(line)
             if len(self._stray) == 1 and line.startswith("{") and line.endswith("}"):
                 return [*before, *self._flush_stray()]
             return before
@@ -124,6 +154,7 @@ class SSEDecoder:
         retry, self._retry = self._retry, None
         if not self._data:
             return []
+        self._held = 0
         joined = self._data[0] if len(self._data) == 1 else "\n".join(self._data)
         self._data.clear()
         self._opened = True
@@ -132,5 +163,16 @@ class SSEDecoder:
     def _flush_stray(self) -> list[Event]:
         if not self._stray:
             return []
-        lines, self._stray = "\n".join(self._stray), []
+        lines, self._stray, self._held = "\n".join(self._stray), [], 0
         return [Event(lines, STRAY, sse=False)]
+
+
+def _whole(line: str) -> bool:
+    """Whether a line of data is an event by itself."""
+    if not (line.startswith("{") and line.endswith("}")):
+        return line == "[DONE]"
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True

@@ -37,9 +37,9 @@ class Keys:
     def __repr__(self) -> str:
         return f"<Keys: {', '.join(sorted(self._given)) or 'none'}>"
 
-    def settings(self) -> Settings:
-        """Addresses and keys as they hold now, with where each comes from."""
-        given: dict[str, Any] = dict(self._given)
+    def settings(self, **chosen: Any) -> Settings:
+        """Addresses and keys as they hold now, with where each comes from; *chosen* fields before all others."""
+        given: dict[str, Any] = {**self._given, **chosen}
         found = Settings.from_env(self._environ, **given)
         return replace(found, sources={**found.sources, **self._sources}) if self._given else found
 

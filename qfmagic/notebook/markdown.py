@@ -4,7 +4,8 @@ Model text as Markdown that can't act.
 JupyterLab doesn't sanitise the outputs of cells a user ran: raw HTML in ``text/markdown`` executes, ``javascript:``
 links come out live, remote images are fetched (measured with 4.6). So what could be HTML is written as text, links keep
 only harmless addresses, and images become links. Fenced code is passed as it stands, between fences of our own making,
-so that every renderer agrees on where it ends.
+so that every renderer agrees on where it ends; what some renderer would run instead of showing (Mermaid, which nbconvert
+7.17 doesn't even escape) is code without a language.
 """
 
 import re
@@ -19,6 +20,11 @@ _LINE_END = re.compile(r"\r\n?")
 # Where JupyterLab's page takes mathematics out before it reads the Markdown, and its place holder for it. It puts the
 # formula back with only & < > escaped, into an attribute too: a quotation mark in it would end the attribute.
 _MATH = re.compile(r"\$|\\\\?[(\[]|\\begin|@@")
+# Of this, what nbconvert lets run on over blank lines and fences: the fence would be gone, and its code be HTML.
+_MATH_BLOCK = re.compile(r"\$\$|\\[\[]|\\begin")
+# A dollar sign where no formula begins, as Pandoc has it: "$5 and $6" is money.
+_DOLLAR = re.compile(r"\\.|\$\$.+?\$\$|\$(?![\s$])(?:\\.|[^$\\])*?(?<!\s)\$(?!\d)|(\$)", re.DOTALL)
+_RUN_AS_CODE = ("mermaid",)
 _INLINE_LINK = re.compile(r"\]\(" + _SAFE_ADDRESS)
 _REFERENCE = re.compile(r"\]:")  # some renderers let a definition run on over blank lines and fences
 _IMAGE = re.compile(r"!(?=\[)")
@@ -30,6 +36,7 @@ def safe_markdown(text: str) -> str:
     """Return *text* so that rendering it runs nothing and fetches nothing."""
     text = _LINE_END.sub("\n", text)  # renderers end a line at a lone CR too
     quotes = bool(_MATH.search(text))
+    runs_on = bool(_MATH_BLOCK.search(text))
     parts: list[str] = []
     prose: list[str] = []
     lines = text.split("\n")
@@ -44,7 +51,7 @@ def safe_markdown(text: str) -> str:
         if prose:
             parts.append(_safe_prose("\n".join(prose), quotes=quotes))
             prose = []
-        parts.append(_fenced(lines[position + 1 : end], fence[2]))
+        parts.append(_fenced(lines[position + 1 : end], fence[2], runs_on=runs_on))
         position = end + 1
     if prose:
         parts.append(_safe_prose("\n".join(prose), quotes=quotes))
@@ -59,12 +66,14 @@ def _fence_end(lines: list[str], start: int, fence: str) -> int:
     return len(lines)
 
 
-def _fenced(code: list[str], info: str) -> str:
-    if any("]:" in line for line in code) and any(_TAG.search(line) for line in code):
+def _fenced(code: list[str], info: str, *, runs_on: bool) -> str:
+    if (runs_on or any("]:" in line for line in code)) and any(_TAG.search(line) for line in code):
         return _preformatted(code)
     longest = max((len(run) for line in code for run in re.findall("`+", line)), default=0)
     fence = "`" * max(3, longest + 1)
     language = re.sub(r"[^\w+#.-]", "", info.strip().split(" ")[0])
+    if language.lower().startswith(_RUN_AS_CODE):
+        language = "text"
     # Blank lines around it, so that nothing before it can hold it: no paragraph, list or table goes on over them.
     return "\n".join(("", f"{fence}{language}", *code, fence, ""))
 
@@ -73,7 +82,7 @@ def _preformatted(code: list[str]) -> str:
     """
     Code as escaped HTML of our own.
 
-    For code that a definition begun before it (an open "[") could reach into: it would swallow the opening fence.
+    For code that a definition or formula begun before it could reach into: it would swallow the opening fence.
     """
     from html import escape  # noqa: PLC0415 - brings a table of entities that few answers need
 
@@ -118,6 +127,7 @@ def _neutral(text: str, *, quotes: bool) -> str:
 def _escape(text: str, *, quotes: bool) -> str:
     # Entities, not backslashes: a backslash before ours would turn the escape off, an entity it only makes visible.
     text = _TAG.sub("&lt;", text)
+    text = _DOLLAR.sub(lambda found: "&#36;" if found[1] else found[0], text)
     if quotes:
         text = text.replace('"', "&quot;").replace("@@", "&#64;@")
     text = _INLINE_LINK.sub("]&#40;", text)

@@ -10,6 +10,9 @@ from ..core.models import Target, registry
 from ..core.params import check_parameters
 from .helptable import help_table
 
+# Settings that are the client's own: their variables are read with the keys, from .env too.
+CLIENT = ("qps", "rpm", "tpm", "retry_count", "retry_timeout")
+
 
 class Setting(NamedTuple):
     """A value, and where it comes from."""
@@ -115,6 +118,11 @@ class Preferences:
         found = {name: given[name] for name in help_table().parameters if name in given}
         settings = {name: self.setting(name).value for name in taken if name not in found}
         return found | {name: value for name, value in settings.items() if value is not None}
+
+    def client(self) -> dict[str, Any]:
+        """What is set here, and not in the environment, of the client's own settings."""
+        found = {name: self.setting(name) for name in CLIENT}
+        return {name: kept.value for name, kept in found.items() if kept.source in ("%qf set", "%config")}
 
     def unsent(self, target: Target) -> tuple[str, ...]:
         """The parameters that are set for the notebook and that this target doesn't take."""

@@ -85,6 +85,7 @@ class Session:
         self.watchers: list[Watcher] = []
         self.loop = BackgroundLoop()
         self._client: Qianfan | None = None
+        self._chosen: Mapping[str, Any] = {}
         self._mode: str | None = None
 
     @property
@@ -127,22 +128,24 @@ class Session:
 
     def client(self) -> Qianfan:
         """The client for the mode and the keys of this moment; made anew when they changed."""
+        chosen = self.preferences.client()
         if self.mode == "stub":
-            if self._client is None or self._client.label != "stub":
-                self._replace(self._stub())
+            if self._client is None or self._client.label != "stub" or self._chosen != chosen:
+                self._replace(self._stub(chosen))
+                self._chosen = chosen
         else:
-            settings = self.keys.settings()
+            settings = self.keys.settings(**chosen)
             if self._client is None or self._client.label != "live" or self._client.settings != settings:
                 self._replace(Qianfan(settings=settings, loop=self.loop))
         assert self._client is not None
         return self._client
 
-    def _stub(self) -> Qianfan:
+    def _stub(self, chosen: Mapping[str, Any]) -> Qianfan:
         from ..transport.stub import StubTransport  # noqa: PLC0415 - brings httpx
 
         transport = StubTransport(pace=float(self.environ.get("QFMAGIC_STUB_PACE") or 0))
         keys = transport.keys
-        settings = Settings(ak=keys.ak, sk=keys.sk, bearer_token=keys.bearer_token)
+        settings = Settings(ak=keys.ak, sk=keys.sk, bearer_token=keys.bearer_token, **chosen)
         return Qianfan(settings=settings, transport=transport, label="stub", loop=self.loop)
 
     def _replace(self, client: Qianfan) -> None:

@@ -1,21 +1,20 @@
-"""Whether keys are accepted: one short request with nothing but them."""
+"""What a test of keys showed, for ``%qf auth check`` and the panel."""
 
-import threading
 from concurrent.futures import Future
 from typing import Literal, NamedTuple
 
-from ..client.client import DEFAULT_MODEL, Qianfan
-from ..client.credentials import Kind
+from ..client.credentials import Kind, choose
 from ..client.loop import BackgroundLoop
 from ..client.settings import Settings
-from ..core.catalogue import Text
-from ..core.errors import AuthenticationError, CredentialError, QianfanError, TransportError
+from ..core.catalogue import Described, Text
+from ..core.errors import CredentialError
 from ..core.models import Wire
 from .keys import fingerprints, only
 
-TIMEOUT = 10.0  # seconds
+State = Literal["good", "bad", "unknown"]
 
 _WIRE: dict[Kind, Wire] = {"bearer": "v2", "iam": "v2", "app": "v1", "access_token": "v1"}
+_BAD = ("wrong_key", "wrong_secret", "refused", "disabled", "clock")
 
 
 class Verdict(NamedTuple):
@@ -24,56 +23,37 @@ class Verdict(NamedTuple):
 
     Attributes:
         kind: Which keys.
-        state: ``good``: accepted. ``bad``: refused, or not keys at all. ``unknown``: it can't be told.
+        state: ``good``: accepted. ``bad``: refused, or no keys at all. ``unknown``: accepted with a reserve, or it
+            can't be told.
         said: The sentence for the user.
         keys: The fingerprints of what was tested.
     """
 
     kind: Kind
-    state: Literal["good", "bad", "unknown"]
-    said: Text
+    state: State
+    said: Described
     keys: tuple[str, ...] = ()
 
 
-def verify(settings: Settings, kind: Kind, loop: BackgroundLoop) -> Verdict:
-    """Ask for the shortest answer there is. Doesn't raise for what the service or the network does."""
-    keys = tuple(fingerprints(settings, kind))
-    wire = _WIRE[kind]
-    try:
-        with Qianfan(settings=only(settings, kind), loop=loop, model=DEFAULT_MODEL, api=wire) as client:
-            client.ask("1", max_output_tokens=2, timeout=TIMEOUT)
-    except (AuthenticationError, CredentialError) as error:
-        return Verdict(kind, "bad", Text("auth.refused", {"reason": _Reason(error)}), keys)
-    except TransportError as error:
-        return Verdict(kind, "unknown", Text("auth.unreached", {"reason": _Reason(error)}), keys)
-    except QianfanError as error:
-        # The keys are judged first: another error comes behind them.
-        return Verdict(kind, "good", Text("auth.accepted_but", {"wire": wire.upper(), "reason": _Reason(error)}), keys)
-    return Verdict(kind, "good", Text("auth.accepted", {"wire": wire.upper()}), keys)
-
-
 def begin(settings: Settings, kind: Kind, loop: BackgroundLoop) -> Future[Verdict]:
-    """Start :func:`verify` in a thread of its own, which doesn't keep the process alive."""
-    future: Future[Verdict] = Future()
-
-    def work() -> None:
-        try:
-            future.set_result(verify(settings, kind, loop))
-        except Exception as error:  # noqa: BLE001 - whoever waits gets it
-            future.set_exception(error)
-
-    threading.Thread(target=work, name="qfmagic-verify", daemon=True).start()
-    return future
+    """Start to test the keys of one kind by themselves, by the cheapest request that tells; 10 s at the longest."""
+    return loop.submit(_try(only(settings, kind), kind))
 
 
-class _Reason(NamedTuple):
-    """An error as part of a sentence in either language."""
+async def _try(settings: Settings, kind: Kind) -> Verdict:
+    from ..client.verify import verify  # noqa: PLC0415 - brings httpx
 
-    error: QianfanError
-
-    def describe(self, lang: str) -> str:
-        """Say it."""
-        return self.error.message(lang)
+    keys = tuple(fingerprints(settings, kind))
+    found = await verify(settings)
+    if found:
+        status = found[0].status
+        state: State = "good" if status == "ok" else "bad" if status in _BAD else "unknown"
+        return Verdict(kind, state, found[0], keys)
+    try:
+        choose(settings, _WIRE[kind])
+    except CredentialError as error:
+        return Verdict(kind, "bad", Text(error.key, error.values), keys)
+    return Verdict(kind, "unknown", Text("auth.none"), keys)
 
 
 def untested(kind: Kind, settings: Settings) -> Verdict:

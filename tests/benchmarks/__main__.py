@@ -11,6 +11,7 @@ from .chunks import against_others, flatness
 from .common import Row, worker
 from .first import first_text
 from .live import live_view
+from .load import load
 from .starts import starts
 from .turns import cost_per_turn
 
@@ -41,6 +42,7 @@ def main() -> None:
             lambda: flatness(server, scratch),
             lambda: cost_per_turn(scratch),
             lambda: live_view(server, scratch),
+            lambda: load(server, scratch),
         ):
             new = benchmark()
             rows += new

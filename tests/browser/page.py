@@ -173,9 +173,7 @@ class LivePage:
 
     def drawn(self):
         """How many blocks the last view drew, and of how many characters."""
-        script = (
-            "() => { const {blocks} = window.qf.models.m.views.at(-1).leave.view(); return [blocks.drawings, blocks.characters]; }"
-        )
+        script = "() => { const {blocks} = window.qf.models.m.views.at(-1).leave.view(); return [blocks.drawings, blocks.characters]; }"
         return self.page.evaluate(script)
 
 

@@ -17,7 +17,10 @@ GUIDES = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 def shown(notebook):
     """What a reader sees of each cell."""
     return [
-        [output.get("data", {}).get("text/markdown") or output.get("text") or output.get("evalue") for output in outputs]
+        [
+            output.get("data", {}).get("text/markdown") or output.get("text") or output.get("evalue")
+            for output in outputs
+        ]
         for cell in notebook.cells
         if (outputs := cell.get("outputs")) is not None
     ]

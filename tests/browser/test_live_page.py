@@ -39,7 +39,7 @@ def shown(page):
 def test_the_text_is_rendered(shown):
     text = shown(
         "# 标题\n\n长城是**中国**的 `code`。\n\n| a | b |\n|:--|--:|\n| 1 | **2** |\n\n```python\ndef f(): return 1 < 2  # 注释\n```\n\n"
-        "- one\n  - two\n    1. three\n\n> quote\n\n[link](https://example.org/ \"t\") <https://example.net/x> ~~gone~~\n\n- [x] done"
+        '- one\n  - two\n    1. three\n\n> quote\n\n[link](https://example.org/ "t") <https://example.net/x> ~~gone~~\n\n- [x] done'
     )
     assert text.locator("h1").inner_text() == "标题"
     assert text.locator("strong").all_inner_texts() == ["中国", "2"]

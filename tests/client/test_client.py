@@ -59,7 +59,8 @@ def scripted():
 
     def build(*steps, **options):
         transport = ScriptedTransport(steps)
-        options = {"settings": Settings(access_token="t", bearer_token="b"), "model": "yi_34b_chat", **options}
+        settings = Settings(access_token="t", bearer_token="b", retry_count=1)
+        options = {"settings": settings, "model": "yi_34b_chat", **options}
         client = Qianfan(transport=transport, **options)
         made.append((client, transport))
         return client
@@ -264,7 +265,8 @@ class Clock:
 @pytest.fixture
 def service_and_clock():
     """The async client by itself, with a clock to turn."""
-    from qfmagic.client.service import Exchange, Service
+    from qfmagic.client.exchange import Exchange
+    from qfmagic.client.service import Service
     from qfmagic.core.models import registry
     from qfmagic.core.plan import plan_request
 
@@ -338,7 +340,7 @@ def test_a_token_revoked_under_many_requests_is_renewed_once_for_all(service_and
 
 def test_an_unreachable_service_says_so():
     with (
-        Qianfan(settings=Settings(bearer_token="b", console_base_url="http://127.0.0.1:9")) as client,
+        Qianfan(settings=Settings(bearer_token="b", console_base_url="http://127.0.0.1:9", retry_count=1)) as client,
         pytest.raises(ConnectError, match="127.0.0.1:9"),
     ):
         client.ask("hi")

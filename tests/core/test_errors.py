@@ -6,7 +6,7 @@ import string
 
 import pytest
 
-from qfmagic.core.catalogue import Text, messages, text
+from qfmagic.core.catalogue import Text, messages, read_table, text
 from qfmagic.core.errors import (
     SERVICE_ERRORS,
     ContextLengthError,
@@ -16,7 +16,7 @@ from qfmagic.core.errors import (
     ServiceError,
     TransportError,
 )
-from qfmagic.core.wire import error_rows
+from qfmagic.core.wire import error_rows, make_error
 
 
 def fields(template):
@@ -31,11 +31,34 @@ def test_both_languages_say_the_same_things(key):
     assert re.search("[\u4e00-\u9fff]", entry["zh"]) or "{" in entry["zh"]
 
 
-def test_every_error_row_has_a_class_and_a_remedy_that_exist():
-    for rows in error_rows().values():
-        for row in rows.values():
-            assert row["class"] in SERVICE_ERRORS
-            assert f"remedy.{row.get('remedy', 'keys')}" in messages()
+WAYS = {None, "backoff", "few", "minute", "token"}
+
+
+@pytest.mark.parametrize(("table", "code"), [(table, code) for table, rows in error_rows().items() for code in rows])
+def test_every_error_row_says_what_kind_it_is_why_it_came_and_what_to_do(table, code):
+    row = error_rows()[table][code]
+    assert row.get("retry") in WAYS
+    if table == "transport":
+        assert code in messages()
+    elif code != "other":
+        assert row["class"] in SERVICE_ERRORS
+        assert f"cause.{row['cause']}" in messages()
+        assert f"remedy.{row['remedy']}" in messages()
+
+
+def test_every_row_that_goes_by_words_can_be_told():
+    for row in read_table("errors.toml")["words"]:
+        assert row["class"] in SERVICE_ERRORS
+        assert {f"cause.{row['cause']}", f"remedy.{row['remedy']}"} <= messages().keys()
+        assert row["contains"] == row["contains"].lower()
+
+
+def test_every_cause_and_remedy_is_some_rows():
+    rows = [row for table in error_rows().values() for row in table.values()] + read_table("errors.toml")["words"]
+    for column in ("cause", "remedy"):
+        assert {f"{column}.{row[column]}" for row in rows if column in row} == {
+            key for key in messages() if key.startswith(f"{column}.")
+        }
 
 
 def test_an_error_speaks_its_language():
@@ -62,17 +85,26 @@ def test_the_tree():
     assert all(issubclass(kind, ServiceError) for kind in SERVICE_ERRORS.values())
 
 
-def test_a_service_error_shows_code_text_id_and_advice():
-    error = ServiceError(code=110, detail="Access token invalid", request_id="as-1", remedy="remedy.token")
-    assert (
-        str(error)
-        == "Qianfan refused (code 110): Access token invalid. [id as-1] The access token is not valid (any more)."
+def test_a_service_error_shows_code_text_id_cause_and_advice():
+    error = make_error("v1", 110, "Access token invalid", request_id="as-1")
+    assert str(error).startswith(
+        "Qianfan refused (code 110): Access token invalid. [id as-1] The access token is not valid (any more). Set a new"
     )
     assert str(ServiceError(status=503)) == "Qianfan refused (code 503): no explanation given."
     hinted = error.with_hint("keys.used", used="QIANFAN_AK")
     assert str(hinted).endswith("Used: QIANFAN_AK.")
     assert "所用密钥：QIANFAN_AK。" in hinted.message("zh")
-    assert (hinted.code, hinted.request_id) == (110, "as-1")
+    assert (hinted.code, hinted.request_id, hinted.retry) == (110, "as-1", "token")
+
+
+def test_the_whole_chain_is_there_on_demand():
+    error = TransportError("connect.cut", reason="x")
+    error.__cause__ = OSError("the inner cause")
+    assert "OSError: the inner cause" in error.details()
+    hinted = error.with_hint("retry.tried", attempts=3, seconds=4.1)
+    assert str(hinted).endswith("Asked 3 times in 4.1 s.")
+    assert "4.1 秒内已尝试 3 次" in hinted.details("zh")
+    assert "OSError: the inner cause" in hinted.details()
 
 
 @pytest.mark.parametrize(

@@ -143,9 +143,45 @@ def test_bytes_that_are_not_utf8_become_replacement_characters():
     assert data(b"data: a\xff\xfeb\n\n") == ["a\ufffd\ufffdb"]
 
 
-def test_a_line_without_end_is_given_up():
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [b"data: ", b"x" * 60, b"x" * 60],
+        [b"data: a\n"] * 30,
+        [b"<html>\n"] * 30,
+    ],
+    ids=["line", "event", "stray"],
+)
+def test_what_has_no_end_is_given_up(chunks):
     with pytest.raises(ProtocolError, match="100 bytes"):
-        decode(b"data: ", b"x" * 60, b"x" * 60, max_line=100)
+        decode(*chunks, max_event=100)
+
+
+def test_what_is_over_counts_no_more():
+    assert len(decode(*[b"data: a\ndata: b\n\n"] * 30, max_event=100)) == 30
+    assert len(decode(b"data: x\n\n", *[b'{"a": 1}\n\n'] * 30, max_event=100)) == 31
+
+
+def test_without_blank_lines_each_whole_object_is_an_event_as_soon_as_it_is_there():
+    decoder = SSEDecoder()
+    lines = [b'data: {"a": 1}\n', b'data:{"b": 2}\n', b"event: chat\n", b'data: {"c": 3}\n', b"data: [DONE]\n"]
+    found = [[(event.data, event.event) for event in decoder.feed(line)] for line in lines]
+    message = "message"
+    assert found == [
+        [],  # this one may still be an event of several lines
+        [('{"a": 1}', message), ('{"b": 2}', message)],
+        [],
+        [('{"c": 3}', "chat")],
+        [("[DONE]", message)],
+    ]
+    assert decoder.close() == []
+
+
+def test_an_object_over_several_lines_stays_one_event():
+    assert data(b'data: {\ndata: "a": 1\ndata: }\n\n') == ['{\n"a": 1\n}']
+    torn = b'data: {"a":\ndata: {"b": 1}\ndata: }\n\n'
+    assert data(b'data: {"x": 1}\ndata: {"y": 1}\n\n' + torn) == ['{"x": 1}', '{"y": 1}', '{"a":\n{"b": 1}\n}']
+    assert data(b"data: {x}\ndata: {y}\n\n") == ["{x}\n{y}"]
 
 
 def test_memory_for_a_line_is_freed_with_it():

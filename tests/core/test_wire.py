@@ -29,10 +29,10 @@ from qfmagic.core.wire import (
     error_rows,
     feed_events,
     feed_rest,
+    iam_error,
     make_error,
     read_body,
     service_error,
-    wants_renewal,
 )
 from qfmagic.transport.examples import examples
 
@@ -207,7 +207,7 @@ def test_reasoning_is_kept_apart():
     chunk = v2("")
     chunk["choices"][0]["delta"]["reasoning_content"] = "想"
     collector = streamed("v2", chunk, v2("好"), done=True)
-    assert collector.take() == ("好", "想")
+    assert collector.take()[:2] == ("好", "想")
     assert (collector.outcome().text, collector.outcome().reasoning) == ("好", "想")
     assert streamed("v1", v1("好", reasoning_content="想", is_end=True)).outcome().reasoning == "想"
 
@@ -460,8 +460,42 @@ def test_codes_nobody_knows_go_by_the_status(wire, code, status, kind):
 
 
 def test_a_new_token_is_fetched_for_the_documented_codes_alone():
-    renewed = {(wire, code) for wire, rows in error_rows().items() for code, row in rows.items() if row.get("refresh")}
+    renewed = {
+        (wire, code) for wire, rows in error_rows().items() for code, row in rows.items() if row.get("retry") == "token"
+    }
     assert renewed == {("v1", "13"), ("v1", "100"), ("v1", "110"), ("v1", "111"), ("v2", "invalid_iam_token")}
-    assert wants_renewal("v1", make_error("v1", 110, ""))
-    assert not wants_renewal("v1", make_error("v1", 14, ""))
-    assert not wants_renewal("v2", make_error("v2", None, ""))
+    assert make_error("v1", 110, "").retry == "token"
+    assert make_error("v1", 14, "").retry is None
+    assert make_error("v2", None, "").retry is None
+
+
+@pytest.mark.parametrize(
+    ("code", "detail", "status", "kind", "cause"),
+    [
+        ("NotFound", "NotFound, cause: Could not find credential.", 401, AuthenticationError, "wrong_access_key"),
+        ("SignatureDoesNotMatch", "Signature does not match", 403, AuthenticationError, "wrong_secret_key"),
+        ("RequestExpired", "Request has expired", 400, AuthenticationError, "signature_expired"),
+        ("AccessDenied", "Access denied.", 403, AccessError, "permission"),
+        ("AccountDisabled", "the account is disabled", 403, AccessError, "disabled"),
+        ("AccountOverdue", "", 403, QuotaError, "overdue"),
+        ("Mystery", "?", 401, AuthenticationError, "iam"),
+        (None, "?", 503, UnavailableError, "unavailable"),
+        ("ServiceInternalError", "?", 500, UnavailableError, "fault"),
+    ],
+)
+def test_what_a_gateway_says_about_keys_is_told_apart(code, detail, status, kind, cause):
+    error = iam_error(code, detail, status=status, request_id="r")
+    assert (type(error), error.cause, error.request_id) == (kind, f"cause.{cause}", "r")
+
+
+def test_words_tell_apart_the_errors_about_keys_alone():
+    assert make_error("v2", "invalid_iam_token", "this key is disabled").cause == "cause.disabled"
+    assert make_error("v2", "invalid_argument", "this option is disabled").cause == "cause.argument"
+    assert make_error("v1", 14, "IAM Certification failed: Signature does not match").cause == "cause.wrong_secret_key"
+    assert service_error("v1", {"error_code": 1, "error_msg": "x", "id": {}}).request_id is None
+
+
+def test_nothing_a_service_says_is_obeyed_by_a_terminal_or_goes_on_for_pages():
+    error = make_error("v2", "\x1b[31m", "x" * 5000, request_id="\x07id")
+    assert (error.code, error.request_id) == ("[31m", "id")
+    assert len(error.message("en")) < 1200

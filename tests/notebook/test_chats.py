@@ -192,7 +192,8 @@ class UnknownOrder(KnownOrder):
         self.notebook.questions[self.notebook.cells[which % len(self.notebook.cells)]] = questions
 
 
-KnownOrder.TestCase.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
-UnknownOrder.TestCase.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+RUNS = settings(max_examples=settings.default.max_examples * 2 // 5, stateful_step_count=20, deadline=None)
+KnownOrder.TestCase.settings = RUNS
+UnknownOrder.TestCase.settings = RUNS
 TestKnownOrder = pytest.mark.timeout(600)(KnownOrder.TestCase)
 TestUnknownOrder = pytest.mark.timeout(600)(UnknownOrder.TestCase)

@@ -245,7 +245,7 @@ def test_what_came_before_an_error_stays(shell, play, capsys):
 
 def test_a_failed_new_keeps_the_conversation(shell, play):
     ask(shell)
-    play(Reply.of_json({"error_code": 18, "error_msg": "qps"}))
+    play(Reply.of_json({"error_code": 17, "error_msg": "daily"}))
     with pytest.raises(QianfanError):
         ask(shell, "new")
     assert len(session(shell).chats.get("main").turns) == 1

@@ -1,8 +1,9 @@
 """The service's two APIs: requests out, answers in, as pure functions of JSON values."""
 
 from .collect import Collector, Outcome
+from .refusal import error_rows, iam_error, make_error, service_error
 from .request import ChatRequest, build_request, encode
-from .response import error_rows, feed_events, feed_rest, make_error, read_body, service_error, wants_renewal
+from .response import feed_events, feed_rest, read_body
 
 __all__ = [
     "ChatRequest",
@@ -13,8 +14,8 @@ __all__ = [
     "error_rows",
     "feed_events",
     "feed_rest",
+    "iam_error",
     "make_error",
     "read_body",
     "service_error",
-    "wants_renewal",
 ]

@@ -1,16 +1,14 @@
 """From the service's JSON to an answer or an error. The body decides, never the content type or the status alone."""
 
 import json
-import re
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
-from ..catalogue import read_table
-from ..errors import SERVICE_ERRORS, ProtocolError, ServiceError
+from ..errors import ProtocolError
 from ..models import Wire
 from ..sse import Event
 from .collect import Collector
+from .refusal import service_error
 
 _V1_KNOWN = frozenset(
     [
@@ -33,63 +31,8 @@ _V2_CHOICE_KNOWN = frozenset(
     ["index", "delta", "message", "finish_reason", "need_clear_history", "ban_round", "is_end", "logprobs"]
 )
 _SIDE_EVENTS = frozenset(("pluginMeta", "plugin"))  # plugin endpoints send them around the answer's own
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _DECODE = json.JSONDecoder().raw_decode  # json.loads without its preliminaries, which take a third of the time
 _V2_DELTA_KNOWN = frozenset(("role", "content", "reasoning_content"))
-
-
-@cache
-def error_rows() -> dict[str, dict[str, dict[str, Any]]]:
-    """The documented error codes: ``v1``, ``v2`` and ``token`` tables of ``data/errors.toml``."""
-    return read_table("errors.toml")
-
-
-def service_error(
-    wire: str, payload: Mapping[str, Any], *, status: int = 200, request_id: str | None = None
-) -> ServiceError | None:
-    """
-    Find the error in a response, in any of the service's shapes; None if there is none.
-
-    Args:
-        wire: ``"v1"``, ``"v2"`` or ``"token"``: whose codes they are.
-        payload: The response's JSON object.
-        status: The HTTP status.
-        request_id: The response's request id, where it has one.
-    """
-    inner = payload.get("error")
-    if isinstance(inner, Mapping):
-        code, detail = inner.get("code"), inner.get("message")
-    elif isinstance(inner, str):
-        code, detail = inner, payload.get("error_description")
-    elif "error_code" in payload and (payload["error_code"] not in (0, None, "0") or "result" not in payload):
-        code, detail = payload["error_code"], payload.get("error_msg")
-    elif "code" in payload and ("msg" in payload or "message" in payload):
-        code, detail = payload["code"], payload.get("msg", payload.get("message"))
-    else:
-        return None
-    own_id = payload.get("id") or payload.get("requestId")
-    return make_error(wire, code, str(detail or ""), status=status, request_id=request_id or own_id)
-
-
-def make_error(
-    wire: str, code: object, detail: str, *, status: int = 200, request_id: str | None = None
-) -> ServiceError:
-    """Build the error of a code, with the class and the advice of its row; unknown codes by their HTTP status."""
-    if isinstance(code, str) and code.lstrip("-").isdigit():
-        code = int(code)
-    rows = error_rows()
-    known = code if isinstance(code, (int, str)) else None
-    own = rows.get(wire, {})
-    row = own.get(str(known)) or own.get(f"http{status}") or rows["status"].get(str(status)) or rows["status"]["other"]
-    kind = SERVICE_ERRORS[row["class"]]
-    remedy = f"remedy.{row['remedy']}" if "remedy" in row else None
-    detail = _CONTROL.sub(" ", detail).strip().rstrip(".。")  # it is printed; a terminal obeys some characters
-    return kind(code=known, detail=detail, status=status, request_id=request_id, remedy=remedy)
-
-
-def wants_renewal(wire: str, error: ServiceError) -> bool:
-    """Whether the documented reaction to *error* is to fetch a new token and repeat once."""
-    return bool(error_rows().get(wire, {}).get(str(error.code), {}).get("refresh"))
 
 
 def feed_v1(collector: Collector, payload: dict[str, Any]) -> None:

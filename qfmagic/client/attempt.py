@@ -1,0 +1,139 @@
+"""One attempt at an answer: a request sent, its response read as it comes."""
+
+import asyncio
+from collections.abc import Callable
+
+import httpx
+
+from ..core.errors import ProtocolError, ResponseTimeout, ServiceError
+from ..core.sse import SSEDecoder
+from ..core.wire import feed_events, feed_rest, make_error, read_body
+from .auth import gateway_error
+from .exchange import Exchange
+from .network import MAX_BODY, Network, cut, read_whole
+from .outgoing import Outgoing
+from .reading import read_portions
+
+CONNECT_TIMEOUT = 10.0  # seconds, or the request's own timeout if that is shorter
+DRAIN_TIMEOUT = 0.2  # seconds
+STUB_SERVER = "qfmagic-stub"  # what a stub calls itself in the header Server
+_KEPT_HEADERS = ("x-ratelimit-", "x-baidu-request-id", "x-request-id")
+
+
+async def attempt(exchange: Exchange, outgoing: Outgoing, network: Network, label: str) -> None:
+    """
+    Send *outgoing* and fill *exchange* from what comes.
+
+    Args:
+        exchange: The request.
+        outgoing: The same, with its credential.
+        network: The way to the service.
+        label: What answers.
+
+    Raises:
+        TransportError: Not reached, silent for too long, or no answer of the service's.
+        ServiceError: The service answered with an error.
+    """
+    silence = exchange.timeout
+    heard = False
+    try:
+        # A moment more than the connection has, so that the more exact error comes first.
+        async with asyncio.timeout(silence + 0.05) as guard:
+            response = await network.open(outgoing, min(CONNECT_TIMEOUT, silence))
+
+            def hear() -> None:
+                nonlocal heard
+                heard = True
+                wait = DRAIN_TIMEOUT if exchange.collector.done else silence
+                guard.reschedule(asyncio.get_running_loop().time() + wait)
+
+            try:
+                await _read(exchange, response, label, hear)
+            finally:
+                exchange.received = response.status_code == 200 and response.num_bytes_downloaded > 0
+                await response.aclose()
+    except TimeoutError:
+        if not exchange.collector.done:
+            key = "timeout.between" if heard else "timeout.first"
+            raise ResponseTimeout(key, seconds=silence) from None
+    except (httpx.TransportError, httpx.DecodingError) as error:
+        if not exchange.collector.done:
+            raise cut(error) from error
+
+
+async def _read(exchange: Exchange, response: httpx.Response, label: str, hear: Callable[[], None]) -> None:
+    exchange.heard = dict(response.headers)
+    exchange.headers = {name: value for name, value in exchange.heard.items() if name.startswith(_KEPT_HEADERS)}
+    stub = response.headers.get("server") == STUB_SERVER
+    exchange.transport = "stub" if stub else label
+    if response.status_code != 200 or not exchange.request.stream:
+        await _whole(exchange, response)
+    else:
+        await _streamed(exchange, response, hear)
+
+
+async def _whole(exchange: Exchange, response: httpx.Response) -> None:
+    body = await read_whole(response)
+    status = response.status_code
+    wire = exchange.request.wire
+    try:
+        collector = read_body(wire, body)
+    except ServiceError as error:
+        # Once more with what the body doesn't say: the status decides the class of an unknown code.
+        raise make_error(
+            wire, error.code, error.detail, status=status, request_id=_request_id(error, response)
+        ) from None
+    except ProtocolError:
+        gateway = gateway_error(status, response.headers)
+        if status == 200 and gateway is None:
+            raise
+        raise gateway or make_error(wire, None, _plain(body), status=status) from None
+    if status != 200:
+        raise make_error(wire, None, _plain(body), status=status)
+    exchange.collector = collector
+    exchange.hand_on()
+
+
+async def _streamed(exchange: Exchange, response: httpx.Response, hear: Callable[[], None]) -> None:
+    """Read the stream; *hear* is called whenever it brought text, or its end."""
+    decoder = SSEDecoder()
+    collector, wire = exchange.collector, exchange.request.wire
+    size = 0
+
+    def take_in(portion: bytes) -> None:
+        nonlocal size
+        size += len(portion)
+        if size > MAX_BODY:
+            raise ProtocolError("protocol.endless", limit=MAX_BODY)
+        events = [] if collector.done else decoder.feed(portion)
+        if not events:
+            return
+        new = False
+        try:
+            feed_events(wire, collector, events)
+        finally:
+            new = exchange.hand_on()
+        if new or collector.done:
+            hear()
+
+    encoded = "content-encoding" in response.headers
+    try:
+        # To the very end, also behind the end mark: only then is the connection free for the next request.
+        await read_portions(response.aiter_bytes() if encoded else response.aiter_raw(), take_in)
+        if not collector.done:
+            feed_rest(wire, collector, decoder.close())
+    except ServiceError as error:
+        raise make_error(wire, error.code, error.detail, request_id=_request_id(error, response)) from None
+    finally:
+        exchange.hand_on()
+    if not (collector.pieces or collector.thoughts or collector.ended or collector.id):
+        raise gateway_error(200, response.headers) or ProtocolError("protocol.empty")
+
+
+def _request_id(error: ServiceError, response: httpx.Response) -> str | None:
+    return error.request_id or response.headers.get("x-baidu-request-id")
+
+
+def _plain(body: bytes) -> str:
+    text = " ".join(body[:2000].decode("utf-8", "replace").split())
+    return text[:120]

@@ -1,0 +1,100 @@
+"""One request under way, and the answer that grows from it."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from ..core.answer import Answer, Delta
+from ..core.catalogue import Text
+from ..core.errors import QianfanError, ServiceError
+from ..core.waits import Wait
+from ..core.wire import ChatRequest, Collector
+
+
+@dataclass(slots=True)
+class Exchange:
+    """
+    One request under way.
+
+    Filled by :meth:`Service.run`; readable from another thread once that has ended, however it ended.
+
+    Attributes:
+        request: What is asked.
+        timeout: Longest silence, in seconds.
+        on_delta: Called with what comes, in the service's loop.
+        collector: The answer as it grows.
+        received: Whether the last attempt brought any byte of a body that could be an answer.
+        headers: Rate-limit and request-id headers of the response.
+        heard: All headers of the last response, names in lower case.
+        transport: What answered.
+        attempts: How often it was sent.
+        queued: Seconds of waiting for the limits of requests and tokens.
+        token: The token the last attempt was sent with, where it was fetched for it.
+        given_up: Why nothing more was tried, where that needs telling.
+    """
+
+    request: ChatRequest
+    timeout: float
+    on_delta: Callable[[Delta], None] | None = None
+    collector: Collector = field(default_factory=lambda: Collector(streamed=True))
+    received: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    heard: Mapping[str, str] = field(default_factory=dict, repr=False)
+    transport: str = "live"
+    attempts: int = 0
+    queued: float = 0.0
+    token: str | None = field(default=None, repr=False)
+    given_up: Text | None = None
+    started: float = 0.0
+    ended: float = 0.0
+    finished: threading.Event = field(default_factory=threading.Event)
+
+    def begin(self) -> None:
+        """Start an attempt, without anything of the one before."""
+        self.collector = Collector(streamed=True)
+        self.headers, self.heard = {}, {}
+        self.received, self.token = False, None
+
+    def begun_before(self, error: QianfanError) -> bool:
+        """
+        Whether anything of an answer came before *error*; from then on nothing is asked again.
+
+        The service may send an error itself in a body or event of its own: that is no byte of an answer.
+        """
+        if isinstance(error, ServiceError):
+            return bool(self.collector.id or self.collector.pieces or self.collector.thoughts)
+        return self.received
+
+    def hand_on(self) -> bool:
+        """Hand on what is new; return whether there was anything."""
+        delta = self.collector.take()
+        if delta is not None and self.on_delta is not None:
+            self.on_delta(delta)
+        return delta is not None
+
+    def tell(self, wait: Wait) -> None:
+        """Hand on that a pause begins."""
+        if self.on_delta is not None:
+            self.on_delta(Delta(wait=wait))
+
+    def answer(self, *, interrupted: bool = False, broken: bool = False) -> Answer:
+        """The answer as far as it came; *interrupted* by the user, or *broken* off by an error."""
+        outcome = self.collector.outcome(interrupted=interrupted, broken=broken)
+        return Answer(
+            text=outcome.text,
+            usage=outcome.usage,
+            model=self.request.model,
+            id=outcome.id,
+            finish_reason=outcome.finish_reason,
+            request=self.request.body,
+            seconds=round(max(self.ended - self.started, 0.0), 3),
+            reasoning=outcome.reasoning,
+            wire=self.request.wire,
+            endpoint=self.request.endpoint,
+            created=outcome.created,
+            transport=self.transport,
+            need_clear_history=outcome.need_clear_history,
+            ban_round=outcome.ban_round,
+            headers=self.headers,
+            extra=outcome.extra,
+        )

@@ -1,0 +1,1 @@
+"""Everything that can go wrong on the way, over real sockets."""

@@ -1,0 +1,125 @@
+"""Every row of the table, over real sockets."""
+
+import pytest
+
+from qfmagic import Conversation, Qianfan, Settings
+from qfmagic.core import errors
+from qfmagic.core.messages import check_messages
+
+from .server import FaultServer, told
+from .table import FAULTS, FINE, GOOD, SO_FAR, Fault
+
+MODELS = {"v1": "yi_34b_chat", "v2": "ernie-4.0-8k"}
+
+
+def settings(url, **more):
+    """Asks again without a pause: what decides about pauses has tests of its own."""
+    keys = {
+        "access_token": "t",
+        "bearer_token": "b",
+        **dict.fromkeys(("base_url", "console_base_url", "iam_base_url"), url),
+    }
+    return Settings(**{**keys, "backoff_factor": 0, "retry_jitter": 0, "max_wait_interval": 0, **more})
+
+
+@pytest.fixture(autouse=True)
+def smaller_bounds(monkeypatch):
+    """So that what has no end is given up sooner."""
+    monkeypatch.setattr("qfmagic.client.attempt.MAX_BODY", 4 * 2**20)
+    monkeypatch.setattr("qfmagic.core.sse.SSEDecoder.__init__.__defaults__", (2**20,))
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=[f"{row.wire}: {row.name}" for row in FAULTS])
+def test_a_fault(fault: Fault):
+    with (
+        FaultServer(fault.scripts) as server,
+        Qianfan(settings=settings(server.url), model=MODELS[fault.wire], timeout=fault.timeout) as client,
+    ):
+        stream = client.stream("hi")
+        error, pieces = None, []
+        try:
+            for delta in stream:
+                pieces.append(delta.text)  # noqa: PERF401 - those before an error count
+        except errors.QianfanError as raised:
+            error = raised
+        answer = stream.answer if error is None else error.partial
+        assert len(server.heads) == fault.asked
+        assert answer.text == "".join(pieces)
+        assert answer.text.startswith(SO_FAR * 9) if fault.text is None else answer.text == fault.text
+        if fault.error is None:
+            assert error is None
+            assert answer.finish_reason == fault.finish
+        else:
+            kind, code = fault.error
+            assert type(error).__name__ == kind
+            assert code in (None, error.key, getattr(error, "code", None))
+            assert not answer.complete
+            for lang in ("en", "zh"):
+                assert error.message(lang)
+        # What came is no history unless it is whole, and the history is one the service takes.
+        conversation = Conversation().add("hi", answer) if answer.complete else Conversation()
+        check_messages(client.plan("on", history=conversation, model="ernie-4.0-8k").context.messages)
+
+
+@pytest.mark.parametrize("fault", [row for row in FAULTS if row.asked > 1], ids=lambda row: f"{row.wire}: {row.name}")
+def test_the_pauses_are_told(fault):
+    with (
+        FaultServer(fault.scripts) as server,
+        Qianfan(settings=settings(server.url), model=MODELS[fault.wire]) as client,
+    ):
+        stream = client.stream("hi")
+        waits, error = [], None
+        try:
+            for delta in stream:
+                waits += [delta.wait] if delta.wait else []
+        except errors.QianfanError as raised:
+            error = raised
+    assert (error is None) == (fault.error is None)
+    if error is not None:
+        assert f"Asked {fault.asked} times" in str(error)
+        assert f"已尝试 {fault.asked} 次" in error.message("zh")
+    assert [wait.attempt for wait in waits] == list(range(2, fault.asked + 1))
+    assert all("Asking again in" in wait.describe("en") for wait in waits)
+
+
+def test_a_connection_with_bytes_left_over_spoils_no_other_answer():
+    surplus = (*FINE["v1"], b"data: surplus\n\n")
+    with (
+        FaultServer([surplus, FINE["v1"]]) as server,
+        Qianfan(settings=settings(server.url), model=MODELS["v1"]) as client,
+    ):
+        for _ in range(3):
+            assert "".join(delta.text for delta in client.stream("hi")) == GOOD
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_the_count_is_of_attempts(count):
+    busy = told({"error_code": 336100, "error_msg": "x"})
+    with (
+        FaultServer([busy]) as server,
+        Qianfan(settings=settings(server.url, retry_count=count), model=MODELS["v1"]) as client,
+        pytest.raises(errors.UnavailableError),
+    ):
+        client.ask("hi")
+    assert len(server.heads) == count
+
+
+def test_what_is_not_streamed_and_breaks_off_is_not_asked_again():
+    half = (b"HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n" + b'{"id": "as-1", "res', "close")
+    with (
+        FaultServer([half]) as server,
+        Qianfan(settings=settings(server.url), model=MODELS["v1"]) as client,
+        pytest.raises(errors.TransportError),
+    ):
+        client.ask("hi")
+    assert len(server.heads) == 1
+
+
+def test_a_server_that_is_not_there_is_asked_again_and_then_told():
+    with FaultServer([FINE["v1"]]) as server:
+        gone = server.url
+    with (
+        Qianfan(settings=settings(gone), model=MODELS["v1"]) as client,
+        pytest.raises(errors.ConnectError, match="Asked 3 times"),
+    ):
+        client.ask("hi")

@@ -1,0 +1,58 @@
+"""Many streams at once, and many turns after each other."""
+
+import gc
+import resource
+import threading
+from pathlib import Path
+
+import pytest
+
+from qfmagic import Qianfan, Settings
+from qfmagic.client.network import MAX_CONNECTIONS
+
+from .server import STREAM, FaultServer, chunk
+from .table import FINE, GOOD, v1
+
+STREAMS, CHUNKS = 200, 1000
+
+
+def client_of(server):
+    return Qianfan(settings=Settings(access_token="t", base_url=server.url), model="yi_34b_chat", timeout=60)
+
+
+def test_many_streams_at_once_are_whole_and_share_the_connections():
+    pieces = [f"{number} " for number in range(CHUNKS)]
+    events = b"".join(chunk(v1(piece, number)) for number, piece in enumerate(pieces))
+    long = (STREAM, events, chunk(v1("", is_end=True)), b"0\r\n\r\n")
+    with FaultServer([long]) as server, client_of(server) as client:
+        list(client.stream("hi"))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        streams = [client.stream("hi") for _ in range(STREAMS)]
+        for stream in streams:
+            assert "".join(delta.text for delta in stream) == "".join(pieces)
+            assert stream.answer.complete
+        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    assert 1 < server.most_open <= MAX_CONNECTIONS
+    # Some 0.2 MB a stream: the text in its pieces, the server's own buffers and threads.
+    assert grown < 200
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts files as Linux shows them")
+def test_turns_after_each_other_leave_nothing_behind():
+    def open_now():
+        gc.collect()
+        return sum(1 for _ in Path("/proc/self/fd").iterdir()), threading.active_count(), len(gc.get_objects())
+
+    with FaultServer([FINE["v1"]]) as server, client_of(server) as client:
+
+        def turns(count):
+            for _ in range(count):
+                assert "".join(delta.text for delta in client.stream("hi")) == GOOD
+
+        turns(50)
+        before = open_now()
+        turns(300)
+        after = open_now()
+        assert server.connections == 1
+    assert after[:2] == before[:2]
+    assert after[2] - before[2] < 300  # less than one object a turn; the server keeps what it was asked
