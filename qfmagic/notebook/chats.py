@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from ..core.answer import Answer
-from ..core.context import Context, Exchange
+from ..core.context import Exchange
 from ..core.errors import OptionError
 from ..core.turns import Conversation, Removal, State, Turn, chain_of
 
@@ -154,12 +154,9 @@ class Chats:
         """What goes along with a question there, before any limit."""
         return self.get(slot.chat).before(slot.at)
 
-    def turn(
-        self, slot: Slot, prompt: str, answer: Answer, state: State, context: Context | None, *, fresh: bool
-    ) -> Turn:
-        """The turn a question became."""
+    def turn(self, slot: Slot, prompt: str, answer: Answer, state: State, sent: int, *, fresh: bool) -> Turn:
+        """The turn a question became; *sent* turns of history went along."""
         history = self.history(slot)
-        sent = context.sent if context is not None else 0
         parent = chain_of(history[len(history) - sent :])
         window = None if fresh or sent == len(history) else sent
         parent = None if fresh else parent
@@ -167,7 +164,8 @@ class Chats:
 
     def record(self, slot: Slot, turn: Turn) -> None:
         """Let the turn join its conversation, and do what the service asks for."""
-        self._asked[slot.chat] = slot.place + 1
+        if slot.cell == self._cell:  # a turn may be asked again from another cell
+            self._asked[slot.chat] = slot.place + 1
         conversation = self.get(slot.chat).put(turn, slot.at, over=slot.over)
         self._recent.setdefault(slot.chat, []).append(conversation.turns[slot.at].id)
         if turn.answer.need_clear_history:

@@ -11,10 +11,11 @@ from ..core.models import WIRES, Model, registry, suggest
 from ..version import __version__
 from . import auth_commands, chat_commands
 from .arguments import known, parse_pairs
+from .asking import Ask
 from .document import notebook_path
 from .helptable import help_table, markdown_table
 from .keys import SECRETS
-from .session import Ask, Session
+from .session import Session
 from .tables import Said, Table
 
 

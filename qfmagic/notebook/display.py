@@ -59,12 +59,15 @@ class StaticView(View):
 class TerminalView(View):
     """Prints the text as it arrives; at the end, what the reader must know."""
 
-    def __init__(self, write: Callable[[str], Any]) -> None:
+    def __init__(self, write: Callable[[str], Any], lang: str = "en") -> None:
         self._write = write
+        self._lang = lang
         self._shown = ""
 
     def add(self, delta: Delta) -> None:
         """Print more."""
+        if delta.wait is not None:
+            self._write(f"[{printable(delta.wait.describe(self._lang))}]\n")
         shown = printable(delta.text)
         self._shown += shown
         self._write(shown)

@@ -13,6 +13,7 @@ from ..core.answer import Answer
 from ..core.catalogue import text
 from ..core.errors import InputError, OptionError, PromptError, QianfanError
 from .arguments import Arguments, parse_line
+from .asking import Ask, failed, prepare, run
 from .display import (
     Bundle,
     StaticView,
@@ -26,7 +27,7 @@ from .display import (
 from .helptable import help_table
 from .prompt import render
 from .provenance import provenance
-from .session import Ask, Session
+from .session import Session
 
 T = TypeVar("T")
 # Where a question belongs that can't be asked, and perhaps not even be read.
@@ -79,14 +80,22 @@ class Engine:
         """Do ``%qianfan`` and, with a *cell*, ``%%qianfan``."""
         return self._in_language(lambda: self._ask(line, cell))
 
-    def steer(self, line: str) -> None:
-        """Do ``%qf``."""
-        from . import commands  # noqa: PLC0415 - a first question doesn't need them
+    def steer(self, line: str) -> Answer | None:
+        """Do ``%qf``; return the answer of a command that asks."""
+        from . import again, commands  # noqa: PLC0415 - a first question doesn't need them
 
+        name, _, words = line.strip().partition(" ")
+        if name in again.COMMANDS:
+            return self._in_language(lambda: self._ask_again(again.COMMANDS[name], words))
         said = self._in_language(lambda: commands.run(self.session, line))
         self._publish({"text/markdown": said.markdown, "text/plain": printable(said.plain)})
         if said.beside is not None and self._live:
             said.beside(display)
+        return None
+
+    def _ask_again(self, decide: Callable[[Session, str], tuple[Ask, Mapping[str, Any]]], words: str) -> Answer:
+        ask, given = decide(self.session, words)
+        return self._run(ask, given, quiet=False, whole_cell=False)
 
     def _in_language(self, work: Callable[[], T]) -> T:
         try:
@@ -100,26 +109,30 @@ class Engine:
             arguments, given, ask = self._prepared(line, cell)
         except InputError:
             named = _CHAT.search(line)
-            self.session.failed(chat=named[1] if named else None)
+            failed(self.session, chat=named[1] if named else None)
             raise
         if "dry" in arguments.flags:
             self.session.chats.skip(ask.slot.chat)
             self._show_request(ask)
             return None
-        style = str(self.session.preferences.setting("format", given).value)
         quiet = "quiet" in arguments.flags
+        answer = self._run(ask, given, quiet=quiet, whole_cell=cell is not None)
+        if "into" in given:
+            self._shell.user_ns[given["into"]] = answer
+        return answer
+
+    def _run(self, ask: Ask, given: Mapping[str, Any], *, quiet: bool, whole_cell: bool) -> Answer:
+        style = str(self.session.preferences.setting("format", given).value)
 
         def view_of(ask: Ask) -> View:
-            return View() if quiet else self._view(ask, style, whole_cell=cell is not None)
+            return View() if quiet else self._view(ask, style, whole_cell=whole_cell)
 
         try:
-            answer = self.session.run(
-                ask, view_of, lambda answer, asked, view: self._finish(answer, asked, view, style)
+            answer = run(
+                self.session, ask, view_of, lambda answer, asked, view: self._finish(answer, asked, view, style)
             )
         except KeyboardInterrupt:
             raise Interrupted from None
-        if "into" in given:
-            self._shell.user_ns[given["into"]] = answer
         if style == "code" and not quiet:
             self._offer_code(answer, ask)
         self._shown = answer, self._shell.execution_count
@@ -132,7 +145,7 @@ class Engine:
         if "raw" not in arguments.flags:
             prompt = self._render(prompt)
             given = self._rendered(given)
-        return arguments, given, self.session.prepare(prompt, given, arguments.flags)
+        return arguments, given, prepare(self.session, prompt, given, arguments.flags)
 
     def _render(self, template: str) -> str:
         if "{{" not in template:
@@ -168,7 +181,7 @@ class Engine:
 
     def _view(self, ask: Ask, style: str, *, whole_cell: bool) -> View:
         if self._terminal:
-            return TerminalView(_write)
+            return TerminalView(_write, self.session.lang)
         return self._live_view(ask, style, whole_cell=whole_cell) if self._live else StaticView(display)
 
     @property

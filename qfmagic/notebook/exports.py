@@ -173,7 +173,7 @@ def _asked(place: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, An
     return {**place, **{name: value for name, known, value in sent if value is not None and known.accepts(value)}}
 
 
-def _options(turn: Turn) -> dict[str, Any]:
+def options_of(turn: Turn) -> dict[str, Any]:
     """What the question was asked with. The persona of a V2 request stood in its messages, which aren't kept."""
     options = max((_asked(place, turn.answer.request) for place in _places(turn.answer)), key=len)
     return options if turn.window is None else {**options, "context": turn.window}
@@ -194,7 +194,7 @@ def _script(conversation: Conversation, lang: str) -> str:
         if left_out:
             parts.append(f"# {left_out}\n# {turn.prompt!r}\n")
             continue
-        options = "".join(f", {name}={value!r}" for name, value in _options(turn).items())
+        options = "".join(f", {name}={value!r}" for name, value in options_of(turn).items())
         parts += [f"conversation = Conversation({conversation.name!r})"] if turn.fresh else []
         parts += (
             f"question = {_literal(turn.prompt)}",
@@ -208,7 +208,7 @@ def _script(conversation: Conversation, lang: str) -> str:
 def _notebook(conversation: Conversation) -> str:
     asking = [(number, turn) for number, turn in enumerate(conversation.turns, 1) if turn.in_history]
     sources = {"load": "%load_ext qfmagic"}
-    sources |= {f"turn-{number}": asking_cell(turn.prompt, _options(turn), new=turn.fresh) for number, turn in asking}
+    sources |= {f"turn-{number}": asking_cell(turn.prompt, options_of(turn), new=turn.fresh) for number, turn in asking}
     cell: dict[str, Any] = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": []}
     cells = [{**cell, "id": name, "source": source.splitlines(keepends=True)} for name, source in sources.items()]
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}

@@ -119,7 +119,7 @@ class LiveView(View):
         self._handle: Any = None
         self._answer: LiveAnswer | None = None
         self._stop: StopSignal | None = None
-        self._offered = False
+        self._offered = self._waiting = False
 
     @property
     def stopped(self) -> bool:  # type: ignore[override]  # it is read only
@@ -190,6 +190,10 @@ class LiveView(View):
             "".join(delta.reasoning for delta in self._new),
         )
         message |= {key: value for key, value in (("t", answer), ("r", thought)) if value}
+        wait = self._new[-1].wait if self._new else None
+        if wait is not None or (self._new and self._waiting):
+            message["wait"] = wait.describe(self._state["lang"]) if wait else ""
+        self._waiting = wait is not None
         self._answer.send(message)
         self._new.clear()
         self._sent += 1

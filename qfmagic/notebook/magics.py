@@ -126,9 +126,9 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
 
     @no_var_expand
     @line_magic
-    def qf(self, line: str) -> None:
+    def qf(self, line: str) -> "Answer | None":
         """Steer qfmagic: ``%qf COMMAND``. ``%qf help`` shows the commands."""
-        self.engine.steer(line)
+        return self.engine.steer(line)
 
     def close(self) -> None:
         """Close what is open."""

@@ -22,8 +22,9 @@ _LINE_END = re.compile(r"\r\n?")
 _MATH = re.compile(r"\$|\\\\?[(\[]|\\begin|@@")
 # Of this, what nbconvert lets run on over blank lines and fences: the fence would be gone, and its code be HTML.
 _MATH_BLOCK = re.compile(r"\$\$|\\[\[]|\\begin")
-# A dollar sign where no formula begins, as Pandoc has it: "$5 and $6" is money.
-_DOLLAR = re.compile(r"\\.|\$\$.+?\$\$|\$(?![\s$])(?:\\.|[^$\\])*?(?<!\s)\$(?!\d)|(\$)", re.DOTALL)
+# What can bring an address or a style into a formula. The safe mode of MathJax that JupyterLab uses stops most of it;
+# the font of \unicode it passes as it stands, and with it "background: url(...)", which the page fetches.
+_MACRO = re.compile(r"\\(?=(?:unicode|href|style|cssId|mmlToken|bbox|require|includegraphics)(?![A-Za-z]))")
 _RUN_AS_CODE = ("mermaid",)
 _INLINE_LINK = re.compile(r"\]\(" + _SAFE_ADDRESS)
 _REFERENCE = re.compile(r"\]:")  # some renderers let a definition run on over blank lines and fences
@@ -67,7 +68,9 @@ def _fence_end(lines: list[str], start: int, fence: str) -> int:
 
 
 def _fenced(code: list[str], info: str, *, runs_on: bool) -> str:
-    if (runs_on or any("]:" in line for line in code)) and any(_TAG.search(line) for line in code):
+    if runs_on and any(_TAG.search(line) or _MACRO.search(line) for line in code):
+        return _preformatted(code)
+    if any("]:" in line for line in code) and any(_TAG.search(line) for line in code):
         return _preformatted(code)
     longest = max((len(run) for line in code for run in re.findall("`+", line)), default=0)
     fence = "`" * max(3, longest + 1)
@@ -86,7 +89,9 @@ def _preformatted(code: list[str]) -> str:
     """
     from html import escape  # noqa: PLC0415 - brings a table of entities that few answers need
 
-    escaped = "\n".join(escape(line, quote=True).replace("$", "&#36;").replace("@", "&#64;") for line in code)
+    escaped = escape("\n".join(code), quote=True)
+    for special in "$@\\":
+        escaped = escaped.replace(special, f"&#{ord(special)};")
     return f"\n<pre><code>{escaped}\n</code></pre>\n"
 
 
@@ -98,7 +103,8 @@ def _safe_prose(text: str, *, quotes: bool) -> str:
         position = span.end()
     parts.append(_neutral(text[position:], quotes=quotes))
     # Once more over the whole, for what a span's end and the text behind it make together.
-    return _IMAGE.sub("&#33;", "".join(parts))
+    safe = _IMAGE.sub("&#33;", "".join(parts))
+    return _MACRO.sub(r"\\ ", safe) if quotes else safe
 
 
 def _code_span(span: re.Match[str], *, quotes: bool) -> str:
@@ -127,7 +133,6 @@ def _neutral(text: str, *, quotes: bool) -> str:
 def _escape(text: str, *, quotes: bool) -> str:
     # Entities, not backslashes: a backslash before ours would turn the escape off, an entity it only makes visible.
     text = _TAG.sub("&lt;", text)
-    text = _DOLLAR.sub(lambda found: "&#36;" if found[1] else found[0], text)
     if quotes:
         text = text.replace('"', "&quot;").replace("@@", "&#64;@")
     text = _INLINE_LINK.sub("]&#40;", text)

@@ -4,7 +4,7 @@ from typing import Any
 
 from ..core.answer import Answer
 from ..version import __version__
-from .session import Ask
+from .asking import Ask
 
 
 def provenance(answer: Answer, ask: Ask) -> dict[str, Any]:

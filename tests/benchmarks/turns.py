@@ -4,6 +4,7 @@ import time
 from typing import Self
 
 from qfmagic.core.answer import Answer
+from qfmagic.notebook.asking import prepare, run
 from qfmagic.notebook.display import View
 from qfmagic.notebook.session import Session
 
@@ -42,8 +43,8 @@ def _session(turns: int, home: str) -> Session:
 
 def _turn(session: Session, number: int) -> None:
     session.chats.begin_cell(f"cell-{number}")
-    ask = session.prepare(f"question {number}", {"model": "ernie-5.1", "context": SENT})
-    session.run(ask, lambda _: View(), lambda *_: None)
+    ask = prepare(session, f"question {number}", {"model": "ernie-5.1", "context": SENT})
+    run(session, ask, lambda _: View(), lambda *_: None)
     session.chats.end_cell()
 
 

@@ -13,7 +13,8 @@ from tests.browser.page import ADDRESS
 
 CORPUS = json.loads((Path(__file__).parent / "payloads.json").read_text("ascii"))
 HOSTILE = [payload["text"] for payload in CORPUS["hostile"]]
-HARMLESS = CORPUS["harmless"]
+# JupyterLab's MathJax takes any two dollar signs of a line for a formula, in every Markdown output.
+HARMLESS = [case for case in CORPUS["harmless"] if case["text"].count("$") < 2 or "`" in case["text"]]
 STYLES = ["markdown", "text", "json", "code", "html"]
 PART = 160
 PARTS = [HOSTILE[begin : begin + PART] for begin in range(0, len(HOSTILE), PART)]
@@ -91,7 +92,7 @@ class Watch:
         self.executed = []
         self.asked = []
         page.on("dialog", self._dialog)
-        page.on("request", self.asked.append)
+        page.on("request", lambda request: self.asked.append(request))  # noqa: PLW0108 - Playwright marks it
         page.on("requestfailed", self._failed)
         page.on("pageerror", lambda error: self.executed.append(str(error)) if "pwned" in str(error) else None)
         page.expose_function("qfpwned", lambda *what: self.executed.append(str(what)))
@@ -149,7 +150,7 @@ def test_the_watch_sees_what_is_wrong(visit, lab):
     watch = Watch(page.page)
     page.run(0)
     found = watch.verdict()
-    assert "('1',)" in found or "(1,)" in found
+    assert "(1,)" in found
     assert "a href=javascript:qfpwned(2)" in found
     assert "http://evil.test/3" in found
 

@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from qfmagic.core.answer import Answer, Delta
 from qfmagic.core.errors import InputError, QianfanError, UnavailableError
+from qfmagic.notebook.asking import failed, prepare, run
 from qfmagic.notebook.display import View
 from qfmagic.notebook.session import Session
 
@@ -75,10 +76,10 @@ class Notebook:
             for number, (prompt, options, flags) in enumerate(questions):
                 self.service.outcome = outcome if number == len(questions) - 1 else "answered"
                 if outcome == "refused" and number == len(questions) - 1:
-                    self.session.failed(chat=options.get("chat"))
+                    failed(self.session, chat=options.get("chat"))
                     raise InputError("prompt.empty")
-                ask = self.session.prepare(prompt, {"model": "ernie-5.1", **options}, frozenset(flags))
-                self.session.run(ask, lambda _: View(), lambda *_: None)
+                ask = prepare(self.session, prompt, {"model": "ernie-5.1", **options}, frozenset(flags))
+                run(self.session, ask, lambda _: View(), lambda *_: None)
         except (QianfanError, KeyboardInterrupt):
             pass
         chats.end_cell()

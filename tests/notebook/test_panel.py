@@ -419,12 +419,12 @@ def test_keys_are_taken_used_told_apart_and_dropped(start):
         bearer = page.kind("bearer")
         assert bearer["fingerprints"] == [f"#{fingerprint(KEYS.bearer_token)}"]
         assert (bearer["source"], bearer["used"], bearer["given"]) == ("panel", ["V2"], True)
-        assert page.send("check", kind="bearer")["said"] == "Accepted: V2 answered."
+        assert page.send("check", kind="bearer")["said"] == "QIANFAN_BEARER_TOKEN: accepted."
         assert page.kind("bearer")["verdict"]["state"] == "good"
         assert page.run("%%qianfan\nhi") == "ok"
         page.key("bearer", bearer_token="bce-v3/ALTAK-wrong/0")
         assert page.kind("bearer")["verdict"] is None  # it was on other keys
-        assert page.send("check", kind="bearer")["error"].startswith("Refused.")
+        assert page.send("check", kind="bearer")["error"].startswith("QIANFAN_BEARER_TOKEN: the key is wrong.")
         assert page.kind("bearer")["verdict"]["state"] == "bad"
         assert page.send("forget", kind="bearer")["line"] == "%qf auth forget bearer"
         assert page.kind("bearer")["fingerprints"] == []
@@ -446,13 +446,14 @@ def test_every_kind_can_be_tested(start, kind, values):
         assert page.kind(kind)["verdict"]["state"] == "good"
         wrong = dict.fromkeys(values, "wrong")
         page.key(kind, **wrong)
-        assert page.send("check", kind=kind)["error"].startswith("Refused.")
+        assert "wrong" in page.send("check", kind=kind)["error"]
+        assert page.kind(kind)["verdict"]["state"] == "bad"
 
 
 def test_a_service_that_is_not_reached_is_no_verdict_on_the_keys(start):
     page = PanelPage(start(QIANFAN_CONSOLE_API_BASE_URL="http://127.0.0.1:9", QFMAGIC_LANG="zh"))
     page.key("bearer", bearer_token="bce-v3/ALTAK-x/y")
-    assert "未能测试" in page.send("check", kind="bearer")["said"]
+    assert "未能连上服务" in page.send("check", kind="bearer")["said"]
     assert page.kind("bearer")["verdict"]["state"] == "unknown"
 
 

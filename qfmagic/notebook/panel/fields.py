@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from ...core.catalogue import text
 from ...core.models import Target
 from ...core.params import Parameter
 from ..helptable import Row, help_table
@@ -45,7 +44,7 @@ def _field(session: Session, row: Row, parameter: Parameter | None) -> Field:
         "default": "" if parameter is None or parameter.default is None else lines.written(parameter.default),
         "choices": list(row.choices),
         "changed": row.name in session.preferences.changed,
-        "source": text("source.default", lang) if setting.source == "default" else setting.source,
+        "source": "" if setting.source == "default" else setting.source,
         "items": parameter.max_items if parameter else None,
         "length": parameter.max_length if parameter else None,
         **_range(parameter),

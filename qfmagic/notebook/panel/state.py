@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ...client.client import DEFAULT_MODEL
 from ...client.credentials import Kind, available, choose
 from ...client.settings import Settings
 from ...core.catalogue import messages, text
@@ -117,6 +118,7 @@ def _kind(session: Session, settings: Settings, kind: Kind) -> State:
         "kind": kind,
         "title": text(f"keys.title.{kind}", lang),
         "purpose": text(f"keys.purpose.{kind}", lang),
+        "cost": text("verify.tokens" if kind == "bearer" else "verify.free", lang, model=DEFAULT_MODEL),
         "fields": [{"name": name, "label": variable(name)} for name in FIELDS[kind]],
         "fingerprints": shown,
         "source": auth_commands.source_of(session, kind) if shown else "",

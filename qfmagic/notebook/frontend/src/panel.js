@@ -84,7 +84,8 @@ function Header({ t, state, send }) {
 }
 
 function Footer({ t, state, outcome, late }) {
-  const lines = [["same", outcome.line], ["all", state.line]].filter(([key, line]) => line && !(key === "all" && line === outcome.line));
+  const wrong = outcome.error && outcome.fields?.length; // a line that fails is not for copying
+  const lines = [["same", wrong ? "" : outcome.line], ["all", state.line]].filter(([key, line]) => line && !(key === "all" && line === outcome.line));
   return html`<div class="qf-foot">
     <div class="qf-late" role="status">${late ? t("waiting") : ""}</div>
     <div class="qf-error" role="alert">${outcome.error || state.broken || ""}</div>

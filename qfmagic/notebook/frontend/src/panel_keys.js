@@ -41,7 +41,7 @@ function Kind({ t, one, send, mask, pending, bad, id }) {
           aria-invalid=${String(bad.includes(field.name))} /></label>`)}
       <button type="button" disabled=${busy} onClick=${use}>${t("keys.save")}</button>
       <button type="button" disabled=${!there || testing} onClick=${() => send({ do: "check", kind: one.kind })}
-        aria-label="${t("keys.test")}: ${one.title}">${testing ? t("keys.testing") : t("keys.test")}</button>
+        title=${one.cost} aria-label="${t("keys.test")}: ${one.title}">${testing ? t("keys.testing") : t("keys.test")}</button>
       ${one.given && html`<button type="button" onClick=${() => send({ do: "forget", kind: one.kind })}
         aria-label="${t("keys.forget")}: ${one.title}">${t("keys.forget")}</button>`}
     </div>

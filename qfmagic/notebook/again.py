@@ -1,0 +1,83 @@
+"""``%qf retry`` and ``%qf continue``: a turn asked again, or asked to go on."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..core.catalogue import text
+from ..core.errors import OptionError
+from ..core.turns import Turn
+from .arguments import parse_pairs
+from .asking import Ask, prepare, prepare_to_go_on
+from .chats import Slot
+from .exports import options_of
+from .helptable import help_table
+from .session import Session
+
+# What concerns the line alone, or the turn's place.
+_NOT_HERE = ("chat", "into", "expect")
+
+
+def retry(session: Session, words: str) -> tuple[Ask, Mapping[str, Any]]:
+    """
+    Ask a turn again as it was asked, but for the options on the line; its answer is replaced.
+
+    Raises:
+        OptionError: There is no such turn.
+        InputError: It can't be asked like that.
+    """
+    number, options = _read(words, "retry")
+    slot, turn = _slot(session, number, _asked)
+    given = {**_options(turn), **options}
+    return prepare(session, turn.prompt, given, frozenset({"new"}) if turn.fresh else frozenset(), slot), given
+
+
+def go_on(session: Session, words: str) -> tuple[Ask, Mapping[str, Any]]:
+    """
+    Ask for the rest of an answer that was cut or interrupted; the turn then holds the whole.
+
+    Raises:
+        OptionError: There is no such turn, or nothing to go on with.
+        InputError: As for :func:`retry`.
+    """
+    number, options = _read(words, "continue")
+    slot, turn = _slot(session, number, _unfinished)
+    if not _unfinished(turn):
+        raise OptionError("command.nothing_to_go_on", number=slot.at + 1)
+    given = {**_options(turn), **options}
+    return prepare_to_go_on(session, slot, given, text("ask.go_on", session.lang)), given
+
+
+COMMANDS: Mapping[str, Callable[[Session, str], tuple[Ask, Mapping[str, Any]]]] = {"retry": retry, "continue": go_on}
+
+
+def _read(words: str, command: str) -> tuple[int | None, dict[str, Any]]:
+    first, _, rest = words.strip().partition(" ")
+    number = int(first) if first.isascii() and first.isdigit() else None
+    rows = {name: row for name, row in help_table().on_line.items() if name not in _NOT_HERE and row.kind != "flag"}
+    usage = f"%qf {command} [TURN] [key=value ...]"
+    return number, parse_pairs(words if number is None else rest, rows, usage)
+
+
+def _slot(session: Session, number: int | None, fits: Callable[[Turn], bool]) -> tuple[Slot, Turn]:
+    """The turn of that number; without one, the last that fits."""
+    conversation = session.chats.get(session.chat)
+    turns = conversation.turns
+    if number is None:
+        number = next((n for n in range(len(turns), 0, -1) if fits(turns[n - 1])), 0)
+    if not 1 <= number <= len(turns):
+        raise OptionError("command.no_turn", word=number or "-", name=conversation.name, count=len(turns))
+    turn = turns[number - 1]
+    return Slot(conversation.name, turn.cell, turn.place, number - 1, over=True), turn
+
+
+def _asked(turn: Turn) -> bool:
+    return turn.removed is None and bool(turn.prompt)
+
+
+def _unfinished(turn: Turn) -> bool:
+    cut = turn.state == "interrupted" or turn.answer.truncated
+    return turn.removed is None and cut and bool(turn.answer.text.strip())
+
+
+def _options(turn: Turn) -> dict[str, Any]:
+    return options_of(turn) if turn.answer.model else {}
