@@ -56,7 +56,7 @@ async def attempt(exchange: Exchange, outgoing: Outgoing, network: Network, labe
         if not exchange.collector.done:
             key = "timeout.between" if heard else "timeout.first"
             raise ResponseTimeout(key, seconds=silence) from None
-    except (httpx.TransportError, httpx.DecodingError) as error:
+    except (httpx.TransportError, httpx.DecodingError, OSError) as error:  # some of TLS's come as they are
         if not exchange.collector.done:
             raise cut(error) from error
 

@@ -99,7 +99,7 @@ class Network:
                     await response.aclose()
         except TimeoutError:
             raise ResponseTimeout(late, seconds=timeout, host=outgoing.host) from None
-        except (httpx.TransportError, httpx.DecodingError) as error:
+        except (httpx.TransportError, httpx.DecodingError, OSError) as error:
             raise cut(error) from error
 
     def proxy_for(self, scheme: str, host: str) -> str:

@@ -99,6 +99,9 @@ class Service:
             forget_values(error)
             told = self._explained(error, exchange)
             raise told from told.__cause__
+        except Exception as error:  # a fault of ours, or of a library: that too may show no key
+            forget_values(error)
+            raise
         finally:
             exchange.ended = self._timer()
             exchange.finished.set()

@@ -104,7 +104,9 @@ def test_in_no_span_do_more_go_out_than_the_limits_say(requests, qps, rpm, tpm):
     out = []
     for gap, tokens in requests:
         now += gap
-        out.append((now + window.book(now, tokens, limits).seconds, tokens))
+        slot = window.book(now, tokens, limits)
+        assert slot.seconds == slot.booking.at - now >= 0
+        out.append((slot.booking.at, tokens))
     assert out == sorted(out, key=lambda one: one[0])
     for at, _ in out:
         inside = {span: [size for other, size in out if at <= other < at + span - 1e-6] for span in (1.0, 60.0)}

@@ -4,6 +4,7 @@ import logging
 import traceback
 import warnings
 
+import httpx
 import pytest
 
 from qfmagic import Qianfan, Settings
@@ -120,3 +121,27 @@ def test_the_stacks_stay_without_their_values():
         client.ask("hi")
     assert attempt.__name__ in error.value.details()
     assert "httpcore" in error.value.details()
+
+
+@pytest.mark.parametrize("raised", [RuntimeError("a fault of a library"), OSError("TLS as it is")])
+def test_a_fault_of_a_library_shows_no_key_either(raised):
+    class Transport(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            address = str(request.url)
+            assert "SEKRET" in address
+            raise raised
+
+    settings = Settings(access_token=SECRETS["access_token"], retry_count=1)
+    with (
+        Qianfan(settings=settings, transport=Transport(), model="yi_34b_chat") as client,
+        pytest.raises((RuntimeError, QianfanError)) as error,
+    ):
+        client.ask("hi")
+    report = traceback.TracebackException.from_exception(error.value, capture_locals=True)
+    locals_of_ours = [
+        str(frame.locals)
+        for frame in report.stack
+        if "handle_async_request" in frame.name or "/qfmagic/" in frame.filename
+    ]
+    assert locals_of_ours
+    assert "SEKRET" not in "".join(locals_of_ours)
