@@ -1,18 +1,16 @@
 """The commands of ``%qf``: each reads its words, does one thing to the session, and returns what to show."""
 
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 
 from ..client.credentials import available
 from ..client.settings import Settings, fingerprint
 from ..core.catalogue import Text, text
 from ..core.errors import OptionError
 from ..core.models import WIRES, Model, registry, suggest
-from ..version import __version__
 from . import auth_commands, chat_commands
 from .arguments import known, parse_pairs
 from .asking import Ask
-from .document import notebook_path
+from .doctor import doctor
 from .helptable import help_table, markdown_table
 from .keys import SECRETS
 from .session import Session
@@ -129,7 +127,7 @@ def _settings(session: Session, words: str) -> Said:
         if name == "model" and value is None and not session.preferences.setting("endpoint").value:
             value = target.model
         rows.append((name, "-" if value is None else value, _source(setting.source, lang)))
-    rows += _key_rows(session)
+    rows += key_rows(session)
     head = ("设置", "值", "来源") if lang == "zh" else ("setting", "value", "from")
     return Table(head, rows).said()
 
@@ -138,7 +136,7 @@ def _source(source: str, lang: str) -> str:
     return text("source.default", lang) if source == "default" else source
 
 
-def _key_rows(session: Session) -> list[tuple[str, object, str]]:
+def key_rows(session: Session) -> list[tuple[str, object, str]]:
     """Which keys are there, by fingerprint; never a key."""
     settings = session.keys.settings()
     rows: list[tuple[str, object, str]] = [
@@ -189,33 +187,6 @@ def _help(session: Session, words: str) -> Said:
     return Said(shown, shown.replace("\\|", "|"))
 
 
-def _doctor(session: Session, words: str) -> Said:
-    if words:
-        raise OptionError("command.usage", usage="%qf doctor")
-    lang = session.lang
-    journal = session.open_journal()
-    where = str(journal.path) if journal else session.journal_error or text("word.off", lang)
-    if journal and journal.error:
-        where = f"{where} ({journal.error})"
-    rows: list[tuple[str, object]] = [
-        ("qfmagic", __version__),
-        *((name, version(name)) for name in ("ipython", "ipykernel", "ipywidgets", "httpx") if _installed(name)),
-        ("transport", session.mode),
-        (text("word.journal", lang), where),
-        (text("word.notebook", lang), notebook_path(session.environ) or text("word.unknown", lang)),
-    ]
-    rows += [(name, value) for name, value, _ in _key_rows(session)]
-    return Table(("", ""), rows).said()
-
-
-def _installed(name: str) -> bool:
-    try:
-        version(name)
-    except PackageNotFoundError:
-        return False
-    return True
-
-
 _COMMANDS: dict[str, Callable[[Session, str], Said]] = {
     "models": _models,
     **chat_commands.COMMANDS,
@@ -225,6 +196,6 @@ _COMMANDS: dict[str, Callable[[Session, str], Said]] = {
     "transport": _transport,
     "auth": auth_commands.run,
     "panel": _panel,
-    "doctor": _doctor,
+    "doctor": doctor,
     "help": _help,
 }
