@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from ..client.client import DEFAULT_MODEL
 from ..core.context import parse_policy
-from ..core.errors import QianfanError
+from ..core.errors import OptionError, QianfanError
 from ..core.models import Target, registry
 from ..core.params import check_parameters
 from .helptable import help_table
@@ -46,7 +46,10 @@ class Preferences:
         if configured is not None:
             return Setting(configured, "%config")
         if row.env and self.environ.get(row.env):
-            return Setting(row.parse(self.environ[row.env]), row.env)
+            try:
+                return Setting(row.parse(self.environ[row.env]), row.env)
+            except OptionError as error:  # it was written as the variable
+                raise OptionError(error.key, **{**error.values, "name": row.env}) from None
         return Setting(row.default, "default")
 
     @property

@@ -127,6 +127,8 @@ def test_in_jupyterlab_saved_and_fresh(visit, lab, part):
     page.page.evaluate("() => { for (const cell of window.qf.notebook.widgets) cell.model.trusted = true; }")
     for number in range(len(old), len(old) + len(new)):
         page.run(number)
+    if any(text.startswith("$") for text in texts):
+        page.page.wait_for_selector("mjx-container", timeout=60_000)  # MathJax comes when it is wanted
     page.page.evaluate(SETTLED)
     assert page.page.evaluate("window.qf.notebook.widgets.every((cell) => cell.model.trusted)")
     assert page.page.locator(".jp-RenderedMarkdown").count() == 2 * len(texts)

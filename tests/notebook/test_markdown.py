@@ -178,6 +178,32 @@ def test_an_open_fence_ends_with_the_text():
     assert safe_markdown("```python\nx = 1").rstrip().endswith("x = 1\n```")
 
 
+def test_a_diagram_is_shown_as_code():
+    """JupyterLab would draw it, and load the images it names; nbconvert 7.17 doesn't even escape it."""
+    for info in ("mermaid", "Mermaid", "{mermaid}", "mermaid title", "mermaidx"):
+        safe = safe_markdown(f"```{info}\ngraph TD\nA-->B\n```")
+        assert "mermaid" not in safe.lower()
+        assert "graph TD\nA-->B" in safe
+
+
+@pytest.mark.parametrize("opening", ["$$", "\\\\[", "\\begin{equation}"])
+def test_code_behind_an_open_formula_needs_no_fence(opening):
+    """nbconvert lets a formula run on over fences: what it leaves behind must be harmless by itself."""
+    closing = {"$$": "$$", "\\\\[": "\\\\]"}.get(opening, "\\end{equation}")
+    safe = safe_markdown(f"{opening}\n```\n{closing}\n<img src=x onerror=alert(1)>\n```")
+    assert "<img" not in safe
+    assert "&lt;img src=x onerror=alert(1)&gt;" in RENDERERS[0].render(safe)
+
+
+def test_a_formula_brings_no_address_or_style():
+    """MathJax passes the font of \\unicode on as a style, which can name an address."""
+    safe = safe_markdown("$\\unicode[x;background:url(https://a.example)]{65} + \\href{https://a.example}{y}$")
+    assert "\\unicode" not in safe
+    assert "\\href" not in safe
+    assert safe_markdown("C:\\unicode and \\href{x}") == "C:\\unicode and \\href{x}"
+    assert safe_markdown("$\\frac{1}{2} \\styles$") == "$\\frac{1}{2} \\styles$"
+
+
 MATH = [
     '[see](https://x/$" onmouseover="alert(1)$)',
     'www.x.com$" onmouseover="alert(1)$',

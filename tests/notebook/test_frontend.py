@@ -1,0 +1,72 @@
+"""The page's scripts are what their sources make, ask nothing of the network, and are no larger than they should be."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+NOTEBOOK = Path(__file__).parents[2] / "qfmagic" / "notebook"
+FRONTEND, STATIC = NOTEBOOK / "frontend", NOTEBOOK / "static"
+# Bytes. Every page with an answer gets live.js once, and stub.js with each answer after that.
+SIZES = {"live.js": 500_000, "panel.js": 100_000, "stub.js": 3000}
+ASKING = [
+    r"\bimport\s*\(?\s*[\"'`](?:https?:)?//",
+    r"\bfrom\s*[\"'`](?:https?:)?//",
+    r"(?<![\w$.])fetch\s*\(",
+    r"\bXMLHttpRequest\b",
+    r"\bnew (?:WebSocket|EventSource|Worker|SharedWorker|Image)\b",
+    r"\bsendBeacon\b",
+    r"\bimportScripts\s*\(",
+    r"url\(\s*[\"']?(?:https?:)?//",
+    r"@import\b(?!\|)\s*[\"'u]",
+    r"\.src\s*=\s*[\"'`](?:https?:)?//",
+]
+
+
+def sources_hash():
+    """What build.mjs writes into the first line of each bundle."""
+    names = ["build.mjs", "package-lock.json", "package.json", *(f"src/{path.name}" for path in FRONTEND.glob("src/*"))]
+    digest = hashlib.sha256()
+    for name in sorted(names):
+        digest.update(f"{name}\0".encode() + (FRONTEND / name).read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_a_bundle_is_made_of_its_sources(name):
+    first = (STATIC / name).read_text("utf-8").split("\n", 1)[0]
+    assert sources_hash() in first, "the sources were changed: make bundle"
+
+
+def test_stub_and_bundle_know_each_other():
+    """A stub finds the bundle it belongs to by this name, which is in the first line too."""
+    for name in ("live.js", "stub.js"):
+        assert (STATIC / name).read_text("utf-8").split("\n", 1)[1].count(sources_hash()) == 1
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_a_bundle_asks_nothing_of_the_network(name):
+    code = (STATIC / name).read_text("utf-8")
+    assert {pattern: found for pattern in ASKING if (found := re.findall(f".{{0,60}}{pattern}.{{0,60}}", code))} == {}
+
+
+@pytest.mark.parametrize(("name", "most"), SIZES.items())
+def test_a_bundle_is_small(name, most):
+    assert (STATIC / name).stat().st_size < most
+
+
+def test_the_licences_of_what_is_bundled_are_there():
+    text = (STATIC / "LICENSES.txt").read_text("utf-8")
+    wanted = json.loads((FRONTEND / "package.json").read_text("utf-8"))["devDependencies"]
+    for name, version in wanted.items():
+        assert (f"{name} {version} (" in text) == (name != "esbuild"), name  # esbuild makes them, it isn't in them
+
+
+def test_versions_are_pinned():
+    package = json.loads((FRONTEND / "package.json").read_text("utf-8"))
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in package["devDependencies"].values())
+    lock = (FRONTEND / "package-lock.json").read_text("utf-8")
+    addresses = set(re.findall(r'"resolved": "(https?://[^/"]+)', lock))
+    assert addresses <= {"https://registry.npmjs.org"}
