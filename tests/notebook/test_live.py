@@ -7,7 +7,8 @@ import pytest
 from qfmagic.core.answer import Delta
 from qfmagic.notebook.live import LiveView
 from qfmagic.testing.server import LoopbackServer
-from tests.held import KEY_ENVIRON, held_json, held_reply
+from qfmagic.transport.reply import Reply
+from tests.held import KEY_ENVIRON, Held, held_json, held_reply
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 ASK = "%%qianfan model=ernie-4.5-turbo-128k\nhi"
@@ -26,7 +27,8 @@ def service():
     with LoopbackServer(lambda _: service.reply, on_disconnect=service.left.set) as server:
         service.server = server
         yield service
-        service.reply.chunks.let_all()
+        if isinstance(service.reply.chunks, Held):
+            service.reply.chunks.let_all()
 
 
 @pytest.fixture
@@ -211,3 +213,33 @@ def test_a_fast_answer_needs_no_widget():
     view.finish({"text/plain": "all of it"}, {})
     view.close()
     assert published == [({"text/plain": "all of it"},)]
+
+
+def test_a_wait_is_shown_with_its_reason_and_can_be_stopped(lab, service):
+    busy = Reply.of_json({"error": {"code": "rpm_rate_limit_exceeded", "message": "slow down"}}, status=429)
+    service.reply = busy._replace(headers={**busy.headers, "retry-after": "60"})
+    cell = Watched(lab, ASK)
+    wait = cell.update("wait")
+    assert "Asking again in" in wait
+    assert "(2 of 3)" in wait
+    lab.manager.interrupt_kernel()
+    assert cell.end()["ename"] == "KeyboardInterrupt"
+    check_closed(cell)
+    assert len(service.server.requests) == 1
+
+
+def test_after_a_wait_the_answer_comes(lab, service):
+    ok = held_reply(["fine"])
+    ok.chunks.let_all()
+    lab.run("%qf set retry_timeout=30")
+    replies = [Reply.of_json({"error": {"code": "x", "message": "busy"}}, status=503), ok]
+    type(service).reply = property(lambda _: replies.pop(0) if len(replies) > 1 else replies[0])
+    try:
+        cell = Watched(lab, ASK)
+        assert "Asking again" in cell.update("wait")
+        assert cell.end()["status"] == "ok"
+    finally:
+        type(service).reply = ok
+    assert cell.of("update_display_data")[-1]["data"]["text/plain"] == "fine"
+    texts = [said(message) for message in cell.messages if "t" in said(message)]
+    assert all(message.get("wait") == "" for message in texts[:1])
