@@ -5,7 +5,9 @@ from html.parser import HTMLParser
 from markdown_it import MarkdownIt
 
 TAGS = frozenset(
-    "a blockquote br code em h1 h2 h3 h4 h5 h6 hr li ol p pre s strong table tbody td th thead tr ul".split()
+    {"a", "blockquote", "br", "code", "em", "hr", "li", "ol", "p", "pre", "s", "strong", "ul"}
+    | {"h1", "h2", "h3", "h4", "h5", "h6"}
+    | {"table", "tbody", "td", "th", "thead", "tr"}
 )
 ATTRIBUTES = frozenset({"href", "class", "start", "style", "title"})
 ADDRESSES = ("http://", "https://", "mailto:", "#")

@@ -4,8 +4,8 @@ Model text as Markdown that can't act.
 JupyterLab doesn't sanitise the outputs of cells a user ran: raw HTML in ``text/markdown`` executes, ``javascript:``
 links come out live, remote images are fetched (measured with 4.6). So what could be HTML is written as text, links keep
 only harmless addresses, and images become links. Fenced code is passed as it stands, between fences of our own making,
-so that every renderer agrees on where it ends; what some renderer would run instead of showing (Mermaid, which nbconvert
-7.17 doesn't even escape) is code without a language.
+so that every renderer agrees on where it ends; what some would run instead of showing (Mermaid, which nbconvert 7.17
+doesn't even escape) loses its language.
 """
 
 import re

@@ -87,7 +87,7 @@ new PerformanceObserver((list) => {
 JUDGE = r"""
 window.judge = (root) => {
   const found = [];
-  const TAGS = new Set(%s), MATH = new Set(%s), ATTRIBUTES = new Set(%s);
+  const TAGS = new Set(), MATH = new Set(), ATTRIBUTES = new Set();
   for (const element of root.querySelectorAll("*")) {
     const math = element.namespaceURI === "http://www.w3.org/1998/Math/MathML";
     if (!(math ? MATH : TAGS).has(element.localName)) found.push(element.outerHTML.slice(0, 200));
@@ -101,18 +101,17 @@ window.judge = (root) => {
   }
   return found;
 };
-""" % tuple(
-    json.dumps(names.split())
-    for names in (
-        "a blockquote br code del div em h1 h2 h3 h4 h5 h6 hr li ol p pre span strong table tbody td th thead tr ul",
-        "math menclose merror mfrac mi mmultiscripts mn mo mover mpadded mphantom mprescripts mroot mrow ms mspace msqrt "
-        "mstyle msub msubsup msup mtable mtd mtext mtr munder munderover",
-        "accent accentunder class columnalign columnlines columnspacing columnspan depth display displaystyle fence form "
-        "height href largeop linethickness lspace mathbackground mathcolor mathsize mathvariant maxsize minsize "
-        "movablelimits notation rel rowlines rowspacing rspace scriptlevel separator start stretchy symmetric target "
-        "voffset width",
-    )
-)
+"""
+for _name, _names in {
+    "TAGS": "a blockquote br code del div em h1 h2 h3 h4 h5 h6 hr li ol p pre span strong table tbody td th thead tr ul",
+    "MATH": "math menclose merror mfrac mi mmultiscripts mn mo mover mpadded mphantom mprescripts mroot mrow ms mspace "
+    "msqrt mstyle msub msubsup msup mtable mtd mtext mtr munder munderover",
+    "ATTRIBUTES": "accent accentunder class columnalign columnlines columnspacing columnspan depth display displaystyle "
+    "fence form height href largeop linethickness lspace mathbackground mathcolor mathsize mathvariant maxsize minsize "
+    "movablelimits notation rel rowlines rowspacing rspace scriptlevel separator start stretchy symmetric target "
+    "voffset width",
+}.items():
+    JUDGE = JUDGE.replace(f"{_name} = new Set()", f"{_name} = new Set({json.dumps(_names.split())})")
 
 
 def launch(driver):

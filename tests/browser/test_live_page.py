@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+
 from tests.browser.page import LABELS, LINES, STATIC, live_page, long_texts, measure
 
 ROOT = Path(__file__).parents[2]
@@ -362,12 +363,12 @@ def test_a_whole_answer_at_once_does_not_hold_the_page_up(chromium):
 
 # ---- text is data
 
-STREAMED = """async (payloads) => {
+STREAMED = """async ([payloads, labels]) => {
   const faults = [];
   const roots = [];
   for (const [at, {n, text}] of payloads.entries()) {
     const whole = `w${at}`;
-    await window.qf.model(whole, "stub", {labels: %s, model: "m", context: "", elapsed: 0, lang: "en"});
+    await window.qf.model(whole, "stub", {labels, model: "m", context: "", elapsed: 0, lang: "en"});
     await window.qf.view(whole);
     window.qf.send(whole, {t: text, r: text, wait: text});
     const {blocks} = window.qf.models.m.views[0].leave.view();
@@ -378,7 +379,7 @@ STREAMED = """async (payloads) => {
       const drawn = size === 1 && text.length > 1000 ? 50 : 1;
       for (let from = 0; from < text.length; from += size) {
         grown.feed(text.slice(from, from + size));
-        if ((from / size) %% drawn === 0) grown.show();
+        if ((from / size) % drawn === 0) grown.show();
         for (const fault of window.judge(root)) faults.push([n, fault]);
       }
       grown.show();
@@ -402,7 +403,7 @@ STREAMED = """async (payloads) => {
   }
   await new Promise((done) => setTimeout(done, 50));
   return faults;
-}""" % json.dumps(LABELS)  # fmt: skip
+}"""
 
 BATCH = 65
 
@@ -411,7 +412,7 @@ BATCH = 65
 def test_no_payload_acts_whole_or_in_pieces(page, begin):
     page.model()
     page.view()
-    assert page.page.evaluate(STREAMED, CORPUS["hostile"][begin : begin + BATCH]) == []
+    assert page.page.evaluate(STREAMED, [CORPUS["hostile"][begin : begin + BATCH], LABELS]) == []
     assert page.page.evaluate("window.qf.executed") == []
     assert page.requests == []
     assert page.dialogs == []

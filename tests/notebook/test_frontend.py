@@ -14,7 +14,7 @@ SIZES = {"live.js": 500_000, "panel.js": 100_000, "stub.js": 3000}
 ASKING = [
     r"\bimport\s*\(?\s*[\"'`](?:https?:)?//",
     r"\bfrom\s*[\"'`](?:https?:)?//",
-    r"(?<![\w$.])fetch\s*\(",
+    r"(?<![\w$.])fetch\s*\(\s*[^)\s]",
     r"\bXMLHttpRequest\b",
     r"\bnew (?:WebSocket|EventSource|Worker|SharedWorker|Image)\b",
     r"\bsendBeacon\b",
