@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 from markdown_it import MarkdownIt
 
 TAGS = frozenset(
-    {"a", "blockquote", "br", "code", "em", "hr", "li", "ol", "p", "pre", "s", "strong", "ul"}
+    {"a", "blockquote", "br", "code", "em", "hr", "li", "ol", "p", "pre", "s", "span", "strong", "ul"}
     | {"h1", "h2", "h3", "h4", "h5", "h6"}
     | {"table", "tbody", "td", "th", "thead", "tr"}
 )

@@ -25,6 +25,16 @@ _MATH_BLOCK = re.compile(r"\$\$|\\[\[]|\\begin")
 # What can bring an address or a style into a formula. The safe mode of MathJax that JupyterLab uses stops most of it;
 # the font of \unicode it passes as it stands, and with it "background: url(...)", which the page fetches.
 _MACRO = re.compile(r"\\(?=(?:unicode|href|style|cssId|mmlToken|bbox|require|includegraphics)(?![A-Za-z]))")
+# The delimiters most models write; JupyterLab, nbconvert and GitHub know dollars only.
+_BRACKETED = re.compile(
+    r"(?<!\\)\\\((?P<line>(?:[^$\n]|\n(?!\s*\n))+?)\\\)|(?<!\\)\\\[(?P<block>(?:[^$\n]|\n(?!\s*\n))+?)\\\]"
+)
+# What is meant as a formula between dollars, by Pandoc's rule; "$5 and $6" isn't.
+_FORMULA = re.compile(
+    r"\$\$(?:[^$\n]|\n(?!\s*\n))+?\$\$|(?<![\\$])\$(?![\s$])(?:\\.|[^$\\\n]|\n(?!\s*\n))*?(?<!\s)\$(?![\d$])"
+)
+_DOLLAR = re.compile(r"(\]\([^)\s]*|https?://\S+)|\\?\$")  # but for those in addresses
+_PRICE = "<span>&#36;</span>"
 _RUN_AS_CODE = ("mermaid",)
 _INLINE_LINK = re.compile(r"\]\(" + _SAFE_ADDRESS)
 _REFERENCE = re.compile(r"\]:")  # some renderers let a definition run on over blank lines and fences
@@ -38,6 +48,7 @@ def safe_markdown(text: str) -> str:
     text = _LINE_END.sub("\n", text)  # renderers end a line at a lone CR too
     quotes = bool(_MATH.search(text))
     runs_on = bool(_MATH_BLOCK.search(text))
+    lone = text.count("$") < 2 and not _BRACKETED.search(text)
     parts: list[str] = []
     prose: list[str] = []
     lines = text.split("\n")
@@ -50,12 +61,12 @@ def safe_markdown(text: str) -> str:
             continue
         end = _fence_end(lines, position, fence[1])
         if prose:
-            parts.append(_safe_prose("\n".join(prose), quotes=quotes))
+            parts.append(_safe_prose("\n".join(prose), quotes=quotes, lone=lone))
             prose = []
         parts.append(_fenced(lines[position + 1 : end], fence[2], runs_on=runs_on))
         position = end + 1
     if prose:
-        parts.append(_safe_prose("\n".join(prose), quotes=quotes))
+        parts.append(_safe_prose("\n".join(prose), quotes=quotes, lone=lone))
     return "\n".join(parts)
 
 
@@ -95,7 +106,7 @@ def _preformatted(code: list[str]) -> str:
     return f"\n<pre><code>{escaped}\n</code></pre>\n"
 
 
-def _safe_prose(text: str, *, quotes: bool) -> str:
+def _safe_prose(text: str, *, quotes: bool, lone: bool) -> str:
     parts: list[str] = []
     position = 0
     for span in _CODE_SPAN.finditer(text):
@@ -104,6 +115,8 @@ def _safe_prose(text: str, *, quotes: bool) -> str:
     parts.append(_neutral(text[position:], quotes=quotes))
     # Once more over the whole, for what a span's end and the text behind it make together.
     safe = _IMAGE.sub("&#33;", "".join(parts))
+    if lone:
+        safe = safe.replace(_PRICE, "$")  # nothing it could be taken for
     return _MACRO.sub(r"\\ ", safe) if quotes else safe
 
 
@@ -125,9 +138,32 @@ def _neutral(text: str, *, quotes: bool) -> str:
     kept: list[str] = []
     position = 0
     for link in _AUTOLINK.finditer(text):
-        kept += _escape(text[position : link.start()], quotes=quotes), link[0]
+        kept += _between(text[position : link.start()], quotes=quotes), link[0]
         position = link.end()
-    return "".join((*kept, _escape(text[position:], quotes=quotes)))
+    return "".join((*kept, _between(text[position:], quotes=quotes)))
+
+
+def _between(text: str, *, quotes: bool) -> str:
+    """Text without code or autolinks: formulas and the rest."""
+    text = _BRACKETED.sub(_in_dollars, text)
+    kept: list[str] = []
+    position = 0
+    for formula in _FORMULA.finditer(text):
+        # JupyterLab shows a formula's entities as they are written, so it must do without.
+        inside = _TAG.sub(r"\\lt ", formula[0]).replace('"', "''")
+        kept += _priced(_escape(text[position : formula.start()], quotes=quotes)), _escape(inside, quotes=quotes)
+        position = formula.end()
+    return "".join((*kept, _priced(_escape(text[position:], quotes=quotes))))
+
+
+def _priced(text: str) -> str:
+    """Dollars that begin no formula, each in an element of its own: MathJax takes any two of a line for one."""
+    return _DOLLAR.sub(lambda found: found[1] or _PRICE, text)
+
+
+def _in_dollars(formula: re.Match[str]) -> str:
+    line, block = (formula[name] for name in ("line", "block"))
+    return f"${line.strip()}$" if line else f"$${block.strip()}$$"
 
 
 def _escape(text: str, *, quotes: bool) -> str:

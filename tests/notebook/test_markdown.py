@@ -227,3 +227,24 @@ def test_a_formula_can_not_end_an_attribute(text):
     if found:
         marked = marked.replace("@@0@@", found[0])
     assert html_faults(marked) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "saved"),
+    [
+        ("$5", "$5"),
+        ("$5 and $6", "<span>&#36;</span>5 and <span>&#36;</span>6"),
+        (r"\$5 and \$6", "<span>&#36;</span>5 and <span>&#36;</span>6"),
+        ("$a<b$ costs $5", r"$a\lt b$ costs <span>&#36;</span>5"),
+        ('$$\\text{"a"} < b$$', r"$$\text{''a''} < b$$"),
+        (r"so \(E = mc^2\), and", "so $E = mc^2$, and"),
+        ("\\[\n\\frac{a}{b}\n\\]", r"$$\frac{a}{b}$$"),
+        (r"\\(x\\) stays", r"\\(x\\) stays"),
+        (r"`\(x\)` and `$x` for $4", r"`\(x\)` and `$x` for <span>&#36;</span>4"),
+        ("http://a.test/$x/$y and [a](http://a.test/$1)", "http://a.test/$x/$y and [a](http://a.test/$1)"),
+        ("$ 5 $ and $\n\n$", "<span>&#36;</span> 5 <span>&#36;</span> and <span>&#36;</span>\n\n<span>&#36;</span>"),
+    ],
+)
+def test_formulas_are_formulas_and_prices_prices(written, saved):
+    """JupyterLab typesets between any two dollars, but not between the brackets that models write."""
+    assert safe_markdown(written) == saved
