@@ -43,6 +43,7 @@ class Authorizer:
         self._send = send
         self._clock = clock
         self._tokens: dict[Credential, _Token] = {}
+        self.handed_out: set[str] = set()  # every token there was: none may show in what the service says later
         self._renewed: dict[Credential, float] = {}
         self._flight: SingleFlight[_Token] = SingleFlight()
 
@@ -167,8 +168,9 @@ class Authorizer:
             raise error.with_hint(hint.key, **hint.values) if hint else error
         payload = _object(body)
         if isinstance(payload.get(field_name), str) and payload[field_name]:
+            self.handed_out.add(str(payload[field_name]))
             return payload
-        raise ProtocolError("protocol.token", host=request.host, start=body[:80].decode("utf-8", "replace"))
+        raise ProtocolError("protocol.token", host=request.host, found=_found(body))
 
 
 def _token_error(status: int, headers: Mapping[str, str], body: bytes) -> ServiceError | None:
@@ -178,6 +180,13 @@ def _token_error(status: int, headers: Mapping[str, str], body: bytes) -> Servic
     if error is None and status >= 500:
         error = make_error("token", None, "", status=status)
     return error
+
+
+def _found(body: bytes) -> str:
+    """What came in place of a token, without any value in it: that may be a token, under another name."""
+    if names := ", ".join(map(repr, _object(body))):
+        return f"JSON ({names[:200]})"
+    return repr(body[:80].decode("utf-8", "replace")) if body.lstrip()[:1] == b"<" else f"{len(body)} bytes"
 
 
 def _object(body: bytes) -> Mapping[str, object]:

@@ -159,7 +159,7 @@ def cut(error: Exception) -> QianfanError:
     """What a connection that broke is told as."""
     if isinstance(error, (httpx.LocalProtocolError, httpx.DecodingError)):
         return TransportError("connect.protocol", kind=type(error).__name__)  # its text may repeat a header
-    return TransportError("connect.cut", reason=str(error) or type(error).__name__)
+    return TransportError("connect.cut", reason=str(error).rstrip(".") or type(error).__name__)
 
 
 async def read_whole(response: httpx.Response) -> bytes:

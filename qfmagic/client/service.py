@@ -27,6 +27,7 @@ from .credentials import Credential, available, choose
 from .exchange import Exchange
 from .network import MAX_CONNECTIONS, Network
 from .outgoing import Clock, Outgoing
+from .redact import redact
 from .settings import Settings, fingerprint
 from .throttle import Throttle, shared_throttle
 
@@ -75,9 +76,14 @@ class Service:
         self.authorizer = Authorizer(settings, self.network.fetch, clock)
         # Whoever has no connection yet waits here: that is no silence of the service's.
         self._connections = asyncio.Semaphore(MAX_CONNECTIONS)
+        self._under_way: set[asyncio.Task[object]] = set()
 
     async def aclose(self) -> None:
-        """Close the connections; a later request opens new ones."""
+        """End what is under way, as interrupted, and close the connections; a later request opens new ones."""
+        tasks = self._under_way - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         for throttle in self._throttles.values():
             throttle.leave(self)
         self._throttles.clear()
@@ -93,19 +99,28 @@ class Service:
             ServiceError: The service answered with an error.
         """
         exchange.started = self._timer()
+        task = asyncio.current_task()
+        assert task is not None
+        self._under_way.add(task)
         try:
             await self._persistently(exchange)
         except QianfanError as error:
             forget_values(error)
             told = self._explained(error, exchange)
+            self.redact(told)
             raise told from told.__cause__
         except Exception as error:  # a fault of ours, or of a library: that too may show no key
             forget_values(error)
             raise
         finally:
+            self._under_way.discard(task)
             exchange.ended = self._timer()
             exchange.finished.set()
         return exchange.answer()
+
+    def redact(self, error: QianfanError) -> None:
+        """Take every key and token of this client out of an error: a service may repeat the request in it."""
+        redact(error, {*self._settings.secrets, *self.authorizer.handed_out})
 
     async def _persistently(self, exchange: Exchange) -> None:
         try:

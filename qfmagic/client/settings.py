@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from ..core.errors import OptionError
 from ..core.limits import Limits
@@ -133,6 +134,18 @@ class Settings:
             self.retry_timeout,
             codes,
         )
+
+    @property
+    def secrets(self) -> list[str]:
+        """Every key, and the password of the proxy."""
+        found = [
+            getattr(self, item.name) for item in fields(self) if item.metadata.get("secret") and item.name != "proxy"
+        ]
+        try:
+            password = urlsplit(self.proxy).password
+        except ValueError:
+            password = None
+        return [secret for secret in [*found, password] if secret]
 
     @property
     def limits(self) -> Limits:

@@ -96,12 +96,17 @@ class Stream(Iterator[Delta]):
                 return None
         return deltas
 
+    def stop(self) -> None:
+        """Ask for the end, from anywhere, a signal handler too: whoever waits for more goes on at once."""
+        self._future.cancel()
+
     def close(self) -> None:
         """End the request if it still runs, and wait until its connection is closed."""
-        if not self._interrupted and not self._future.done():
+        if not self._interrupted and (not self._future.done() or self._future.cancelled()):
             self._stopped = True
             self._future.cancel()
-            self._exchange.finished.wait(timeout=2)
+            if self._exchange.started:  # else it never will
+                self._exchange.finished.wait(timeout=2)
 
     def __enter__(self) -> Self:
         return self

@@ -143,6 +143,7 @@ async def _try(
             case _:
                 await service.authorizer.fetch(credential)
     except QianfanError as error:
+        service.redact(error)
         return Verdict(credential, status_of(error), error)
     finally:
         await service.aclose()

@@ -69,7 +69,7 @@ class QianfanError(Exception):
         """Return the error with one more sentence of advice, known only where it was raised."""
         merged = {**self.values, "hints": (*self.values.get("hints", ()), (key, values))}
         error = type(self)(self.key, **merged)
-        error.lang = self.lang
+        error.lang, error.partial = self.lang, self.partial
         error.__cause__ = self.__cause__
         return error
 

@@ -26,7 +26,7 @@ def retry(session: Session, words: str) -> tuple[Ask, Mapping[str, Any]]:
         InputError: It can't be asked like that.
     """
     number, options = _read(words, "retry")
-    slot, turn = _slot(session, number, _asked)
+    slot, turn = _slot(session, number, _asked, "command.nothing_asked")
     given = {**_options(turn), **options}
     return prepare(session, turn.prompt, given, frozenset({"new"}) if turn.fresh else frozenset(), slot), given
 
@@ -40,7 +40,7 @@ def go_on(session: Session, words: str) -> tuple[Ask, Mapping[str, Any]]:
         InputError: As for :func:`retry`.
     """
     number, options = _read(words, "continue")
-    slot, turn = _slot(session, number, _unfinished)
+    slot, turn = _slot(session, number, _unfinished, "command.nothing_unfinished")
     if not _unfinished(turn):
         raise OptionError("command.nothing_to_go_on", number=slot.at + 1)
     given = {**_options(turn), **options}
@@ -58,14 +58,16 @@ def _read(words: str, command: str) -> tuple[int | None, dict[str, Any]]:
     return number, parse_pairs(words if number is None else rest, rows, usage)
 
 
-def _slot(session: Session, number: int | None, fits: Callable[[Turn], bool]) -> tuple[Slot, Turn]:
-    """The turn of that number; without one, the last that fits."""
+def _slot(session: Session, number: int | None, fits: Callable[[Turn], bool], none: str) -> tuple[Slot, Turn]:
+    """The turn of that number; without one, the last that fits; *none* is what is said where none does."""
     conversation = session.chats.get(session.chat)
     turns = conversation.turns
     if number is None:
-        number = next((n for n in range(len(turns), 0, -1) if fits(turns[n - 1])), 0)
+        number = next((n for n in range(len(turns), 0, -1) if fits(turns[n - 1])), None)
+    if number is None:
+        raise OptionError(none, name=conversation.name)
     if not 1 <= number <= len(turns):
-        raise OptionError("command.no_turn", word=number or "-", name=conversation.name, count=len(turns))
+        raise OptionError("command.no_turn", word=number, name=conversation.name, count=len(turns))
     turn = turns[number - 1]
     return Slot(conversation.name, turn.cell, turn.place, number - 1, over=True), turn
 

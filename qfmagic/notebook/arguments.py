@@ -13,6 +13,10 @@ from .helptable import Row, help_table
 _KEY = re.compile(r"([A-Za-z_][\w.-]*)=")
 _WORD = re.compile(r"\S+")
 
+# The errors that refuse a cell with a key in it: IPython's memory of the cell goes with them.
+REFUSALS = ("option.secret", "option.looks_secret", "auth.on_line", "prompt.holds_key")
+# A word that is no option: letters and digits, longer than a name would be; or an API key.
+_LIKE_A_KEY = re.compile(r"bce-v3/.*|(?=.*[0-9])(?=.*[A-Za-z])[\w./+=-]{20,}")
 # Never on a line: it is saved with the notebook and in IPython's history. The value is not looked at or repeated.
 SECRETS = {
     "ak": "QIANFAN_AK",
@@ -116,6 +120,17 @@ def split_words(line: str) -> list[str]:
     return words
 
 
+def check_no_key(word: str) -> None:
+    """
+    Check a word before an error repeats it.
+
+    Raises:
+        OptionError: It looks like a key.
+    """
+    if _LIKE_A_KEY.fullmatch(word):
+        raise OptionError("option.looks_secret")
+
+
 def known(name: str, rows: Mapping[str, Row], *, missing: str = "option.unknown") -> Row:
     """
     Return the row of that name.
@@ -126,6 +141,7 @@ def known(name: str, rows: Mapping[str, Row], *, missing: str = "option.unknown"
     if name.lower() in SECRETS:
         raise OptionError("option.secret", name=name, variable=SECRETS[name.lower()])
     row = rows.get(name)
+    check_no_key(name if row is None else "")
     if row is None or row.kind == "flag":
         close = suggest(name, rows)
         raise OptionError(

@@ -1,10 +1,7 @@
 """One question on its way: decided, sent, shown while its answer comes, and kept."""
 
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from keyword import iskeyword
 from typing import Any, NamedTuple
@@ -19,6 +16,7 @@ from ..core.turns import State, Turn
 from ..core.usage import Usage
 from .chats import Slot
 from .display import TICK, View
+from .interrupts import Interrupts
 from .session import Session
 
 KEEP_EVERY = 1.0  # seconds between two savings of an answer under way
@@ -133,7 +131,7 @@ def prepare_to_go_on(session: Session, slot: Slot, given: Mapping[str, Any], wor
 def _plan(session: Session, prompt: str, given: Mapping[str, Any], history: Sequence[Exchange], policy: Policy) -> Plan:
     preferences = session.preferences
     target = registry().target(*preferences.where(given))
-    return plan_request(
+    plan = plan_request(
         target,
         prompt,
         history=history,
@@ -141,6 +139,8 @@ def _plan(session: Session, prompt: str, given: Mapping[str, Any], history: Sequ
         policy=policy,
         stream=bool(preferences.setting("stream", given).value),
     )
+    session.keys.check_not_in(plan.request.body)
+    return plan
 
 
 def _parents(session: Session, slot: Slot, sent: int) -> tuple[str, ...]:
@@ -164,23 +164,25 @@ def run(session: Session, ask: Ask, view_of: Callable[[Ask], View], show: Show) 
         QianfanError: No answer, or not all of it; what came is kept, and is no history.
         KeyboardInterrupt: The user stopped it; as with an error.
     """
-    session.open_journal()
-    stream = session.client().send(ask.plan, timeout=ask.timeout)
-    view, problem = View(), None
-    try:
+    with Interrupts() as interrupts:
+        session.open_journal()
+        stream = session.client().send(ask.plan, timeout=ask.timeout)
+        view, problem = View(), None
         try:
-            with stream:
-                view = view_of(ask)
-                if ask.begun is not None:
-                    view.add(Delta(ask.begun.text))
-                _follow(session, ask, stream, view)
-            answer = stream.answer
-        except (KeyboardInterrupt, QianfanError) as error:
-            answer, problem = _so_far(stream, error), error
-        with uninterrupted():
+            try:
+                with stream:
+                    interrupts.tell(stream.stop)
+                    view = view_of(ask)
+                    if ask.begun is not None:
+                        view.add(Delta(ask.begun.text))
+                    _follow(session, ask, stream, view)
+                answer = stream.answer
+            except (KeyboardInterrupt, QianfanError) as error:
+                answer = _so_far(stream, error)
+                problem = session.keys.explained(error) if isinstance(error, QianfanError) else error
             return _settled(session, ask, answer, problem, lambda whole: show(whole, ask, view))
-    finally:
-        view.close()
+        finally:
+            view.close()
 
 
 def _settled(
@@ -200,25 +202,11 @@ def _settled(
     if ask.joins:
         session.chats.record(ask.slot, _turn(session, ask, answer))
     show(answer)
+    if isinstance(problem, QianfanError) and ask.joins:
+        problem = problem.with_hint("partial.kept").with_traceback(problem.__traceback__)
     if problem is not None:
         raise problem
     return answer
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Let an interrupt wait until the block has ended: a turn is kept and shown, or neither."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # interrupts reach the main thread alone
-        return
-    came: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if came:
-        raise KeyboardInterrupt
 
 
 def failed(session: Session, slot: Slot | None = None, prompt: str = "", *, chat: str | None = None) -> None:

@@ -1,39 +1,41 @@
-"""The command ``%qf auth``: give keys by a hidden prompt, test them, drop them. Nothing here shows or keeps a key."""
+"""The command ``%qf auth``: give keys by a hidden prompt, test them, save them, drop them. Nothing here shows a key."""
 
 import getpass
+import re
+from collections.abc import Mapping
 from concurrent.futures import Future
 
 from ..client.credentials import Credential, Kind, available
+from ..client.vault import KEYRING
 from ..core.catalogue import text
-from ..core.errors import OptionError
+from ..core.errors import CredentialError, OptionError
 from ..core.models import WIRES
 from .arguments import split_words
-from .keys import FIELDS, fingerprints, read_kind, variable
+from .keys import FIELDS, Secret, fingerprints, read_kind, variable
 from .session import Session
 from .tables import Said, Table
 from .verdict import Verdict, begin, untested
 
-USAGE = "%qf auth [KIND], %qf auth check [KIND], %qf auth forget [KIND]"
+USAGE = "%qf auth [KIND], %qf auth check [KIND], %qf auth save [KIND], %qf auth forget [KIND]"
+_NAME = re.compile("[a-z_]{1,14}")  # what may be meant for a kind of keys; anything else may be a key
 
 
 def run(session: Session, words: str) -> Said:
-    """Do ``auth``, ``auth check`` or ``auth forget``."""
+    """Do ``auth``, ``auth check``, ``auth save`` or ``auth forget``."""
+    if not all(map(_NAME.fullmatch, words.split())):
+        raise OptionError("auth.on_line")
     parts = split_words(words)
-    action = parts.pop(0) if parts and parts[0] in ("check", "forget") else "give"
+    action = _ACTIONS[parts.pop(0)] if parts and parts[0] in _ACTIONS else _give
     if len(parts) > 1:
         raise OptionError("command.usage", usage=USAGE)
-    kind = read_kind(parts[0]) if parts else None
-    if action == "check":
-        return _check(session, kind)
-    if action == "forget":
-        return _forget(session, kind)
-    return _give(session, kind)
+    session.keys.vault.ask_again()
+    return action(session, read_kind(parts[0]) if parts else None)
 
 
 def _give(session: Session, kind: Kind | None) -> Said:
     chosen = kind or _needed(session)
     try:
-        values = {name: getpass.getpass(f"{variable(name)}: ") for name in FIELDS[chosen]}
+        values = {name: Secret(getpass.getpass(f"{variable(name)}: ")) for name in FIELDS[chosen]}
     except (EOFError, KeyboardInterrupt):
         return Said.of(text("auth.nothing", session.lang))
     except Exception:  # noqa: BLE001 - a traceback could show what was typed so far
@@ -41,7 +43,7 @@ def _give(session: Session, kind: Kind | None) -> Said:
     return give(session, chosen, values, "%qf auth")
 
 
-def give(session: Session, kind: Kind, values: dict[str, str], source: str) -> Said:
+def give(session: Session, kind: Kind, values: Mapping[str, str], source: str) -> Said:
     """Take keys over, and say which by their fingerprints."""
     session.keys.put(kind, values, source)
     session.verdicts.pop(kind, None)
@@ -76,7 +78,8 @@ def _check(session: Session, kind: Kind | None) -> Said:
     settings = session.keys.settings()
     kinds = [kind] if kind else [one for one in FIELDS if fingerprints(settings, one)]
     if not kinds:
-        return Said.of(text("auth.none", lang))
+        trouble = session.keys.trouble
+        return Said.of(f"{text('auth.none', lang)} {trouble.message(lang) if trouble else ''}".strip())
     checks = [start_check(session, one) for one in kinds]
     rows = []
     for one, check in zip(kinds, checks, strict=True):
@@ -96,12 +99,39 @@ def source_of(session: Session, kind: Kind) -> str:
     return ", ".join(dict.fromkeys(sources[name] for name in FIELDS[kind] if name in sources))
 
 
+def _save(session: Session, kind: Kind | None) -> Said:
+    lang, keys = session.lang, session.keys
+    kinds = [one for one in ([kind] if kind else FIELDS) if keys.given(one)]
+    if not kinds:
+        return Said.of(text("auth.none_given", lang))
+    places = {one: keys.save(one) for one in kinds}
+    shown = [f"{one} ({place.source})" for one, place in places.items()]
+    said = [text("auth.saved", lang, kinds=shown)]
+    said += list(dict.fromkeys(place.problem.message(lang) for place in places.values() if place.problem))
+    if any(place.source != KEYRING for place in places.values()):
+        said.append(text("auth.saved_file", lang))
+    return Said.of(" ".join(said))
+
+
 def _forget(session: Session, kind: Kind | None) -> Said:
-    lang = session.lang
-    kinds = [one for one in ([kind] if kind else FIELDS) if session.keys.given(one)]
+    lang, keys = session.lang, session.keys
+    kinds: list[Kind] = [kind] if kind else list(FIELDS)
+    dropped: list[str] = []
+    troubles: list[str] = []
     for one in kinds:
-        session.keys.forget(one)
+        places = [keys.source(one)] if keys.given(one) else []
+        keys.forget(one)
         session.verdicts.pop(one, None)
-    said = text("auth.forgotten", lang, kinds=kinds) if kinds else text("auth.none_given", lang)
-    left = [source_of(session, one) for one in ([kind] if kind else FIELDS) if source_of(session, one)]
-    return Said.of(f"{said} {text('auth.left', lang, sources=left)}" if left else said)
+        try:
+            places += filter(None, [keys.vault.forget(one)])
+        except CredentialError as error:
+            troubles.append(error.message(lang))
+        if places:
+            dropped.append(f"{one} ({', '.join(places)})")
+    said = [text("auth.forgotten", lang, kinds=dropped) if dropped else text("auth.none_given", lang)]
+    left = [source for one in kinds if (source := source_of(session, one))]
+    said += [text("auth.left", lang, sources=left)] if left and not troubles else []
+    return Said.of(" ".join([*said, *dict.fromkeys(troubles)]))
+
+
+_ACTIONS = {"check": _check, "save": _save, "forget": _forget}

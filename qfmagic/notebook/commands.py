@@ -8,7 +8,7 @@ from ..core.catalogue import Text, text
 from ..core.errors import OptionError
 from ..core.models import WIRES, Model, registry, suggest
 from . import auth_commands, chat_commands
-from .arguments import known, parse_pairs
+from .arguments import check_no_key, known, parse_pairs
 from .asking import Ask
 from .doctor import doctor
 from .helptable import help_table, markdown_table
@@ -28,6 +28,7 @@ def run(session: Session, line: str) -> Said:
     name, _, rest = line.strip().partition(" ")
     command = _COMMANDS.get(name or "help")
     if command is None:
+        check_no_key(name)
         close = suggest(name, _COMMANDS)
         hint = Text("option.did_you_mean", {"names": close}) if close else ""
         raise OptionError("command.unknown", name=name, suggestions=hint)
@@ -148,6 +149,8 @@ def key_rows(session: Session) -> list[tuple[str, object, str]]:
         kinds = available(settings, wire)
         used = kinds[0].variables if kinds else text("word.none", session.lang)
         rows.append((text("word.keys", session.lang, wire=wire.upper()), used, ""))
+    if session.keys.trouble:
+        rows.append((text("word.saved", session.lang), session.keys.trouble.message(session.lang), ""))
     return rows
 
 

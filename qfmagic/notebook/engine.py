@@ -12,7 +12,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from ..core.answer import Answer
 from ..core.catalogue import text
 from ..core.errors import InputError, OptionError, PromptError, QianfanError
-from .arguments import Arguments, parse_line
+from .arguments import Arguments, check_no_key, parse_line
 from .asking import Ask, failed, prepare, run
 from .display import (
     Bundle,
@@ -98,11 +98,14 @@ class Engine:
         return self._run(ask, given, quiet=False, whole_cell=False)
 
     def _in_language(self, work: Callable[[], T]) -> T:
+        """Do *work*; what ends it is told in the user's language, and without our stack."""
         try:
             return work()
         except QianfanError as error:
             error.lang = self.session.lang
             raise
+        except KeyboardInterrupt:
+            raise Interrupted from None
 
     def _ask(self, line: str, cell: str | None) -> Answer | None:
         try:
@@ -127,12 +130,7 @@ class Engine:
         def view_of(ask: Ask) -> View:
             return View() if quiet else self._view(ask, style, whole_cell=whole_cell)
 
-        try:
-            answer = run(
-                self.session, ask, view_of, lambda answer, asked, view: self._finish(answer, asked, view, style)
-            )
-        except KeyboardInterrupt:
-            raise Interrupted from None
+        answer = run(self.session, ask, view_of, lambda answer, asked, view: self._finish(answer, asked, view, style))
         if style == "code" and not quiet:
             self._offer_code(answer, ask)
         self._shown = answer, self._shell.execution_count
@@ -200,7 +198,10 @@ class Engine:
         lang, context = self.session.lang, ask.plan.context
         along = text("live.context", lang, sent=context.sent, available=context.available) if context.available else ""
         page = self._shell.kernel.get_parent()["header"].get("session")
-        known, self._page = page == self._page, page
+
+        def sent() -> None:
+            self._page = page
+
         features = self._shell.kernel.kernel_info.get("supported_features", ())
         return LiveView(
             display,
@@ -210,7 +211,9 @@ class Engine:
             context=along,
             lang=lang,
             style=style,
-            script="stub.js" if known else "live.js",
+            # In Colab every output is a page of its own.
+            script="stub.js" if page == self._page and "google.colab" not in sys.modules else "live.js",
+            sent=sent,
             stoppable="kernel subshells" in features,
         )
 
@@ -305,8 +308,9 @@ def _prompt_of(arguments: Arguments, cell: str | None) -> str:
     if cell is None:
         return arguments.text
     if arguments.text:
-        # Only its first word: somebody may have put a key there.
-        raise OptionError("option.prompt_on_line", text=arguments.text.split()[0])
+        word = arguments.text.split()[0]  # only this one: somebody may have put a key there
+        check_no_key(word)
+        raise OptionError("option.prompt_on_line", text=word)
     prompt = cell.removesuffix("\n")
     if not prompt.strip():
         raise PromptError("prompt.empty")

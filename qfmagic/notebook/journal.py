@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..client.vault import home_folder
 from ..core.records import turn_from_record, turn_to_record
 from ..core.turns import Conversation, Turn
 
@@ -29,12 +30,7 @@ create index if not exists by_time on turns (notebook, at);
 
 def journal_path(environ: Mapping[str, str]) -> Path:
     """The journal's file: under ``QFMAGIC_HOME``, else where the system keeps a user's data."""
-    home = environ.get("QFMAGIC_HOME")
-    if not home:
-        from platformdirs import user_data_dir  # noqa: PLC0415 - asked once, and not by everybody
-
-        home = user_data_dir("qfmagic", appauthor=False)
-    return Path(home) / "journal.sqlite"
+    return home_folder(environ) / "journal.sqlite"
 
 
 class Journal:
@@ -54,6 +50,7 @@ class Journal:
         self._notebook = notebook
         self._kernel = os.urandom(16).hex()
         self._clock = clock
+        self._process = os.getpid()
         self.error: str | None = None
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Made here and not by SQLite, which would leave it readable to others for a moment.
@@ -71,6 +68,8 @@ class Journal:
         rows = [
             (seq, turn, 0) for seq, turn in enumerate(new[start:], start) if seq >= len(old) or old[seq] is not turn
         ]
+        if self._foreign:
+            return
         with self._kept():
             self._write(after.name, rows)
             self._delete(after.name, "seq = ?", _UNDER_WAY)
@@ -79,8 +78,19 @@ class Journal:
 
     def save_partial(self, chat: str, index: int, turn: Turn) -> None:
         """Keep a turn that is under way to *index*, as far as it has come."""
+        if self._foreign:
+            return
         with self._kept():
             self._write(chat, [(_UNDER_WAY, turn, index + 1)])
+
+    @property
+    def _foreign(self) -> bool:
+        """
+        Whether this is the child of a fork: the connection is the parent's, and SQLite's file with it.
+
+        What a child asks is no part of the notebook; it would overwrite the parent's turns.
+        """
+        return self._process != os.getpid()
 
     @contextmanager
     def _kept(self) -> Iterator[None]:
@@ -132,8 +142,9 @@ class Journal:
         return list(chats.values())
 
     def close(self) -> None:
-        """Close the file."""
-        self._database.close()
+        """Close the file; in the child of a fork it is not ours to close."""
+        if not self._foreign:
+            self._database.close()
 
 
 def _text(turn: Turn) -> str:

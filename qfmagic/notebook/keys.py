@@ -1,13 +1,21 @@
-"""Keys given in this session: kept in this process's memory alone, and before those of the environment."""
+"""
+Keys given in this session: kept in this process's memory alone, and before those of the environment.
+
+Those that were saved come last, and only for an API for which neither has any.
+"""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from ..client.credentials import Credential, Kind
+from ..client.credentials import Credential, Kind, available
+from ..client.redact import SHORTEST
 from ..client.settings import Settings, fingerprint
-from ..core.errors import CredentialError, OptionError
+from ..client.vault import Place, Vault
+from ..core.errors import CredentialError, OptionError, PromptError, QianfanError
+from ..core.models import WIRES, Wire
 
 # The kinds a user can give, with their fields in Settings; the one most users need first.
 FIELDS: dict[Kind, tuple[str, ...]] = {
@@ -17,8 +25,18 @@ FIELDS: dict[Kind, tuple[str, ...]] = {
     "access_token": ("access_token",),
 }
 SECRETS = (*(name for names in FIELDS.values() for name in names), "access_code")
+_FOR: dict[Wire, tuple[Kind, ...]] = {"v1": ("access_token", "app", "iam"), "v2": ("bearer", "iam")}
 
 _KEY = re.compile("[!-~]+")  # what can stand in a header
+
+
+class Secret(str):
+    """A key that doesn't show where a value of a variable is shown: in a traceback with its variables, say."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
 
 
 class Keys:
@@ -27,12 +45,18 @@ class Keys:
 
     Args:
         environ: The environment, whose keys count where none were given.
+        needed: Whether any are needed now; where they aren't, those that were saved are not asked for.
+
+    ``trouble`` is why saved keys that are wanted can't be had.
     """
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], needed: Callable[[], bool] = lambda: True) -> None:
         self._environ = environ
-        self._given: dict[str, str] = {}
+        self._needed = needed
+        self._given: dict[str, Secret] = {}
         self._sources: dict[str, str] = {}
+        self.vault = Vault(environ)
+        self.trouble: CredentialError | None = None
 
     def __repr__(self) -> str:
         return f"<Keys: {', '.join(sorted(self._given)) or 'none'}>"
@@ -41,7 +65,59 @@ class Keys:
         """Addresses and keys as they hold now, with where each comes from; *chosen* fields before all others."""
         given: dict[str, Any] = {**self._given, **chosen}
         found = Settings.from_env(self._environ, **given)
-        return replace(found, sources={**found.sources, **self._sources}) if self._given else found
+        found = replace(found, sources={**found.sources, **self._sources}) if self._given else found
+        self.trouble = None
+        return self._with_saved(found) if self._needed() else found
+
+    def _with_saved(self, found: Settings) -> Settings:
+        """
+        The settings with saved keys for each API that has none.
+
+        A kind of which any part is set elsewhere, be it to nothing, stays as it is: its parts never come from two
+        places.
+        """
+        unserved = [wire for wire in WIRES if not available(found, wire)]
+        values: dict[str, str] = {}
+        sources: dict[str, str] = {}
+        for kind in dict.fromkeys(kind for wire in unserved for kind in _FOR[wire]):
+            names = FIELDS[kind]
+            if any(getattr(found, name) or variable(name) in self._environ for name in names):
+                continue
+            try:
+                saved = self.vault.read(kind, names)
+            except CredentialError as error:
+                self.trouble = error
+                continue
+            if saved is not None:
+                values |= {name: Secret(value) for name, value in saved.values.items()}
+                sources |= dict.fromkeys(names, saved.source)
+        whole: dict[str, Any] = {**values, "sources": {**found.sources, **sources}}
+        return replace(found, **whole) if values else found
+
+    def explained(self, error: QianfanError) -> QianfanError:
+        """The error; for one that says there are no keys, with why those that were saved can't be had."""
+        missing = error.key.startswith(("keys.missing", "keys.only"))
+        return error.with_hint(self.trouble.key, **self.trouble.values) if missing and self.trouble else error
+
+    def secrets(self) -> dict[str, str]:
+        """Every key there is, by where it was set: those of the environment too that others come before."""
+        found: dict[str, str] = {}
+        with suppress(QianfanError):  # a setting that can't be read is told when it is used
+            for settings in (self.settings(), Settings.from_env(self._environ)):
+                found |= {value: variable(name) for name in SECRETS if (value := getattr(settings, name))}
+        return found
+
+    def check_not_in(self, body: Mapping[str, Any]) -> None:
+        """
+        Check that a request's body holds no key of this session: one that was pasted into a question, say.
+
+        Raises:
+            PromptError: It does. The error names the variable, and doesn't repeat the key.
+        """
+        sent = tuple(_texts(body))
+        for secret, where in self.secrets().items():
+            if len(secret) >= SHORTEST and any(secret in one for one in sent):
+                raise PromptError("prompt.holds_key", variable=where)
 
     def put(self, kind: Kind, values: Mapping[str, object], source: str) -> None:
         """
@@ -51,7 +127,7 @@ class Keys:
             CredentialError: A part is missing, or can't be part of a key. The error doesn't repeat it.
         """
         names = FIELDS[kind]
-        given = {name: str(values.get(name) or "").strip() for name in names}
+        given = {name: Secret(str(values.get(name) or "").strip()) for name in names}
         missing = [name for name in names if not given[name]]
         if missing:
             there = [name for name in names if given[name]]
@@ -70,9 +146,31 @@ class Keys:
             del self._sources[name]
         return bool(found)
 
+    def save(self, kind: Kind) -> Place:
+        """
+        Keep the keys of one kind that were given here beyond the kernel's life.
+
+        Raises:
+            CredentialError: They can't be kept.
+        """
+        return self.vault.save(kind, {name: str(self._given[name]) for name in FIELDS[kind]})
+
+    def source(self, kind: Kind) -> str:
+        """How keys of that kind were given here; "" if none were."""
+        return self._sources.get(FIELDS[kind][0], "")
+
     def given(self, kind: Kind) -> bool:
         """Whether keys of that kind were given here."""
         return any(name in self._given for name in FIELDS[kind])
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All texts in a value of JSON."""
+    if isinstance(value, str):
+        yield value
+    inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
+    for inner in inside:
+        yield from _texts(inner)
 
 
 def variable(name: str) -> str:

@@ -84,6 +84,7 @@ class LiveView(View):
         context: What goes along, in words.
         style: ``format=``.
         script: ``live.js`` for a page that hasn't got it, else ``stub.js``.
+        sent: Called when the page has got the script: a question that is soon answered or refused needs no view.
         stoppable: Whether the kernel has subshells, so that clicks may arrive.
         now: Seconds of a clock that never jumps.
     """
@@ -103,6 +104,7 @@ class LiveView(View):
         context: str = "",
         style: str = "markdown",
         script: str = "live.js",
+        sent: Callable[[], object] = bool,
         stoppable: bool = False,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -110,6 +112,7 @@ class LiveView(View):
         self._clear = clear
         self._state = {"model": model, "context": context, "lang": lang, "format": style}
         self._script = script
+        self._script_sent = sent
         self._stoppable = stoppable
         self._now = now
         self._began = now()
@@ -179,6 +182,7 @@ class LiveView(View):
         view = {"version_major": 2, "version_minor": 0, "model_id": self._answer.model_id}
         bundle = {"application/vnd.jupyter.widget-view+json": view, "text/plain": labels["waiting"]}
         self._handle = self._publish(bundle, raw=True, display_id=True)
+        self._script_sent()
 
     def _send(self, *, offer: bool) -> None:
         assert self._answer is not None

@@ -7,7 +7,8 @@ The magics: what IPython sees. The work is done by the engine, which is imported
 import os
 import re
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -66,6 +67,8 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
         self._engine: Engine | None = None
         self._errors: dict[int, str] = {}
         self._seen: dict[str, None] = {}
+        self._running: str | None = None  # the running cell, as it was written
+        self._withheld = False  # whether the running cell was taken out of IPython's memory
         self._ran = 1  # cells since loading, the one that loads included
         self.completing = _completing(shell, self)
         self.observe(self._nest, "nest_asyncio")
@@ -94,6 +97,7 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
     def before_cell(self, info: Any) -> None:
         """IPython is about to run a cell."""
         self._ran += 1
+        self._running = info.raw_cell
         cell = getattr(info, "cell_id", None)
         if self._engine is None and cell is not None:
             self._seen.setdefault(cell)
@@ -102,6 +106,11 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
 
     def after_cell(self, result: Any) -> None:
         """IPython has run a cell: what failed is kept for ``Err`` in prompts."""
+        if self._withheld:
+            from .withheld import forget_run  # noqa: PLC0415 - as the engine
+
+            self._withheld = False
+            forget_run(result)
         error = result.error_before_exec or result.error_in_exec
         if error is not None and result.execution_count is not None:
             self._errors[result.execution_count] = _told(error)
@@ -122,13 +131,31 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
     @line_cell_magic
     def qianfan(self, line: str, cell: str | None = None) -> "Answer | None":
         """Ask a Qianfan model. ``%qf help`` shows the options."""
-        return self.engine.ask(line, cell)
+        with self._withholding():
+            return self.engine.ask(line, cell)
 
     @no_var_expand
     @line_magic
     def qf(self, line: str) -> "Answer | None":
         """Steer qfmagic: ``%qf COMMAND``. ``%qf help`` shows the commands."""
-        return self.engine.steer(line)
+        with self._withholding():
+            return self.engine.steer(line)
+
+    @contextmanager
+    def _withholding(self) -> Iterator[None]:
+        """A cell that is refused because it holds a key is taken out of IPython's memory too."""
+        try:
+            yield
+        except ValueError as error:
+            from .arguments import REFUSALS  # noqa: PLC0415 - as the engine
+
+            if getattr(error, "key", None) in REFUSALS:
+                from .withheld import withhold  # noqa: PLC0415 - as the engine
+
+                self._withheld = True
+                with suppress(Exception):  # whatever has changed in IPython: the refusal itself must be what is told
+                    withhold(self._shell, self._running)
+            raise
 
     def close(self) -> None:
         """Close what is open."""

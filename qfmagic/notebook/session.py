@@ -47,7 +47,7 @@ class Session:
         self.journal: Journal | None = None
         self.journal_error: str | None = None
         self.last: Answer | None = None
-        self.keys = Keys(environ)
+        self.keys = Keys(environ, lambda: self._asked == "live")
         self.verdicts: dict[Kind, Verdict] = {}
         self.watchers: list[Watcher] = []
         self.loop = BackgroundLoop()
@@ -82,7 +82,7 @@ class Session:
     @property
     def mode(self) -> str:
         """``live`` or ``stub``."""
-        mode = self._mode or self.environ.get("QFMAGIC_TRANSPORT") or "live"
+        mode = self._asked
         if mode not in ("live", "stub"):
             raise OptionError("command.transport", value=mode)
         return mode
@@ -92,6 +92,10 @@ class Session:
         if mode not in ("live", "stub"):
             raise OptionError("command.transport", value=mode)
         self._mode = mode
+
+    @property
+    def _asked(self) -> str:
+        return self._mode or self.environ.get("QFMAGIC_TRANSPORT") or "live"
 
     def client(self) -> Qianfan:
         """The client for the mode and the keys of this moment; made anew when they changed."""

@@ -15,6 +15,7 @@ from ..core.context import measure
 from ..core.models import Limits, Model, registry
 from ..core.params import Parameter
 from ..core.signing import DATE_HEADER, sign
+from .cutting import cut
 from .examples import Example, find_example
 from .reply import Incoming, Reply
 
@@ -169,13 +170,13 @@ class StubService:
     def _answer_v1(self, asked: _Asked) -> Reply:
         stream = bool(asked.body.get("stream"))
         example = find_example(asked.examples_of, asked.contents, stream=stream)
-        if example and stream and example.events:
+        text, usage, whole = self._text(asked, example)
+        if example and whole and stream and example.events:
             return Reply.of_events(example.events)
-        if example and not stream and example.body:
+        if example and whole and not stream and example.body:
             return Reply.of_json(example.body)
-        text, usage = self._text(asked, example)
         common = {"id": _id("as-", asked), "object": "chat.completion", "created": int(self._clock())}
-        tail = {"is_truncated": False, "need_clear_history": False}
+        tail = {"is_truncated": not whole, "need_clear_history": False}
         if not stream:
             return Reply.of_json({**common, "result": text, **tail, "usage": usage})
         pieces = _pieces(text)
@@ -224,15 +225,16 @@ class StubService:
     def _answer_v2(self, asked: _Asked) -> Reply:
         stream = bool(asked.body.get("stream"))
         example = find_example(asked.examples_of, asked.contents, stream=stream)
-        text, usage = self._text(asked, example)
+        text, usage, complete = self._text(asked, example)
         common = {"id": _id("as-", asked), "created": int(self._clock()), "model": asked.body["model"]}
-        whole = {"index": 0, "finish_reason": "stop", "flag": 0}
+        whole = {"index": 0, "finish_reason": "stop" if complete else "length", "flag": 0}
         if not stream:
             message = {"role": "assistant", "content": text}
             choices = [{**whole, "message": message}]
             return Reply.of_json({**common, "object": "chat.completion", "choices": choices, "usage": usage})
         common["object"] = "chat.completion.chunk"
-        pieces = [str(event["result"]) for event in example.events] if example and example.events else _pieces(text)
+        shown = example.events if example and complete else ()
+        pieces = [str(event["result"]) for event in shown] or _pieces(text)
         events: list[dict[str, Any]] = [
             {**common, "choices": [{"index": 0, "delta": {"content": piece}, "flag": 0}]} for piece in pieces
         ]
@@ -244,13 +246,15 @@ class StubService:
 
     # ---- both
 
-    def _text(self, asked: _Asked, example: Example | None) -> tuple[str, dict[str, int]]:
-        if example:
-            return example.text, example.usage
-        text = _by_rule(asked.title, asked.contents)
+    def _text(self, asked: _Asked, example: Example | None) -> tuple[str, dict[str, int], bool]:
+        """The answer, what it counts for, and whether it is whole: a limit of output tokens may cut it."""
+        everything = example.text if example else _by_rule(asked.title, asked.contents)
+        text = cut(everything, asked.body)
+        if example and text == everything:
+            return text, example.usage, True
         prompt, completion = sum(measure(c).tokens for c in asked.contents), measure(text).tokens
         usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-        return text, usage
+        return text, usage, text == everything
 
 
 def _by_rule(title: str, contents: Sequence[str]) -> str:

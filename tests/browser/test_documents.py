@@ -13,6 +13,8 @@ from nbconvert import HTMLExporter, MarkdownExporter
 
 GUIDES = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
+ALL_RAN = "() => window.qf.notebook.widgets.every(cell => cell.model.type !== 'code' || cell.model.executionCount)"
+
 
 def shown(notebook):
     """What a reader sees of each cell."""
@@ -32,6 +34,9 @@ def test_a_guide_saved_in_the_browser_is_the_same_document_everywhere(visit, lab
     shutil.copytree(guide.parent, lab.root / "guides", dirs_exist_ok=True)
     page = visit(f"guides/{guide.name}")
     page.command("notebook:run-all-cells")
+    # Of a cell that is meant to fail the command doesn't wait for those behind it.
+    page.page.wait_for_function(ALL_RAN, timeout=60_000)
+    page.page.evaluate("() => window.qf.ready()")
     saved = page.save()
     page.screenshot(f"guide-{guide.stem}")
     assert page.problems == []

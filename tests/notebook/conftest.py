@@ -3,6 +3,7 @@
 import builtins
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
@@ -11,11 +12,12 @@ from traitlets.config import Config
 
 
 @pytest.fixture
-def shell(monkeypatch):
+def shell(monkeypatch, tmp_path):
     """A plain IPython shell with the extension loaded, on the stub; not a kernel, so it prints."""
     monkeypatch.setenv("QFMAGIC_TRANSPORT", "stub")
     monkeypatch.setenv("QFMAGIC_LANG", "en")
     monkeypatch.setenv("QFMAGIC_JOURNAL", "false")
+    monkeypatch.setenv("QFMAGIC_HOME", str(tmp_path / "home"))
     monkeypatch.delattr(builtins, "_", raising=False)  # doctest leaves it there, and IPython respects it
     config = Config()
     config.HistoryManager.enabled = False
@@ -37,9 +39,18 @@ class Ran:
     updates: int = 0
     stdout: str = ""
     result: dict | None = None
+    models: set[str] = field(default_factory=set)  # widget models that are open
+    opened: int = 0
 
     def take(self, kind, content):
         match kind:
+            case "comm_open":
+                self.models.add(content["comm_id"])
+                self.opened += 1
+            case "comm_close":
+                self.models.discard(content["comm_id"])
+            case "clear_output":
+                self.outputs.clear()
             case "display_data":
                 self.outputs.append(content)
             case "update_display_data":
@@ -68,12 +79,14 @@ class Ran:
 class Kernel:
     """A kernel with a client that says what JupyterLab says."""
 
-    def __init__(self, **environ):
-        plain = {k: v for k, v in os.environ.items() if not k.startswith(("QIANFAN_", "QFMAGIC_"))}
-        journal = {} if "QFMAGIC_HOME" in environ else {"QFMAGIC_JOURNAL": "false"}  # never in the user's own folder
-        environ = {"QFMAGIC_LANG": "en", **journal, **plain, **environ}
+    def __init__(self, cwd=None, **environ):
+        machine = ("QIANFAN_", "QFMAGIC_")
+        plain = {k: v for k, v in os.environ.items() if not (k.startswith(machine) or k.upper().endswith("_PROXY"))}
+        # Never in the user's own folder.
+        own = {"QFMAGIC_JOURNAL": "false", "QFMAGIC_HOME": str(Path("home").absolute())}
+        environ = {"QFMAGIC_LANG": "en", **({} if "QFMAGIC_HOME" in environ else own), **plain, **environ}
         self.manager, self.client = start_new_kernel(
-            kernel_name="python3", env=environ, extra_arguments=["--IPKernelApp.log_level=40"]
+            kernel_name="python3", env=environ, cwd=cwd, extra_arguments=["--IPKernelApp.log_level=40"]
         )
 
     @property

@@ -1,6 +1,9 @@
 """The journal keeps what it can, and never stands in a question's way."""
 
+import os
 import sqlite3
+
+import pytest
 
 from qfmagic.core.answer import Answer
 from qfmagic.core.turns import Conversation, Turn
@@ -57,3 +60,18 @@ def test_a_locked_file_costs_the_record_not_the_answer(tmp_path):
     other.execute("rollback")
     kept.save(Conversation(), Conversation().add("a", Answer("A")))
     assert len(journal(tmp_path).last()) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_the_child_of_a_fork_writes_nothing(tmp_path):
+    kept = journal(tmp_path)
+    first = Conversation().add("a", Answer("A"))
+    kept.save(Conversation(), first)
+    child = os.fork()
+    if child == 0:
+        kept.save(first, first.add("of the child", Answer("x")))
+        kept.save_partial("main", 1, Turn("of the child", Answer("x"), "interrupted"))
+        kept.close()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert journal(tmp_path).last() == [first]

@@ -135,6 +135,19 @@ def test_the_script_travels_once_per_page(lab, service):
     assert sizes[1] < 6_000
 
 
+def test_a_question_that_opened_no_view_brought_no_script(lab, service):
+    """A refusal that comes at once is a common first answer: without keys, with a wrong one."""
+    service.reply = Reply.of_json({"error": {"code": "invalid_model", "message": "x"}}, status=404)
+    assert lab.run(ASK, "first").opened == 0
+    service.reply = held_reply(["x"])
+    cell = Watched(lab, ASK)
+    cell.until(lambda message: message["msg_type"] == "display_data")
+    service.reply.chunks.let_all()
+    cell.end()
+    states = [content["data"]["state"] for content in cell.of("comm_open")]
+    assert sum(len(state.get("_esm", "")) for state in states) > 100_000
+
+
 def test_the_stop_button_ends_the_stream_and_the_cell(lab, service):
     """As the page does it: the click goes to a subshell, over the comm that only takes clicks."""
     service.reply = held_reply(["partial", "never"])

@@ -6,6 +6,7 @@ import json
 import httpx
 import pytest
 
+from qfmagic import Qianfan
 from qfmagic.core.signing import bce_date, sign
 from qfmagic.transport.examples import examples, find_example
 from qfmagic.transport.reply import Incoming, Reply
@@ -242,3 +243,25 @@ def test_a_held_body_waits():
             assert await anext(parts) == b"b"
 
     asyncio.run(go())
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("model", "api", "prompt"),
+    [
+        ("ernie-4.0-8k", "v2", "anything"),
+        ("ernie-char-fiction-8k", "v1", "anything"),
+        ("ernie-4.0-8k", "v2", "介绍下长城"),
+    ],
+)
+def test_a_limit_of_output_tokens_cuts_the_answer(stub_settings, model, api, prompt, stream):
+    with Qianfan(settings=stub_settings, transport=StubTransport(), model=model, api=api) as client:
+        whole = client.ask(prompt)
+        asked = client.stream(prompt, max_output_tokens=4, stream=stream)
+        list(asked)
+        assert asked.answer.truncated
+        assert asked.answer.text
+        assert whole.text.startswith(asked.answer.text)
+        assert whole.text != asked.answer.text
+        assert asked.answer.usage.completion_tokens <= 4
+        assert client.ask(prompt, max_output_tokens=1000).finish_reason == "stop"

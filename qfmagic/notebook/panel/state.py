@@ -5,6 +5,7 @@ from typing import Any
 from ...client.client import DEFAULT_MODEL
 from ...client.credentials import Kind, available, choose
 from ...client.settings import Settings
+from ...client.vault import KEYRING
 from ...core.catalogue import messages, text
 from ...core.errors import QianfanError
 from ...core.models import WIRES, Api, Model, Target, registry
@@ -51,7 +52,7 @@ def panel_state(session: Session) -> State:
         if session.mode == "live":
             choose(session.keys.settings(), target.wire)
     except QianfanError as error:
-        problem = error.message(session.lang)
+        problem = session.keys.explained(error).message(session.lang)
     return {
         "mode": _mode(session),
         "problem": problem,
@@ -111,6 +112,7 @@ def _kind(session: Session, settings: Settings, kind: Kind) -> State:
     lang = session.lang
     shown = fingerprints(settings, kind)
     used = [wire.upper() for wire in WIRES if (found := available(settings, wire)) and found[0].kind == kind]
+    source = auth_commands.source_of(session, kind) if shown else ""
     verdict = session.verdicts.get(kind)
     if verdict is not None and verdict.keys != tuple(shown):
         verdict = None  # it was on other keys
@@ -121,8 +123,8 @@ def _kind(session: Session, settings: Settings, kind: Kind) -> State:
         "cost": text("verify.tokens" if kind == "bearer" else "verify.free", lang, model=DEFAULT_MODEL),
         "fields": [{"name": name, "label": variable(name)} for name in FIELDS[kind]],
         "fingerprints": shown,
-        "source": auth_commands.source_of(session, kind) if shown else "",
+        "source": source,
         "used": used,
-        "given": session.keys.given(kind),
+        "given": session.keys.given(kind) or source in (KEYRING, str(session.keys.vault.path)),  # what it can drop
         "verdict": {"state": verdict.state, "said": verdict.said.describe(lang)} if verdict else None,
     }
