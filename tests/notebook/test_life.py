@@ -51,7 +51,8 @@ class Service:
         self.bodies = []
 
     def __call__(self, head, body):
-        self.bodies.append(json.loads(body))
+        if body:  # else the client left before it had sent it
+            self.bodies.append(json.loads(body))
         return self.scripts.pop(0) if self.scripts else self.script
 
 
@@ -352,4 +353,4 @@ def test_ctrl_c_in_a_terminal(service, tmp_path):
     assert "KeyboardInterrupt" in rest + problems
     assert process.returncode == 1
     assert "Warning" not in problems
-    assert "qfmagic" not in rest + problems.replace("%qf", "")
+    assert "asking.py" not in rest + problems  # none of our stack
