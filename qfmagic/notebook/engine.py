@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-import IPython.display
 from IPython.core.interactiveshell import InteractiveShell
 
 from ..core.answer import Answer
@@ -16,14 +15,13 @@ from .arguments import Arguments, check_no_key, parse_line
 from .asking import Ask, failed, prepare, run
 from .display import (
     Bundle,
-    StaticView,
-    TerminalView,
     View,
     answer_bundle,
     code_blocks,
     notes,
     printable,
 )
+from .front import Front, display, write
 from .helptable import help_table
 from .prompt import render
 from .provenance import provenance
@@ -32,7 +30,6 @@ from .session import Session
 T = TypeVar("T")
 # Where a question belongs that can't be asked, and perhaps not even be read.
 _CHAT = re.compile(r"\bchat=['\"]?([^\s'\"]+)")
-display: Callable[..., Any] = IPython.display.display
 
 
 class Engine:
@@ -50,11 +47,11 @@ class Engine:
     ) -> None:
         self._shell: Any = shell
         self.session = Session(environ, config)
+        self._front = Front(shell, self.session)
         self._shown: tuple[Answer, int] | None = None
         self._offered: dict[tuple[str, int], str] = {}
         self._told: tuple[View, Bundle, dict[str, Any]] | None = None
         self.errors: Mapping[int, str] = {}
-        self._page: str | None = None  # the page that has the script of the live view
         self.begin_cell()
         formatters: Any = shell.display_formatter
         self._formatter = formatters.ipython_display_formatter
@@ -67,7 +64,7 @@ class Engine:
 
     def begin_cell(self) -> None:
         """A cell is about to run."""
-        metadata = {} if self._terminal else self._metadata()
+        metadata = self._front.metadata
         deleted = metadata.get("deletedCells")
         self.session.chats.begin_cell(metadata.get("cellId"), deleted if isinstance(deleted, list) else ())
 
@@ -88,8 +85,8 @@ class Engine:
         if name in again.COMMANDS:
             return self._in_language(lambda: self._ask_again(again.COMMANDS[name], words))
         said = self._in_language(lambda: commands.run(self.session, line))
-        self._publish({"text/markdown": said.markdown, "text/plain": printable(said.plain)})
-        if said.beside is not None and self._live:
+        self._front.publish({"text/markdown": said.markdown, "text/plain": printable(said.plain)})
+        if said.beside is not None and self._front.live:
             said.beside(display)
         return None
 
@@ -128,7 +125,7 @@ class Engine:
         style = str(self.session.preferences.setting("format", given).value)
 
         def view_of(ask: Ask) -> View:
-            return View() if quiet else self._view(ask, style, whole_cell=whole_cell)
+            return View() if quiet else self._front.view(ask, style, whole_cell=whole_cell)
 
         answer = run(self.session, ask, view_of, lambda answer, asked, view: self._finish(answer, asked, view, style))
         if style == "code" and not quiet:
@@ -177,52 +174,6 @@ class Engine:
             for name, value in given.items()
         }
 
-    def _view(self, ask: Ask, style: str, *, whole_cell: bool) -> View:
-        if self._terminal:
-            return TerminalView(_write, self.session.lang)
-        return self._live_view(ask, style, whole_cell=whole_cell) if self._live else StaticView(display)
-
-    @property
-    def _live(self) -> bool:
-        """
-        Whether the front end keeps up with updates: one that names its cells does.
-
-        nbval, nbclient and nbconvert name none, and nbval would compare the first update with the last.
-        """
-        wanted = self.session.preferences.setting("display").value
-        return not self._terminal and (wanted == "live" or (wanted == "auto" and bool(self._metadata().get("cellId"))))
-
-    def _live_view(self, ask: Ask, style: str, *, whole_cell: bool) -> View:
-        from .live import LiveView  # noqa: PLC0415 - brings ipywidgets; meanwhile the question is on its way
-
-        lang, context = self.session.lang, ask.plan.context
-        along = text("live.context", lang, sent=context.sent, available=context.available) if context.available else ""
-        page = self._shell.kernel.get_parent()["header"].get("session")
-
-        def sent() -> None:
-            self._page = page
-
-        features = self._shell.kernel.kernel_info.get("supported_features", ())
-        return LiveView(
-            display,
-            # Of a cell that does more than ask, the other outputs stay.
-            IPython.display.clear_output if whole_cell else None,
-            model=ask.plan.target.model,
-            context=along,
-            lang=lang,
-            style=style,
-            # In Colab every output is a page of its own.
-            script="stub.js" if page == self._page and "google.colab" not in sys.modules else "live.js",
-            sent=sent,
-            stoppable="kernel subshells" in features,
-        )
-
-    def _metadata(self) -> Mapping[str, Any]:
-        """What the front end says about the cell that runs."""
-        parent = self._shell.kernel.get_parent() or {}
-        metadata = parent.get("metadata")
-        return metadata if isinstance(metadata, Mapping) else {}
-
     def _finish(self, answer: Answer, ask: Ask, view: View, style: str) -> None:
         """Leave the final form, with what the reader must know below it."""
         lang = self.session.lang
@@ -261,7 +212,7 @@ class Engine:
 
         shown = f"POST {commands.address(self.session, ask)}\nContent-Type: application/json\n\n{body}"
         marked = f"{said}\n\n{code(shown, 'http')}"
-        self._publish({"text/markdown": marked, "text/plain": f"{said}\n\n{shown}"})
+        self._front.publish({"text/markdown": marked, "text/plain": f"{said}\n\n{shown}"})
 
     def _show_result(self, answer: Answer) -> None:
         """
@@ -271,22 +222,11 @@ class Engine:
         """
         shown, self._shown = self._shown, None
         if shown is not None and shown[0] is answer and shown[1] == self._shell.execution_count:
-            if self._terminal and sys.stdout.isatty():
-                _write("\r\x1b[K")  # IPython has written "Out[n]: " for what is shown above
+            if self._front.terminal and sys.stdout.isatty():
+                write("\r\x1b[K")  # IPython has written "Out[n]: " for what is shown above
             return
         bundle = answer_bundle(answer, notes(answer, self.session.lang), lang=self.session.lang)
-        self._publish(bundle)
-
-    def _publish(self, bundle: Bundle) -> None:
-        """Show something that is whole."""
-        if self._terminal:
-            TerminalView(_write).finish(bundle, {})
-        else:
-            display(bundle, raw=True)
-
-    @property
-    def _terminal(self) -> bool:
-        return not hasattr(self._shell, "kernel")
+        self._front.publish(bundle)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -297,11 +237,6 @@ class Interrupted(KeyboardInterrupt):
 
 
 Interrupted.__name__ = "KeyboardInterrupt"  # what front ends and nbclient know an interrupt by
-
-
-def _write(shown: str) -> None:
-    sys.stdout.write(shown)
-    sys.stdout.flush()
 
 
 def _prompt_of(arguments: Arguments, cell: str | None) -> str:
