@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -13,19 +12,11 @@ import httpx
 import nbformat
 import pytest
 
+from tests.browser.page import launch
+
 playwright = pytest.importorskip("playwright.sync_api")
 
 SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
-CHROMIUM_ARGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 # What a user can set in JupyterLab's settings; nothing is asked of the network.
 SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
@@ -37,11 +28,8 @@ SETTINGS = {
 @pytest.fixture(scope="session")
 def chromium():
     """The browser; a test without one is no test, so it must be there."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.fail("the browser tests need Chromium (Debian: apt-get install chromium fonts-noto-cjk)")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=CHROMIUM_ARGS)
+        browser = launch(driver)
         yield browser
         browser.close()
 

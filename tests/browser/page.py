@@ -117,6 +117,8 @@ for _name, _names in {
 def launch(driver):
     """Chromium, through Playwright's driver."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        raise RuntimeError("the browser tests need Chromium (Debian: apt-get install chromium fonts-noto-cjk)")
     return driver.chromium.launch(executable_path=path, args=ARGS)
 
 
