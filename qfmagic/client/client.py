@@ -221,7 +221,7 @@ class Qianfan:
 def _seconds(timeout: object) -> float:
     if isinstance(timeout, (int, float)) and 0 < timeout < math.inf:
         return float(timeout)
-    raise OptionError("option.value", name="timeout", value=repr(timeout), allowed="(0, )")
+    raise OptionError("option.value", name="timeout", value=repr(timeout), allowed="(0, ∞)")
 
 
 def _pairs(messages: tuple[Message, ...]) -> list[HistoryExchange]:

@@ -37,7 +37,7 @@ class Limits(NamedTuple):
         for name, value in given.items():
             fine = value is None or (isinstance(value, (int, float)) and 0 <= value < math.inf)
             if not fine or isinstance(value, bool):
-                raise OptionError("option.value", name=name, value=repr(value), allowed="[0, )")
+                raise OptionError("option.value", name=name, value=repr(value), allowed="[0, ∞)")
         return cls(**{name: value or None for name, value in given.items()})
 
     @classmethod

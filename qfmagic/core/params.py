@@ -30,7 +30,8 @@ class Range:
         if match is None:
             raise ValueError(f"not a range: {notation!r}")
         opening, low, high, closing = match.groups()
-        return cls(float(low) if low else None, float(high) if high else None, opening == "(", closing == ")", notation)
+        shown = notation.replace(", )", ", ∞)")
+        return cls(float(low) if low else None, float(high) if high else None, opening == "(", closing == ")", shown)
 
     def __contains__(self, value: float) -> bool:
         # Written so that NaN is in no range.
