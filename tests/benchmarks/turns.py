@@ -26,6 +26,9 @@ class _Instant:
     def drain(self, _: float) -> list[object] | None:
         return self._left.pop(0)
 
+    def stop(self) -> None:
+        pass
+
     def __enter__(self) -> Self:
         return self
 

@@ -25,9 +25,13 @@ SETTINGS = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """The browser; a test without one is no test, so it must be there."""
+    """
+    The browser; a test without one is no test, so it must be there.
+
+    Not for the whole session: while Playwright's loop is there, no other test of the process may run one.
+    """
     with playwright.sync_playwright() as driver:
         browser = launch(driver)
         yield browser

@@ -339,7 +339,7 @@ def test_an_update_costs_the_same_at_the_end(page, name):
     assert max(cost[1] for cost in costs) < 1500
 
 
-@pytest.mark.parametrize("name", ["mixed", "paragraph", "code", "table", "list"])
+@pytest.mark.parametrize("name", ["mixed", "code", "table"])
 def test_the_page_keeps_up(chromium, name):
     """A coarse limit: the machine may be busy. tests/browser/page.py prints the figures."""
     with live_page(chromium) as page:

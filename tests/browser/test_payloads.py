@@ -123,7 +123,8 @@ class Watch:
 def test_in_jupyterlab_saved_and_fresh(visit, lab, part):
     texts = PARTS[part]
     old = saved(texts)
-    new = fresh(lab, f"fresh{part}", bundles(texts))
+    again = texts[::3]  # the same renderer, so fewer
+    new = fresh(lab, f"fresh{part}", bundles(again))
     page = visit(f"payloads{part}.ipynb", *old, *new)
     assert [problem for problem in page.problems if "pwned" in problem] == []
     watch = Watch(page.page)
@@ -135,7 +136,7 @@ def test_in_jupyterlab_saved_and_fresh(visit, lab, part):
         page.page.wait_for_selector("mjx-container", timeout=60_000)  # MathJax comes when it is wanted
     page.page.evaluate(SETTLED)
     assert page.page.evaluate("window.qf.notebook.widgets.every((cell) => cell.model.trusted)")
-    assert page.page.locator(".jp-RenderedMarkdown").count() == 2 * len(texts)
+    assert page.page.locator(".jp-RenderedMarkdown").count() == len(texts) + len(again)
     assert watch.verdict() == []
     assert [url for url in page.requests if "evil" in url] == []
 
@@ -143,7 +144,7 @@ def test_in_jupyterlab_saved_and_fresh(visit, lab, part):
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("style", STYLES[1:])
 def test_every_format_in_jupyterlab(visit, lab, style):
-    page = visit(f"format-{style}.ipynb", *fresh(lab, style, bundles(HOSTILE[::6], style)))
+    page = visit(f"format-{style}.ipynb", *fresh(lab, style, bundles(HOSTILE[::9], style)))
     watch = Watch(page.page)
     page.command("notebook:run-all-cells")
     assert watch.verdict() == []
@@ -173,7 +174,7 @@ def test_harmless_text_reads_as_written_in_jupyterlab(visit, lab):
 @pytest.mark.parametrize("template", ["lab", "classic"])
 @pytest.mark.parametrize("style", STYLES)
 def test_through_nbconvert(chromium, template, style):
-    texts = HOSTILE if style == "markdown" else HOSTILE[::6]
+    texts = HOSTILE if style == "markdown" and template == "lab" else HOSTILE[::9]
     notebook = nbformat.v4.new_notebook(cells=saved(texts, style))
     html, _ = HTMLExporter(template_name=template).from_notebook_node(notebook)
     context = chromium.new_context()

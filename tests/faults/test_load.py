@@ -3,6 +3,7 @@
 import gc
 import resource
 import threading
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -50,9 +51,12 @@ def test_turns_after_each_other_leave_nothing_behind():
                 assert "".join(delta.text for delta in client.stream("hi")) == GOOD
 
         turns(50)
-        before = open_now()
-        turns(300)
-        after = open_now()
+        seen = [open_now()]
+        for _ in range(3):
+            turns(300)
+            seen.append(open_now())
         assert server.connections == 1
-    assert after[:2] == before[:2]
-    assert after[2] - before[2] < 300  # less than one object a turn; the server keeps what it was asked
+    assert {one[:2] for one in seen} == {seen[0][:2]}
+    # Less than one object a turn; the server keeps what it was asked. What others of this process leave, they leave
+    # once: a turn that leaves something does so each time.
+    assert min(after[2] - before[2] for before, after in pairwise(seen)) < 300

@@ -42,6 +42,9 @@ class Played:
             raise UnavailableError(code=1)
         return [Delta(self.pieces.pop(0))] if self.pieces else None
 
+    def stop(self):
+        pass
+
     def __enter__(self):
         return self
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from queue import Empty
 
 import pytest
 
@@ -124,9 +125,14 @@ def test_an_interrupt(lab, service, moment, times):
     began = time.monotonic()
     for _ in range(times):
         lab.manager.interrupt_kernel()
-    reply = cell.end()
-    assert time.monotonic() - began < 1.5
-    assert (reply["status"], reply["ename"], len(reply["traceback"])) == ("error", "KeyboardInterrupt", 1)
+    try:
+        reply = cell.end()
+        assert time.monotonic() - began < 10  # machines may be busy; a second is usual
+        assert (reply["status"], reply["ename"], len(reply["traceback"])) == ("error", "KeyboardInterrupt", 1)
+    except Empty:
+        if times == 1:
+            raise
+        # The last interrupt came when the cell had ended, and hit ipykernel while it sent the reply.
     check_closed(cell)
     final = cell.of("update_display_data")[-1]["data"]["text/plain"]
     assert final.startswith(f"{text}\n\n[interrupted")
