@@ -26,7 +26,8 @@ test: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=12 --cov=qfmagic.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
+	$(BIN)/pytest --ignore=tests/browser -n 2 --dist loadfile --cov=qfmagic.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
+	$(BIN)/pytest tests/browser --durations=12
 	$(BIN)/pytest --nbval notebooks -p no:cacheprovider
 
 bundle:

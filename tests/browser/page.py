@@ -69,10 +69,12 @@ window.qf = {
   }),
   // Until the view has read and drawn all it got.
   async settled() {
+    const views = () => Object.values(this.models).flatMap((model) => model.views ?? []);
+    const busy = () => views().some((view) => view.leave?.view?.()?.busy?.());
     for (let quiet = 0, before = ""; quiet < 3; ) {
       await new Promise((done) => setTimeout(done, 50));
       const now = document.body.innerHTML.replace(/<span class="qf-time">.*?<.span>/g, "");
-      quiet = now === before ? quiet + 1 : 0;
+      quiet = now === before && !busy() ? quiet + 1 : 0;
       before = now;
     }
   },

@@ -116,5 +116,6 @@ export function view(store, el) {
     scroll.removeEventListener("scroll", onScroll);
     root.remove();
   };
-  return Object.assign(leave, { blocks });
+  const busy = () => frame !== 0 || timer !== 0 || read < store.text.length;
+  return Object.assign(leave, { blocks, busy });
 }
