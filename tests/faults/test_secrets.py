@@ -1,6 +1,5 @@
 """Keys and tokens never show: not in errors, tracebacks, reprs, warnings, or logs at any level."""
 
-import logging
 import traceback
 import warnings
 
@@ -63,9 +62,8 @@ def shown(error):
     ("wire", "names"), KINDS, ids=lambda value: "-".join(value) if isinstance(value, tuple) else value
 )
 def test_no_error_and_no_log_shows_a_key(wire, names, wrong, caplog):
-    caplog.set_level(1)
-    for name in ("httpx", "httpcore", "qfmagic", "asyncio", "hpack"):
-        logging.getLogger(name).setLevel(1)
+    for name in (None, "httpx", "httpcore", "qfmagic", "asyncio", "hpack"):
+        caplog.set_level(1, logger=name)
 
     def answer(head, _):
         fetching = "/oauth/" in head or "/BCE-BEARER/" in head
