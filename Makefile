@@ -27,8 +27,8 @@ test: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest --ignore=tests/browser -n 2 --dist loadfile --cov=qfmagic.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
-	$(BIN)/pytest tests/browser --durations=12
-	$(BIN)/pytest --nbval notebooks -p no:cacheprovider
+	$(BIN)/pytest tests/browser -n 2 --dist loadfile --durations=12
+	$(BIN)/pytest --nbval notebooks -n 2 --dist loadfile -p no:cacheprovider
 
 bundle:
 	cd qfmagic/notebook/frontend && npm ci --silent --no-audit --no-fund && npm run --silent build
@@ -52,7 +52,7 @@ $(VENV)/bin/python:
 $(VENV)/.demo: EXTRAS = demo
 $(VENV)/.lab: EXTRAS = demo,lab
 $(VENV)/.dev: EXTRAS = demo,dev
-$(VENV)/.bench: EXTRAS = demo,dev,bench
+$(VENV)/.bench: EXTRAS = demo,dev
 
 $(VENV)/.demo $(VENV)/.lab $(VENV)/.dev $(VENV)/.bench: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 import qfmagic
+from qfmagic.audit.audit import audit
+from qfmagic.audit.files import load
+from qfmagic.transport.cassette import beside
 
 ROOT = Path(__file__).parents[1]
 _spec = spec_from_file_location("readme_tables", ROOT / "tests" / "readme_tables.py")
@@ -44,7 +47,7 @@ def test_the_wheel_holds_the_data_and_the_types(tmp_path):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.name)
 def test_a_guide_notebook_is_a_document(path):
-    """Every code cell was run, no widget or secret is left, the language is pinned, the stub answers."""
+    """Every code cell was run, no widget or secret is left, the language is pinned, the stub or a cassette answers."""
     notebook = json.loads(path.read_text("utf-8"))
     code = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert "%qf set lang=" in code[0]
@@ -54,5 +57,13 @@ def test_a_guide_notebook_is_a_document(path):
     assert not any("vnd.jupyter.widget" in json.dumps(output) for output in outputs)
     answers = [output["metadata"]["qfmagic"] for output in outputs if "qfmagic" in output.get("metadata", {})]
     assert answers
-    assert {answer["transport"] for answer in answers} == {"stub"}
+    assert {answer["transport"] for answer in answers} == {"replay" if beside(path).exists() else "stub"}
     assert "bce-v3/ALTAK-stub" not in path.read_text("utf-8")
+
+
+def test_the_analysis_passes_its_audit():
+    """Its answers are those of its cassette, none is left over, and nothing was changed since."""
+    source = load(ROOT / "notebooks" / "analysis.ipynb")
+    report = audit(source.notebook, source.cassette, recorded=source.recorded)
+    assert len(report.answers) == len(source.cassette.exchanges) == 6
+    assert report.findings == ()

@@ -1,33 +1,30 @@
 """One attempt at an answer: a request sent, its response read as it comes."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import httpx
 
+from ..core.answer import STUB_SERVER
 from ..core.errors import ProtocolError, ResponseTimeout, ServiceError
 from ..core.sse import SSEDecoder
 from ..core.wire import feed_events, feed_rest, make_error, read_body
 from .auth import gateway_error
 from .exchange import Exchange
-from .network import MAX_BODY, Network, cut, read_whole
-from .outgoing import Outgoing
+from .network import MAX_BODY, cut, read_whole
 from .reading import read_portions
 
-CONNECT_TIMEOUT = 10.0  # seconds, or the request's own timeout if that is shorter
 DRAIN_TIMEOUT = 0.2  # seconds
-STUB_SERVER = "qfmagic-stub"  # what a stub calls itself in the header Server
 _KEPT_HEADERS = ("x-ratelimit-", "x-baidu-request-id", "x-request-id")
 
 
-async def attempt(exchange: Exchange, outgoing: Outgoing, network: Network, label: str) -> None:
+async def attempt(exchange: Exchange, open_response: Callable[[], Awaitable[httpx.Response]], label: str) -> None:
     """
-    Send *outgoing* and fill *exchange* from what comes.
+    Send a request and fill *exchange* from what comes.
 
     Args:
         exchange: The request.
-        outgoing: The same, with its credential.
-        network: The way to the service.
+        open_response: Sends it, and returns the response with its body still to be read.
         label: What answers.
 
     Raises:
@@ -39,7 +36,7 @@ async def attempt(exchange: Exchange, outgoing: Outgoing, network: Network, labe
     try:
         # A moment more than the connection has, so that the more exact error comes first.
         async with asyncio.timeout(silence + 0.05) as guard:
-            response = await network.open(outgoing, min(CONNECT_TIMEOUT, silence))
+            response = await open_response()
 
             def hear() -> None:
                 nonlocal heard
@@ -50,7 +47,7 @@ async def attempt(exchange: Exchange, outgoing: Outgoing, network: Network, labe
             try:
                 await _read(exchange, response, label, hear)
             finally:
-                exchange.received = response.status_code == 200 and response.num_bytes_downloaded > 0
+                exchange.received |= response.status_code == 200 and response.num_bytes_downloaded > 0
                 await response.aclose()
     except TimeoutError:
         if not exchange.collector.done:
@@ -103,6 +100,7 @@ async def _streamed(exchange: Exchange, response: httpx.Response, hear: Callable
     def take_in(portion: bytes) -> None:
         nonlocal size
         size += len(portion)
+        exchange.received = True
         if size > MAX_BODY:
             raise ProtocolError("protocol.endless", limit=MAX_BODY)
         events = [] if collector.done else decoder.feed(portion)
@@ -116,10 +114,16 @@ async def _streamed(exchange: Exchange, response: httpx.Response, hear: Callable
         if new or collector.done:
             hear()
 
-    encoded = "content-encoding" in response.headers
     try:
         # To the very end, also behind the end mark: only then is the connection free for the next request.
-        await read_portions(response.aiter_bytes() if encoded else response.aiter_raw(), take_in)
+        if "content-encoding" in response.headers:
+            async for piece in response.aiter_bytes():
+                take_in(piece)
+        else:
+            # The stream itself: the response's own iterators close the connection at the end, and an error that is
+            # raised just then would be thrown into the closing, and leave the connection neither open nor closed.
+            assert isinstance(response.stream, httpx.AsyncByteStream)
+            await read_portions(aiter(response.stream), take_in)
         if not collector.done:
             feed_rest(wire, collector, decoder.close())
     except ServiceError as error:

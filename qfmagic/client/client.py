@@ -3,16 +3,17 @@
 import math
 import os
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Hashable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ..core.answer import Answer
 from ..core.context import Exchange as HistoryExchange
 from ..core.context import Policy
-from ..core.errors import OptionError, PromptError
+from ..core.errors import OptionError, PromptError, QianfanError
 from ..core.limits import Limits
 from ..core.messages import Message, as_messages, check_messages
-from ..core.models import registry
+from ..core.models import Target, registry
 from ..core.plan import Plan, plan_request
 from ..core.turns import Conversation
 from .loop import BackgroundLoop
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from .diagnosis import Finding
     from .exchange import Exchange
     from .service import Service
+    from .tape import Tape
     from .verify import Verdict
 
 __all__ = ["DEFAULT_MODEL", "AsyncStream", "Prompt", "Qianfan", "Stream"]
@@ -52,6 +54,7 @@ class Qianfan:
         api: ``"v1"`` or ``"v2"`` in place of the model's own.
         settings: Keys and addresses; from the environment when not given.
         transport: Stands in for the network, as any httpx transport does.
+        tape: Answers from recordings, or records (:class:`qfmagic.transport.tape.CassetteTape`).
         timeout: Longest silence in seconds, before and within an answer; the settings' when not given.
         limits: Limits of requests and tokens, together with every other client of this process that uses the same
             keys; the settings' when not given.
@@ -68,6 +71,7 @@ class Qianfan:
         api: str | None = None,
         settings: Settings | None = None,
         transport: "httpx.AsyncBaseTransport | None" = None,
+        tape: "Tape | None" = None,
         timeout: float | None = None,
         limits: Limits | None = None,
         label: str = "live",
@@ -80,6 +84,7 @@ class Qianfan:
         self._timeout = self.settings.timeout if timeout is None else _seconds(timeout)
         self._limits = self.settings.limits if limits is None else Limits.of(**limits._asdict())
         self._transport = transport
+        self._tape = tape
         self.label = label
         self._own_loop = loop is None
         self._loop = loop or BackgroundLoop()
@@ -105,12 +110,7 @@ class Qianfan:
         Raises:
             InputError: As :func:`qfmagic.core.plan.plan_request` and :meth:`Registry.target` state.
         """
-        defaults = self._defaults
-        if model is None and endpoint is None:
-            model, endpoint = defaults["model"], defaults["endpoint"]
-            if model is None and endpoint is None:
-                model = DEFAULT_MODEL
-        target = registry().target(model, endpoint, api or defaults["api"])
+        target, defaults = self.target(model, endpoint, api)
         messages = as_messages(prompt)
         if not messages:
             raise PromptError("prompt.empty")
@@ -119,10 +119,26 @@ class Qianfan:
             target,
             messages[-1].content,
             history=(*earlier, *_pairs(messages)),
-            parameters={**self._parameters, **parameters},
+            parameters={**defaults, **parameters},
             policy=context,
             stream=stream,
         )
+
+    def target(
+        self, model: str | None = None, endpoint: str | None = None, api: str | None = None
+    ) -> tuple[Target, Mapping[str, Any]]:
+        """
+        Say where a call goes, and this client's parameters for it.
+
+        Raises:
+            ModelError: As :meth:`Registry.target` states.
+        """
+        defaults = self._defaults
+        if model is None and endpoint is None:
+            model, endpoint = defaults["model"], defaults["endpoint"]
+            if model is None and endpoint is None:
+                model = DEFAULT_MODEL
+        return registry().target(model, endpoint, api or defaults["api"]), self._parameters
 
     def ask(self, prompt: Prompt, *, timeout: float | None = None, **options: Any) -> Answer:
         """
@@ -160,9 +176,29 @@ class Qianfan:
         plan = self.plan(prompt, stream=stream, **options)
         return AsyncStream(self._loop, self._running(), self._exchange(plan, timeout))
 
-    def send(self, plan: Plan, *, timeout: float | None = None) -> Stream:
-        """Send what :meth:`plan` made."""
-        return Stream(self._loop, self._running(), self._exchange(plan, timeout))
+    def send(self, plan: Plan, *, timeout: float | None = None, slot: Hashable = None) -> Stream:
+        """Send what :meth:`plan` made; *slot* is who asks, for a tape: the same asker gets the same recording."""
+        return Stream(self._loop, self._running(), self._exchange(plan, timeout, slot))
+
+    async def run(self, plan: Plan, *, timeout: float | None = None, slot: Hashable = None) -> Answer:
+        """
+        Send what :meth:`plan` made and wait for the whole answer, inside this client's loop (:meth:`submit`).
+
+        For many requests: between them and whoever sends them there is no change of threads.
+
+        Raises:
+            QianfanError: As :meth:`ask`; the error's ``partial`` is what had come.
+        """
+        exchange = self._exchange(plan, timeout, slot)
+        try:
+            return await self._running().run(exchange)
+        except QianfanError as error:
+            error.partial = exchange.answer(broken=True)
+            raise
+
+    def submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
+        """Have *work* run in this client's loop."""
+        return self._loop.submit(work)
 
     def check(self) -> "list[Finding]":
         """Look at keys, addresses, proxies, certificates and clocks; see :mod:`qfmagic.client.diagnosis`."""
@@ -198,10 +234,11 @@ class Qianfan:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _exchange(self, plan: Plan, timeout: float | None) -> "Exchange":
+    def _exchange(self, plan: Plan, timeout: float | None, slot: Hashable = None) -> "Exchange":
         from .exchange import Exchange  # noqa: PLC0415 - the answers' decoders; not at import
 
-        return Exchange(plan.request, self._timeout if timeout is None else _seconds(timeout))
+        silence = self._timeout if timeout is None else _seconds(timeout)
+        return Exchange(plan.request, silence, slot=object() if slot is None else slot)
 
     def _running(self) -> "Service":
         if self._process != os.getpid():
@@ -213,7 +250,9 @@ class Qianfan:
             if self._service is None:
                 from .service import Service  # noqa: PLC0415 - as above
 
-                self._service = Service(self.settings, self._transport, limits=self._limits, label=self.label)
+                self._service = Service(
+                    self.settings, self._transport, tape=self._tape, limits=self._limits, label=self.label
+                )
                 self._loop.at_end(self._service.aclose)
             return self._service
 

@@ -1,7 +1,7 @@
 """One request under way, and the answer that grows from it."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 
 from ..core.answer import Answer, Delta
@@ -27,10 +27,12 @@ class Exchange:
         headers: Rate-limit and request-id headers of the response.
         heard: All headers of the last response, names in lower case.
         transport: What answered.
+        played: Whether it is answered from a recording.
         attempts: How often it was sent.
         queued: Seconds of waiting for the limits of requests and tokens.
         token: The token the last attempt was sent with, where it was fetched for it.
         given_up: Why nothing more was tried, where that needs telling.
+        slot: Who asks, for a tape: the same asker gets the same recording.
     """
 
     request: ChatRequest
@@ -41,6 +43,7 @@ class Exchange:
     headers: Mapping[str, str] = field(default_factory=dict)
     heard: Mapping[str, str] = field(default_factory=dict, repr=False)
     transport: str = "live"
+    played: bool = False
     attempts: int = 0
     queued: float = 0.0
     token: str | None = field(default=None, repr=False)
@@ -48,6 +51,7 @@ class Exchange:
     started: float = 0.0
     ended: float = 0.0
     finished: threading.Event = field(default_factory=threading.Event)
+    slot: Hashable = field(default_factory=object)
 
     def begin(self) -> None:
         """Start an attempt, without anything of the one before."""

@@ -11,13 +11,16 @@ import httpx
 
 from ..core.errors import ConnectError, ProtocolError, QianfanError, ResponseTimeout, TransportError
 from ..version import __version__
+from .lanes import Lanes
 from .outgoing import Outgoing
-from .settings import Settings
+from .settings import OFFLINE, Settings
 
 MAX_CONNECTIONS = 100
 MAX_BODY = 64 * 1024 * 1024  # bytes of an answer, before it is given up; bounds the memory
 # Where certificates are named: OpenSSL's own variables, then those of the official SDK's HTTP library.
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY")
+_UNSET = ("", "0", "false", "no", "off")
 
 
 class Network:
@@ -33,6 +36,7 @@ class Network:
         self._settings = settings
         self._transport = transport
         self._network: dict[str, httpx.AsyncBaseTransport] = {}
+        self._proxies: dict[tuple[str | None, ...], str] = {}
 
     async def aclose(self) -> None:
         """Close the connections; a later request opens new ones."""
@@ -51,6 +55,7 @@ class Network:
         Raises:
             ConnectError: No connection.
         """
+        self.check_allowed()
         query = f"?{urlencode(outgoing.query)}" if outgoing.query else ""
         proxy = ""
         try:
@@ -102,11 +107,29 @@ class Network:
         except (httpx.TransportError, httpx.DecodingError, OSError) as error:
             raise cut(error) from error
 
+    def check_allowed(self) -> None:
+        """
+        Check that the network may be used; another computer or this one makes no difference.
+
+        Raises:
+            ConnectError: :data:`OFFLINE` is set in the environment.
+        """
+        if self._transport is None and os.environ.get(OFFLINE, "").strip().lower() not in _UNSET:
+            raise ConnectError("connect.offline", variable=OFFLINE)
+
     def proxy_for(self, scheme: str, host: str) -> str:
         """The proxy on the way to a host, by the settings, else by the environment; "" for none."""
         if self._transport is not None:
             return ""
-        return self._settings.proxy or ("" if proxy_bypass(host) else getproxies().get(scheme) or "")
+        return self._settings.proxy or self._environments_proxy(scheme, host)
+
+    def _environments_proxy(self, scheme: str, host: str) -> str:
+        """As the environment has it now; looked up again only where it has changed, as that reads all of it."""
+        key = scheme, host, *map(os.environ.get, PROXIES)
+        if key not in self._proxies:
+            self._proxies.clear()
+            self._proxies[key] = "" if proxy_bypass(host) else getproxies().get(scheme) or ""
+        return self._proxies[key]
 
     def _transport_for(self, url: httpx.URL, proxy: str) -> httpx.AsyncBaseTransport:
         """The transport that was handed in; else the network, through the proxy that is set for the address."""
@@ -116,12 +139,17 @@ class Network:
         if key not in self._network:
             # Certificates are read (80 ms) only for addresses that need them.
             secure = url.scheme == "https" or proxy.startswith("https:")
-            verify = _certificates() if secure and self._settings.ssl_verification else False
-            limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=20)
+            # One context for all connections; making one takes longer than a request.
+            checked = secure and self._settings.ssl_verification
+            verify = _certificates() if checked else httpx.create_ssl_context(verify=False, trust_env=False)
+            limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
+
+            def lane() -> httpx.AsyncBaseTransport:
+                return httpx.AsyncHTTPTransport(verify=verify, proxy=proxy or None, limits=limits, trust_env=False)
+
             try:
-                self._network[key] = httpx.AsyncHTTPTransport(
-                    verify=verify, proxy=proxy or None, limits=limits, trust_env=False
-                )
+                lane()  # a proxy that can't be one is told now
+                self._network[key] = Lanes(lane)
             except (ValueError, ImportError, httpx.InvalidURL) as error:
                 # The text of most repeats a part of the address, with the password in it.
                 reason = str(error) if isinstance(error, ImportError) else type(error).__name__

@@ -25,7 +25,11 @@ async def read_portions(chunks: AsyncIterator[bytes], take_in: Callable[[bytes],
             pending.clear()
             take_in(portion)
 
-    await _before_waiting(read(), flush)
+    try:
+        await _before_waiting(read(), flush)
+    except Exception:
+        flush()  # what came before a connection broke came all the same, be it in the same packet
+        raise
     flush()
 
 

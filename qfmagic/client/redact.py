@@ -15,7 +15,7 @@ MASK = "***"
 
 def redact(error: QianfanError, secrets: Iterable[str]) -> None:
     """Take *secrets*, as they are and as they are written in addresses and headers, out of an error and its causes."""
-    forms = sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True)
+    forms = sorted({form for secret in secrets for form in written_forms(secret)}, key=len, reverse=True)
     if not forms:
         return
     error.values = _without(error.values, forms)
@@ -30,7 +30,15 @@ def redact(error: QianfanError, secrets: Iterable[str]) -> None:
         link = inner
 
 
-def _forms(secret: str) -> Iterable[str]:
+def hidden(data: bytes, secrets: Iterable[str]) -> bytes:
+    """*data* without *secrets* in any of their forms; as it was if there are none in it."""
+    for form in sorted({form for secret in secrets for form in written_forms(secret)}, key=len, reverse=True):
+        data = re.sub(re.escape(form.encode()), MASK.encode(), data, flags=re.IGNORECASE)
+    return data
+
+
+def written_forms(secret: str) -> Iterable[str]:
+    """How a key may be written: as it is, and as in addresses and headers; nothing for what is too short to be one."""
     if len(secret) < SHORTEST:
         return
     yield from (secret, quote(secret), quote(secret, safe=""), quote_plus(secret))

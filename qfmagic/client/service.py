@@ -27,8 +27,9 @@ from .credentials import Credential, available, choose
 from .exchange import Exchange
 from .network import MAX_CONNECTIONS, Network
 from .outgoing import Clock, Outgoing
-from .redact import redact
+from .redact import hidden, redact
 from .settings import Settings, fingerprint
+from .tape import Tape
 from .throttle import Throttle, shared_throttle
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 Sleep = Callable[[float], Awaitable[object]]
 log = logging.getLogger("qfmagic")
+CONNECT_TIMEOUT = 10.0  # seconds, or the request's own timeout if that is shorter
+PLAYED = "replay"  # what answers, of a recording
 
 
 class Service:
@@ -45,6 +48,7 @@ class Service:
     Args:
         settings: Keys, addresses, how often to ask.
         transport: Stands in for the network; None is the network.
+        tape: Answers from what was recorded, or records what the service answers; None for neither.
         limits: Limits of requests and tokens; the settings' when not given.
         label: What answers, for :attr:`Answer.transport`.
         clock: Seconds since 1970, for signatures and tokens.
@@ -58,6 +62,7 @@ class Service:
         settings: Settings,
         transport: httpx.AsyncBaseTransport | None = None,
         *,
+        tape: Tape | None = None,
         limits: Limits | None = None,
         label: str = "live",
         clock: Clock = time.time,
@@ -68,6 +73,7 @@ class Service:
         self._settings = settings
         self._limits = settings.limits if limits is None else limits
         self._label = label
+        self._tape = tape
         self._clock, self._timer, self._sleep, self._draw = clock, timer, sleep, draw
         self._policy = settings.retry_policy
         self._shares = transport is None
@@ -160,7 +166,7 @@ class Service:
         await AsyncRetrying(sleep=pause, retry=again, stop=stop_never)(once_more)
 
     def _decide(self, error: QianfanError, exchange: Exchange) -> Wait | GiveUp:
-        if exchange.begun_before(error):
+        if exchange.played or exchange.begun_before(error):
             return GiveUp()
         now = self._clock()
         elapsed = self._timer() - exchange.started - exchange.queued
@@ -172,8 +178,14 @@ class Service:
 
     async def _once(self, exchange: Exchange) -> None:
         """One attempt; at once again, with a new token, if the service no longer takes the one that was ours."""
-        credential = choose(self._settings, exchange.request.wire)
         exchange.attempts += 1
+        if self._tape is not None and (played := self._tape.play(exchange.request, exchange.slot)) is not None:
+            exchange.begin()
+            exchange.played = True
+            await attempt(exchange, _ready(played), PLAYED)
+            return
+        self.network.check_allowed()  # before any advice about keys
+        credential = choose(self._settings, exchange.request.wire)
         try:
             await self._in_turn(exchange, credential)
         except ServiceError as error:
@@ -200,13 +212,20 @@ class Service:
         try:
             outgoing = await self._outgoing(request, credential)
             exchange.token = self.authorizer.token(credential)
-            await attempt(exchange, outgoing, self.network, self._label)
+            await attempt(exchange, lambda: self._open(exchange, outgoing), self._label)
             used = exchange.collector.outcome().usage.total_tokens
             if used is not None:
                 throttle.settle(place, used)
         finally:
             self._connections.release()
             throttle.heed(request.model, exchange.heard, service_time(exchange.heard, self._clock()))
+
+    async def _open(self, exchange: Exchange, outgoing: Outgoing) -> httpx.Response:
+        response = await self.network.open(outgoing, min(CONNECT_TIMEOUT, exchange.timeout))
+        if self._tape is None:
+            return response
+        secrets = {*self._settings.secrets, *self.authorizer.handed_out}
+        return self._tape.record(exchange.request, exchange.slot, response, lambda data: hidden(data, secrets))
 
     def _throttle(self, credential: Credential, request: ChatRequest) -> Throttle:
         """The limits for these keys: shared by all in the process that use the network with them."""
@@ -248,13 +267,20 @@ class Service:
         if error.remedy == "remedy.model":
             names = registry().suggest(request.model)
             return [Text("model.did_you_mean", {"suggestions": names})] if names else []
-        if not isinstance(error, AuthenticationError):
+        if not isinstance(error, AuthenticationError) or exchange.played:  # nobody's keys were used
             return []
         kinds = available(self._settings, request.wire)
         used, others = kinds[0].variables, [kind.variables for kind in kinds[1:]]
         keys = Text("keys.both", {"used": used, "others": others}) if others else Text("keys.used", {"used": used})
         clock = clock_hint(exchange.heard, self._clock())
         return [keys, clock] if clock else [keys]
+
+
+def _ready(response: httpx.Response) -> Callable[[], Awaitable[httpx.Response]]:
+    async def opened() -> httpx.Response:
+        return response
+
+    return opened
 
 
 def _tokens(request: ChatRequest) -> float:

@@ -16,6 +16,8 @@ from ..core.params import parse_value
 from ..core.retry import RetryPolicy
 
 PREFIX = "QIANFAN_"
+# Forbids the network to every client. No field below: code that makes settings of its own isn't to get around it.
+OFFLINE = "QFMAGIC_OFFLINE"
 
 
 def _setting(env: str, default: Any = "", *, secret: bool = False, zero: bool = False) -> Any:
@@ -104,7 +106,7 @@ class Settings:
         """
         environ = os.environ if environ is None else environ
         path = Path(directory or Path.cwd()) / environ.get(f"{PREFIX}DOT_ENV_CONFIG_FILE", ".env")
-        layers = [("environment", environ), (path.name, _read_dotenv(path))]
+        layers = [("environment", environ), (path.name, read_dotenv(path))]
         values: dict[str, Any] = {}
         sources: dict[str, str] = {}
         for item in fields(cls):
@@ -153,7 +155,8 @@ class Settings:
         return Limits.of(qps=self.qps, rpm=self.rpm, tpm=self.tpm)
 
 
-def _read_dotenv(path: Path) -> Mapping[str, str | None]:
+def read_dotenv(path: Path) -> Mapping[str, str | None]:
+    """Read a ``.env`` file; nothing where there is none."""
     if not path.is_file():
         return {}
     from dotenv import dotenv_values  # noqa: PLC0415 - most notebooks have no .env

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 from .usage import Usage
 from .waits import Wait
 
+STUB_SERVER = "qfmagic-stub"  # what a stub calls itself in the header Server, so that its answers are known as such
+
 
 class Delta(NamedTuple):
     """
@@ -46,6 +48,9 @@ class Answer:
         ban_round: Which round it means (-1: this question), where it said so.
         headers: Rate-limit and request-id headers of the response.
         extra: Fields of the response this version does not know, kept as they came.
+        value: The object that was asked for with a schema; None without one, where the answer didn't fit it, and of an
+            answer that comes from a file.
+        rejected: The texts of the answers before this one that didn't fit the schema.
     """
 
     text: str
@@ -64,6 +69,8 @@ class Answer:
     ban_round: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
+    value: Any = field(default=None, repr=False, compare=False)
+    rejected: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:

@@ -58,6 +58,14 @@ def text(key: str, lang: str = "en", /, **values: object) -> str:
     return _GAP.sub(" ", filled).strip()  # where a value rendered as nothing
 
 
+def reader_language(chosen: str, environ: Mapping[str, str]) -> Lang:
+    """The language of who reads: the one that was *chosen*, or for ``auto`` the environment's."""
+    if chosen in ("en", "zh"):
+        return "zh" if chosen == "zh" else "en"
+    locale = next((environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environ.get(name)), "")
+    return "zh" if locale.lower().startswith("zh") else "en"
+
+
 def _shown(value: object, lang: str) -> object:
     if value is None:
         return ""

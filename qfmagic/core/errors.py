@@ -15,6 +15,10 @@ What can go wrong, as exceptions.
     │   ├── ConnectError        no connection
     │   ├── ResponseTimeout     connected, then silent for too long
     │   └── ProtocolError       an answer that is not the service's (HTML, broken JSON, ...)
+    ├── ExpectationError        an answer that came, but doesn't meet what its cell expects
+    ├── SchemaError             an answer that came, but doesn't fit its schema
+    ├── BudgetError             a call that would break the budget; it wasn't sent
+    ├── CassetteError           a recording that can't be read, or lacks what was asked
     └── ServiceError            the service answered with an error
         ├── AuthenticationError keys or tokens the service doesn't accept
         ├── AccessError         no permission, or nothing there by that name
@@ -122,6 +126,22 @@ class ContextLengthError(InputError):
 
 class CredentialError(InputError):
     """Keys are missing or half given."""
+
+
+class ExpectationError(QianfanError):
+    """The answer came, was shown and kept, but doesn't meet what its cell expects (``expect=``)."""
+
+
+class SchemaError(QianfanError):
+    """The answer came, was shown and kept, but doesn't fit its schema (``schema=``)."""
+
+
+class BudgetError(QianfanError):
+    """The call would break the budget; it was not sent."""
+
+
+class CassetteError(QianfanError):
+    """A cassette that can't be read or written, or that lacks what was asked."""
 
 
 class TransportError(QianfanError):

@@ -74,6 +74,11 @@ class Target(NamedTuple):
     source: Source
     known: bool
 
+    @property
+    def takes_json(self) -> bool:
+        """Whether JSON may be asked for with ``response_format``: on V2, where the model's row has it."""
+        return self.known and self.wire == "v2" and "response_format" in self.parameters
+
 
 class Registry:
     """The model table: look a name up, and choose where a request goes."""

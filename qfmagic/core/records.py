@@ -12,8 +12,8 @@ VERSION = 1
 
 
 def turn_to_record(turn: Turn) -> dict[str, Any]:
-    """A turn as a JSON object."""
-    answer = {item.name: getattr(turn.answer, item.name) for item in fields(Answer)}
+    """A turn as a JSON object, without the object a schema made of it: that may be anything."""
+    answer = {item.name: getattr(turn.answer, item.name) for item in fields(Answer) if item.name != "value"}
     usage = turn.answer.usage
     answer["usage"] = {item.name: getattr(usage, item.name) for item in fields(Usage)}
     answer |= {name: dict(answer[name]) for name in ("request", "headers", "extra")}
@@ -34,6 +34,7 @@ def turn_from_record(record: Mapping[str, Any]) -> Turn:
     try:
         answer = dict(record["answer"])
         answer["usage"] = Usage(**answer["usage"])
+        answer["rejected"] = tuple(answer.get("rejected", ()))
         versions = tuple(turn_from_record(version) for version in record["versions"])
         return Turn(answer=Answer(**answer), versions=versions, **{name: record[name] for name in _PLAIN})
     except (KeyError, TypeError) as error:

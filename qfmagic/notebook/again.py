@@ -14,7 +14,7 @@ from .helptable import help_table
 from .session import Session
 
 # What concerns the line alone, or the turn's place.
-_NOT_HERE = ("chat", "into", "expect")
+_NOT_HERE = ("chat", "into", "expect", "schema", "repairs")
 
 
 def retry(session: Session, words: str) -> tuple[Ask, Mapping[str, Any]]:
@@ -55,7 +55,10 @@ def _read(words: str, command: str) -> tuple[int | None, dict[str, Any]]:
     number = int(first) if first.isascii() and first.isdigit() else None
     rows = {name: row for name, row in help_table().on_line.items() if name not in _NOT_HERE and row.kind != "flag"}
     usage = f"%qf {command} [TURN] [key=value ...]"
-    return number, parse_pairs(words if number is None else rest, rows, usage)
+    options = parse_pairs(words if number is None else rest, rows, usage)
+    if "," in options.get("model", ""):
+        raise OptionError("option.several_models", value=options["model"])
+    return number, options
 
 
 def _slot(session: Session, number: int | None, fits: Callable[[Turn], bool], none: str) -> tuple[Slot, Turn]:

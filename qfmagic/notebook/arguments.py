@@ -11,6 +11,7 @@ from ..core.models import suggest
 from .helptable import Row, help_table
 
 _KEY = re.compile(r"([A-Za-z_][\w.-]*)=")
+_PATTERN = re.compile(r"/(?:\{\{.*?\}\}|\\.|(?!\{\{)[^/\\])+/[a-z]*(?!\S)")
 _WORD = re.compile(r"\S+")
 
 # The errors that refuse a cell with a key in it: IPython's memory of the cell goes with them.
@@ -46,16 +47,20 @@ class Arguments(NamedTuple):
     text: str = ""
 
 
-def parse_line(line: str) -> Arguments:
+def parse_line(line: str, rows: Mapping[str, Row] | None = None) -> Arguments:
     """
     Read the line of ``%qianfan`` or ``%%qianfan``: options and flags, then text; ``--`` ends the options.
 
     A parameter's value that can't be read stays text: only the model it is for knows what would be allowed.
 
+    Args:
+        line: The line.
+        rows: What may stand there, where it isn't the line of a question.
+
     Raises:
         OptionError: An option is unknown, given twice, misspelled, of the wrong kind, or a secret.
     """
-    rows = help_table().on_line
+    rows = help_table().on_line if rows is None else rows
     written: dict[str, str] = {}
     flags: set[str] = set()
     position = _skip_blanks(line, 0)
@@ -120,6 +125,16 @@ def split_words(line: str) -> list[str]:
     return words
 
 
+def split_word(line: str) -> int:
+    """
+    Say where the first word of a line ends, its quotes and ``{{ }}`` included.
+
+    Raises:
+        OptionError: A quote doesn't close.
+    """
+    return _value("", line, 0)[1]
+
+
 def check_no_key(word: str) -> None:
     """
     Check a word before an error repeats it.
@@ -166,6 +181,9 @@ def _value(name: str, line: str, start: int) -> tuple[str, int]:
         else:
             if end == len(line) or line[end].isspace():
                 return line[start:end], end
+    pattern = _PATTERN.match(line, start) if name == "expect" else None
+    if pattern:  # as it is written: a pattern's blanks, bars and backslashes are its own
+        return pattern[0], pattern.end()
     parts: list[str] = []
     position, quote = start, ""
     while position < len(line) and (quote or not line[position].isspace()):

@@ -1,23 +1,26 @@
 """One question on its way: decided, sent, shown while its answer comes, and kept."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from keyword import iskeyword
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..analysis.meter import Held, need_of
 from ..client.streams import Stream
 from ..core.answer import Answer, Delta
 from ..core.context import Exchange, Policy, parse_policy
-from ..core.errors import OptionError, QianfanError
+from ..core.errors import BudgetError, OptionError, QianfanError, SchemaError
 from ..core.models import registry
 from ..core.plan import Plan, plan_request
 from ..core.turns import State, Turn
-from ..core.usage import Usage
 from .chats import Slot
 from .display import TICK, View
 from .interrupts import Interrupts
+from .partial import joined, so_far
 from .session import Session
+
+if TYPE_CHECKING:
+    from .structuring import Wanted
 
 KEEP_EVERY = 1.0  # seconds between two savings of an answer under way
 Show = Callable[[Answer, "Ask", View], None]
@@ -38,6 +41,8 @@ class Ask(NamedTuple):
         parents: The hashes of the turns that go along.
         again: Whether it is asked from elsewhere than its own cell: where the turn's answer was shown, it still is.
         begun: What there was of the answer, where it is to go on; then the request ends with it and a word to go on.
+        wanted: What its answer must be, where it must fit a schema.
+        others: The same question to further models, where several are asked: what they answer joins nothing.
     """
 
     plan: Plan
@@ -50,6 +55,8 @@ class Ask(NamedTuple):
     parents: tuple[str, ...] = ()
     again: bool = False
     begun: Answer | None = None
+    wanted: "Wanted | None" = None
+    others: "tuple[Ask, ...]" = ()
 
     @property
     def sent(self) -> int:
@@ -78,7 +85,9 @@ def prepare(
         InputError: It can't be asked like that.
     """
     if "," in str(given.get("model", "")):
-        raise OptionError("option.several_models", value=given["model"])
+        from .several import prepare_several  # noqa: PLC0415 - most questions are for one model
+
+        return prepare_several(session, prompt, given, flags, slot)
     into = given.get("into")
     if into is not None and (not str(into).isidentifier() or iskeyword(str(into))):
         raise OptionError("option.into", value=into)
@@ -166,11 +175,11 @@ def run(session: Session, ask: Ask, view_of: Callable[[Ask], View], show: Show) 
     """
     with Interrupts() as interrupts:
         session.open_journal()
-        stream = session.client().send(ask.plan, timeout=ask.timeout)
+        stream, held = send(session, ask)
         view, problem = View(), None
         try:
             try:
-                with stream:
+                with held, stream:
                     interrupts.tell(stream.stop)
                     view = view_of(ask)
                     if ask.begun is not None:
@@ -178,11 +187,44 @@ def run(session: Session, ask: Ask, view_of: Callable[[Ask], View], show: Show) 
                     _follow(session, ask, stream, view)
                 answer = stream.answer
             except (KeyboardInterrupt, QianfanError) as error:
-                answer = _so_far(stream, error)
+                answer = so_far(stream, error)
                 problem = session.keys.explained(error) if isinstance(error, QianfanError) else error
+            session.meter.after(answer, kind="ask", chat=ask.slot.chat if ask.joins else None)
+            if ask.wanted is not None and problem is None and answer.complete and not interrupts.came:
+                from .structuring import fitted  # noqa: PLC0415 - was loaded to make the question
+
+                ask, answer, problem = fitted(session, ask, answer, view, interrupts)
             return _settled(session, ask, answer, problem, lambda whole: show(whole, ask, view))
         finally:
             view.close()
+
+
+def send(session: Session, ask: Ask) -> tuple[Stream, Held]:
+    """
+    Send a question, if the budget allows; what is set aside for it is to be held while it is under way.
+
+    Raises:
+        BudgetError: It doesn't. Nothing was sent.
+    """
+    client, slot = session.client(), session.asker() or object()
+    held = hold(session, ask, slot)
+    return client.send(ask.plan, timeout=ask.timeout, slot=slot), held
+
+
+def hold(session: Session, ask: Ask, asker: Hashable) -> Held:
+    """
+    Set aside what a question will take; *asker* is who asks, for a tape.
+
+    Raises:
+        BudgetError: It would break the budget; the question's place is kept.
+    """
+    plan = ask.plan
+    try:
+        return session.meter.before(plan.request.model, *need_of(plan), free=lambda: session.recorded(plan, asker))
+    except BudgetError:
+        if ask.joins and not ask.again:
+            failed(session, ask.slot, ask.prompt)
+        raise
 
 
 def _settled(
@@ -194,15 +236,15 @@ def _settled(
 ) -> Answer:
     """Keep and show what there is; raise what stood in the way."""
     if isinstance(problem, QianfanError) and not answer.text:
-        if not ask.again:
+        if ask.joins and not ask.again:
             failed(session, ask.slot, ask.prompt)
         raise problem
     answer = joined(ask.begun, answer)
     session.last = answer
     if ask.joins:
-        session.chats.record(ask.slot, _turn(session, ask, answer))
+        session.chats.record(ask.slot, turn_of(session, ask, answer))
     show(answer)
-    if isinstance(problem, QianfanError) and ask.joins:
+    if isinstance(problem, QianfanError) and not isinstance(problem, SchemaError) and ask.joins:
         problem = problem.with_hint("partial.kept").with_traceback(problem.__traceback__)
     if problem is not None:
         raise problem
@@ -222,34 +264,6 @@ def failed(session: Session, slot: Slot | None = None, prompt: str = "", *, chat
         chats.record(slot, chats.turn(slot, prompt, Answer(""), "failed", 0, fresh=False))
 
 
-def joined(begun: Answer | None, answer: Answer) -> Answer:
-    """The whole of an answer that was continued; each count is the sum of both requests'."""
-    if begun is None:
-        return answer
-    first, second = begun.usage, answer.usage
-    counts = {
-        name: None if None in (pair := (getattr(first, name), getattr(second, name))) else sum(pair)
-        for name in ("prompt_tokens", "completion_tokens", "total_tokens")
-    }
-    return replace(
-        answer,
-        text=begun.text + answer.text,
-        reasoning=begun.reasoning + answer.reasoning,
-        usage=Usage(**counts),
-        seconds=begun.seconds + answer.seconds,
-    )
-
-
-def _so_far(stream: Stream, error: KeyboardInterrupt | QianfanError) -> Answer:
-    """What had come; the whole answer, if the interrupt came when it was just there."""
-    if isinstance(error, QianfanError):
-        return error.partial or Answer("", finish_reason="interrupted")
-    try:
-        return stream.answer
-    except QianfanError as late:  # it failed just when it was interrupted
-        return late.partial or Answer("", finish_reason="interrupted")
-
-
 def _follow(session: Session, ask: Ask, stream: Stream, view: View) -> None:
     """Hand on what comes; and keep it, so that a killed kernel loses a second at most."""
     journal = session.journal if ask.joins else None
@@ -262,11 +276,12 @@ def _follow(session: Session, ask: Ask, stream: Stream, view: View) -> None:
         if view.stopped:
             raise KeyboardInterrupt
         if journal is not None and time.monotonic() >= due:
-            journal.save_partial(ask.slot.chat, ask.slot.at, _turn(session, ask, joined(ask.begun, stream.answer)))
+            journal.save_partial(ask.slot.chat, ask.slot.at, turn_of(session, ask, joined(ask.begun, stream.answer)))
             due = time.monotonic() + KEEP_EVERY
 
 
-def _turn(session: Session, ask: Ask, answer: Answer) -> Turn:
+def turn_of(session: Session, ask: Ask, answer: Answer) -> Turn:
+    """The turn that a question and its answer make."""
     state: State = "answered" if answer.complete else "interrupted"
     # One that starts afresh does so with a whole answer: else what was there before stays.
     fresh = ask.fresh and state == "answered"

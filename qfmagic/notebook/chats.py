@@ -87,6 +87,12 @@ class Chats:
         """The id of the cell that runs, where the front end names it."""
         return self._cell
 
+    @property
+    def label(self) -> str:
+        """The cell that runs, as the front end shows it: ``In 3``; nothing where that isn't known."""
+        count = self.count()
+        return "" if count is None else f"In {count}"
+
     def begin_cell(self, cell: str | None, deleted: Iterable[str] = ()) -> None:
         """A cell is about to run; the front end names it, and those deleted since the last run."""
         self._cell, self._asked = cell, {}

@@ -7,9 +7,9 @@ from ..client.settings import Settings, fingerprint
 from ..core.catalogue import Text, text
 from ..core.errors import OptionError
 from ..core.models import WIRES, Model, registry, suggest
-from . import auth_commands, chat_commands
+from ..core.plan import Plan
+from . import auth_commands, cassette_commands, chat_commands, usage_commands
 from .arguments import check_no_key, known, parse_pairs
-from .asking import Ask
 from .doctor import doctor
 from .helptable import help_table, markdown_table
 from .keys import SECRETS
@@ -29,16 +29,18 @@ def run(session: Session, line: str) -> Said:
     command = _COMMANDS.get(name or "help")
     if command is None:
         check_no_key(name)
+        if name in help_table().cell_commands:
+            raise OptionError("command.cell_only", name=name)
         close = suggest(name, _COMMANDS)
         hint = Text("option.did_you_mean", {"names": close}) if close else ""
         raise OptionError("command.unknown", name=name, suggestions=hint)
     return command(session, rest.strip())
 
 
-def address(session: Session, ask: Ask) -> str:
+def address(session: Session, plan: Plan) -> str:
     """Where a request goes, without what authorises it."""
-    settings = session.keys.settings() if session.mode == "live" else Settings()
-    request = ask.plan.request
+    settings = Settings() if session.transport.keyless else session.keys.settings()
+    request = plan.request
     if request.wire == "v2":
         return f"{settings.console_base_url}{settings.chat_v2_route}"
     chat = "" if settings.use_custom_endpoint else "/chat"
@@ -118,7 +120,7 @@ def _settings(session: Session, words: str) -> Said:
     if words:
         raise OptionError("command.usage", usage="%qf settings")
     lang = session.lang
-    rows: list[tuple[str, object, str]] = [("transport", session.mode, _source(session.mode_source, lang))]
+    rows: list[tuple[str, object, str]] = [("transport", str(session.transport), _source(session.mode_source, lang))]
     target = session.preferences.target()
     for name in help_table().settable:
         setting = session.preferences.setting(name)
@@ -154,12 +156,6 @@ def key_rows(session: Session) -> list[tuple[str, object, str]]:
     return rows
 
 
-def _transport(session: Session, words: str) -> Said:
-    if words:
-        session.mode = words
-    return Said.of(text("said.transport", session.lang, mode=session.mode))
-
-
 def _panel(session: Session, words: str) -> Said:
     if words:
         raise OptionError("command.usage", usage="%qf panel")
@@ -172,18 +168,21 @@ def _help(session: Session, words: str) -> Said:
     lang = session.lang
     table = help_table()
     if words:
-        row = table.commands.get(words) or table.on_line.get(words) or table.settings.get(words)
+        row = table.commands.get(words) or table.cell_commands.get(words)
+        row = row or table.on_line.get(words) or table.settings.get(words)
         if row is None:
-            close = suggest(words, table.commands | table.on_line | table.settings)
+            close = suggest(words, table.commands | table.cell_commands | table.on_line | table.settings)
             hint = Text("option.did_you_mean", {"names": close}) if close else ""
             raise OptionError("command.unknown", name=words, suggestions=hint)
-        prefix = "%qf " if row.group == "command" else ""
+        prefix = {"command": "%qf ", "cell_command": "%%qf "}.get(row.group, "")
         return Said(f"`{prefix}{row.syntax}`: {row.help(lang)}", f"{prefix}{row.syntax}: {row.help(lang)}")
     sections = [
         ("help.usage", ""),
         ("help.options", markdown_table(table.options, lang)),
         ("help.parameters", markdown_table(table.parameters, lang)),
         ("help.commands", markdown_table(table.commands, lang, prefix="%qf ")),
+        ("help.cell_commands", markdown_table(table.cell_commands, lang, prefix="%%qf ")),
+        ("help.compare", markdown_table(table.compare, lang)),
         ("help.settings", markdown_table(table.settings, lang, prefix="%qf set ")),
     ]
     shown = "\n\n".join(f"{text(key, lang)}\n\n{body}".strip() for key, body in sections)
@@ -196,9 +195,11 @@ _COMMANDS: dict[str, Callable[[Session, str], Said]] = {
     "set": _set,
     "unset": _unset,
     "settings": _settings,
-    "transport": _transport,
+    "transport": cassette_commands.transport,
+    "cassette": cassette_commands.run,
     "auth": auth_commands.run,
     "panel": _panel,
+    "usage": usage_commands.usage,
     "doctor": doctor,
     "help": _help,
 }

@@ -175,7 +175,7 @@ def _values(row: Row, session: Session) -> Iterable[str]:
         return _models()
     if row.name == "chat":
         return session.chats.conversations
-    if row.name == "context":
+    if row.name in ("context", "expect"):
         return _CHOICE.findall(row.syntax.replace("=", " "))
     return ("true", "false") if row.kind == "bool" else row.choices
 

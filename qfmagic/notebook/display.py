@@ -7,14 +7,13 @@ from typing import Any
 
 from ..core.answer import Answer, Delta
 from ..core.catalogue import text
+from ..core.plain import printable
 from .markdown import safe_markdown
 
 Bundle = dict[str, str]
 TICK = 0.1  # seconds between two looks at a silent stream, so that an interrupt is seen on every system
 
 _FENCED = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*\n(.*?)(?:^ {0,3}\1[`~]*[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
-# Everything a terminal could take for a command; a model's text is no command.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _LINE_END = re.compile(r"\r\n?")
 _FRAME_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
@@ -33,6 +32,9 @@ class View:
 
     def add(self, delta: Delta) -> None:
         """Take what is new."""
+
+    def show(self) -> None:
+        """Appear now, though nothing has come yet: among several, each stands where it belongs."""
 
     def tick(self) -> float:
         """Show what is new; called when something came, and after the seconds it returned if nothing did."""
@@ -81,12 +83,6 @@ class TerminalView(View):
         self._write(f"{rest}\n")
 
 
-def printable(shown: str) -> str:
-    """*shown* without the characters a terminal obeys, each made visible; tabs and line ends stay."""
-    shown = _LINE_END.sub("\n", shown)
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", shown)
-
-
 def notes(answer: Answer, lang: str, *, sent: int = 0, available: int = 0, unsent: Sequence[str] = ()) -> list[str]:
     """
     What the reader must know about an answer, in one phrase each.
@@ -104,15 +100,19 @@ def notes(answer: Answer, lang: str, *, sent: int = 0, available: int = 0, unsen
         ("note.truncated", answer.truncated),
         ("note.empty", answer.complete and not answer.text.strip()),
         ("note.clear_history", answer.need_clear_history),
+        ("note.repaired", bool(answer.rejected)),
         ("note.context", sent < available),
         ("note.unsent", bool(unsent)),
         ("note.stub", answer.transport == "stub"),
     ]
     values = {"sent": sent, "available": available, "names": list(unsent), "model": answer.model}
+    values |= {"count": len(answer.rejected)}
     return [text(key, lang, **values) for key, applies in found if applies]
 
 
-def answer_bundle(answer: Answer, below: list[str], style: str = "markdown", lang: str = "en") -> Bundle:
+def answer_bundle(
+    answer: Answer, below: list[str], style: str = "markdown", lang: str = "en", beside: str = ""
+) -> Bundle:
     """
     The saved form of an answer: the text, and the notes in a line below it.
 
@@ -121,7 +121,9 @@ def answer_bundle(answer: Answer, below: list[str], style: str = "markdown", lan
         below: The notes.
         style: ``format=``.
         lang: Language of what is said about the format.
+        beside: Other models' text in the same output.
     """
+    beside += answer.reasoning
     extra: dict[str, str] = {}
     shown = answer.text
     if style == "text":
@@ -131,13 +133,13 @@ def answer_bundle(answer: Answer, below: list[str], style: str = "markdown", lan
         below = below if valid else [text("note.json", lang), *below]
         marked = _as_code(shown, "json")
     else:
-        marked = safe_markdown(shown)
+        marked = safe_markdown(shown, beside)
         if style == "html":
             extra["text/html"] = html_frame(shown, below)
         if style == "code" and code_blocks(shown) == []:
             below = [text("note.no_code", lang), *below]
     if answer.reasoning:
-        marked = f"{_folded(text('live.reasoning', lang), answer.reasoning)}\n\n{marked}"
+        marked = f"{_folded(text('live.reasoning', lang), answer.reasoning, beside + answer.text)}\n\n{marked}"
     line = " · ".join(below)
     return {
         **extra,
@@ -146,9 +148,9 @@ def answer_bundle(answer: Answer, below: list[str], style: str = "markdown", lan
     }
 
 
-def _folded(title: str, content: str) -> str:
+def _folded(title: str, content: str, beside: str) -> str:
     """Text the reader may unfold. The blank lines keep its Markdown Markdown, and keep it inside."""
-    return f"<details><summary>{title}</summary>\n\n{safe_markdown(content).strip()}\n\n</details>"
+    return f"<details><summary>{title}</summary>\n\n{safe_markdown(content, beside).strip()}\n\n</details>"
 
 
 def code_blocks(markdown: str) -> list[str]:

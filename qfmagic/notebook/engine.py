@@ -4,28 +4,27 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from IPython.core.interactiveshell import InteractiveShell
 
+from ..analysis.prompt import render
 from ..core.answer import Answer
 from ..core.catalogue import text
-from ..core.errors import InputError, OptionError, PromptError, QianfanError
+from ..core.errors import InputError, OptionError, PromptError, QianfanError, SchemaError
+from ..core.plain import printable
+from ..core.plan import Plan
 from .arguments import Arguments, check_no_key, parse_line
-from .asking import Ask, failed, prepare, run
-from .display import (
-    Bundle,
-    View,
-    answer_bundle,
-    code_blocks,
-    notes,
-    printable,
-)
+from .asking import Ask, failed, prepare, run, turn_of
+from .display import Bundle, View, answer_bundle, code_blocks, notes
 from .front import Front, display, write
 from .helptable import help_table
-from .prompt import render
+from .interrupts import Interrupted
 from .provenance import provenance
 from .session import Session
+
+if TYPE_CHECKING:
+    from .expect import Expectation
 
 T = TypeVar("T")
 # Where a question belongs that can't be asked, and perhaps not even be read.
@@ -40,19 +39,24 @@ class Engine:
         shell: The shell.
         environ: The environment.
         config: The settings made with ``%config``, read at each use.
+        source: The cell that runs, as it is written.
     """
 
     def __init__(
-        self, shell: InteractiveShell, environ: Mapping[str, str], config: Callable[[], Mapping[str, Any]]
+        self,
+        shell: InteractiveShell,
+        environ: Mapping[str, str],
+        config: Callable[[], Mapping[str, Any]],
+        source: str | None = None,
     ) -> None:
-        self._shell: Any = shell
+        self.shell: Any = shell
         self.session = Session(environ, config)
-        self._front = Front(shell, self.session)
+        self.front = Front(shell, self.session)
         self._shown: tuple[Answer, int] | None = None
         self._offered: dict[tuple[str, int], str] = {}
         self._told: tuple[View, Bundle, dict[str, Any]] | None = None
         self.errors: Mapping[int, str] = {}
-        self.begin_cell()
+        self.begin_cell(source)
         formatters: Any = shell.display_formatter
         self._formatter = formatters.ipython_display_formatter
         self._formatter.for_type(Answer, self._show_result)
@@ -62,16 +66,15 @@ class Engine:
         self._formatter.pop(Answer, None)
         self.session.close()
 
-    def begin_cell(self) -> None:
-        """A cell is about to run."""
-        metadata = self._front.metadata
+    def begin_cell(self, source: str | None) -> None:
+        """A cell is about to run: *source* is what it says."""
+        metadata = self.front.metadata
         deleted = metadata.get("deletedCells")
-        self.session.chats.begin_cell(metadata.get("cellId"), deleted if isinstance(deleted, list) else ())
+        self.session.begin_cell(metadata.get("cellId"), source, deleted if isinstance(deleted, list) else ())
 
     def end_cell(self) -> None:
         """The cell has run."""
-        self.session.chats.end_cell()
-        self.session.changed()
+        self.session.end_cell()
 
     def ask(self, line: str, cell: str | None) -> Answer | None:
         """Do ``%qianfan`` and, with a *cell*, ``%%qianfan``."""
@@ -85,10 +88,16 @@ class Engine:
         if name in again.COMMANDS:
             return self._in_language(lambda: self._ask_again(again.COMMANDS[name], words))
         said = self._in_language(lambda: commands.run(self.session, line))
-        self._front.publish({"text/markdown": said.markdown, "text/plain": printable(said.plain)})
-        if said.beside is not None and self._front.live:
+        self.front.publish({"text/markdown": said.markdown, "text/plain": printable(said.plain)})
+        if said.beside is not None and self.front.live:
             said.beside(display)
         return None
+
+    def steer_cell(self, line: str, body: str) -> Any:
+        """Do ``%%qf``."""
+        from .cell_commands import run_cell  # noqa: PLC0415 - as above
+
+        return self._in_language(lambda: run_cell(self, line, body))
 
     def _ask_again(self, decide: Callable[[Session, str], tuple[Ask, Mapping[str, Any]]], words: str) -> Answer:
         ask, given = decide(self.session, words)
@@ -107,51 +116,83 @@ class Engine:
     def _ask(self, line: str, cell: str | None) -> Answer | None:
         try:
             arguments, given, ask = self._prepared(line, cell)
+            expected = self._expected(line, arguments, given)
         except InputError:
             named = _CHAT.search(line)
             failed(self.session, chat=named[1] if named else None)
             raise
         if "dry" in arguments.flags:
             self.session.chats.skip(ask.slot.chat)
-            self._show_request(ask)
+            for one in (ask, *ask.others):
+                self.show_request(one.plan)
             return None
         quiet = "quiet" in arguments.flags
+        if ask.others:
+            from .comparing import ask_several  # noqa: PLC0415 - most questions are for one model
+
+            return ask_several(self, ask, given, expected, live=cell is not None and not quiet, quiet=quiet)
         answer = self._run(ask, given, quiet=quiet, whole_cell=cell is not None)
         if "into" in given:
-            self._shell.user_ns[given["into"]] = answer
+            self.shell.user_ns[given["into"]] = answer if ask.wanted is None else answer.value
+        if expected is not None:
+            expected.check(answer, self.namespace, self.shell.displayhook.update_user_ns)
         return answer
+
+    def _expected(self, line: str, arguments: Arguments, given: Mapping[str, Any]) -> "Expectation | None":
+        written = arguments.options.get("expect")
+        if written is None:
+            return None
+        from .expect import expectation  # noqa: PLC0415 - few questions expect something
+
+        into, raw = given.get("into"), "raw" in arguments.flags
+        return expectation(written, self.namespace, into=into, raw=raw)
 
     def _run(self, ask: Ask, given: Mapping[str, Any], *, quiet: bool, whole_cell: bool) -> Answer:
         style = str(self.session.preferences.setting("format", given).value)
 
         def view_of(ask: Ask) -> View:
-            return View() if quiet else self._front.view(ask, style, whole_cell=whole_cell)
+            return View() if quiet else self.front.view(ask, style, whole_cell=whole_cell)
 
-        answer = run(self.session, ask, view_of, lambda answer, asked, view: self._finish(answer, asked, view, style))
+        try:
+            answer = run(self.session, ask, view_of, lambda whole, asked, view: self._finish(whole, asked, view, style))
+        except SchemaError:  # a cell that fails has no result to find the answer by
+            self.shell.displayhook.update_user_ns(self.session.last)
+            raise
         if style == "code" and not quiet:
             self._offer_code(answer, ask)
-        self._shown = answer, self._shell.execution_count
+        self.has_shown(answer)
         return answer
+
+    def has_shown(self, answer: Answer) -> None:
+        """The running cell has shown *answer*: as its result, it isn't shown again."""
+        self._shown = answer, self.shell.execution_count
 
     def _prepared(self, line: str, cell: str | None) -> tuple[Arguments, Mapping[str, Any], Ask]:
         arguments = parse_line(line)
         prompt = _prompt_of(arguments, cell)
         given: Mapping[str, Any] = arguments.options
         if "raw" not in arguments.flags:
-            prompt = self._render(prompt)
-            given = self._rendered(given)
-        return arguments, given, prepare(self.session, prompt, given, arguments.flags)
+            prompt = self.render(prompt)
+            given = self.rendered(given)
+        if "schema" not in given:
+            return arguments, given, prepare(self.session, prompt, given, arguments.flags)
+        from .structuring import structured_question  # noqa: PLC0415 - few questions have a schema
 
-    def _render(self, template: str) -> str:
+        prompt, given, wanted = structured_question(self.session, prompt, given, self.namespace)
+        return arguments, given, prepare(self.session, prompt, given, arguments.flags)._replace(wanted=wanted)
+
+    def render(self, template: str) -> str:
+        """The text with its ``{{ }}`` evaluated."""
         if "{{" not in template:
             return template
-        from .rendering import show  # noqa: PLC0415 - many questions hold no values
+        from ..analysis.rendering import show  # noqa: PLC0415 - many questions hold no values
 
-        return render(template, self._namespace, show)
+        return render(template, self.namespace, show)
 
     @property
-    def _namespace(self) -> dict[str, Any]:
-        return {**self._shell.user_ns, "Err": self.errors}
+    def namespace(self) -> dict[str, Any]:
+        """What ``{{ }}`` sees: the user's names, and the errors."""
+        return {**self.shell.user_ns, "Err": self.errors}
 
     def _offer_code(self, answer: Answer, ask: Ask) -> None:
         """Put the answer's code into a new cell below; once, however often this cell is run with the same answer."""
@@ -160,16 +201,16 @@ class Engine:
             return
         offered = (ask.slot.cell, ask.slot.place) if ask.slot.cell is not None else None
         if offered is None or self._offered.get(offered) != blocks[0]:
-            self._shell.set_next_input(blocks[0], replace=False)
+            self.shell.set_next_input(blocks[0], replace=False)
         if offered is not None:
             self._offered[offered] = blocks[0]
 
-    def _rendered(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def rendered(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The options with ``{{ }}`` in them evaluated, and then read as their kind."""
         rows = help_table().on_line
         return {
-            name: rows[name].parse(render(value, self._namespace))
-            if isinstance(value, str) and "{{" in value
+            name: rows[name].parse(render(value, self.namespace, _written))
+            if isinstance(value, str) and "{{" in value and name != "expect"  # which does so in its own way
             else value
             for name, value in given.items()
         }
@@ -179,15 +220,24 @@ class Engine:
         lang = self.session.lang
         context = ask.plan.context
         below = notes(answer, lang, sent=context.sent, available=context.available, unsent=ask.unsent)
-        metadata = {"qfmagic": provenance(answer, ask)}
-        told = self._conversation_notes(ask) if ask.joins else []
-        self._take_back_notes()
-        view.finish(answer_bundle(answer, below + told, style, lang), metadata)
-        if told:
-            self._told = view, answer_bundle(answer, below, style, lang), metadata
+        trouble = self.session.trouble
+        below += [trouble.message(lang)] if trouble else []
+        told = self.conversation_notes(ask)
+        turn, source = turn_of(self.session, ask, answer), self.session.source
 
-    def _conversation_notes(self, ask: Ask) -> list[str]:
+        def final(below: list[str]) -> tuple[Bundle, dict[str, Any]]:
+            bundle = answer_bundle(answer, below, style, lang)
+            return bundle, {"qfmagic": provenance(answer, ask, turn, bundle, source)}
+
+        view.finish(*final(below + told))
+        if told:
+            self._told = view, *final(below)
+
+    def conversation_notes(self, ask: Ask) -> list[str]:
         """What has become of the conversation's other turns; it stands below the newest answer alone."""
+        self._take_back_notes()
+        if not ask.joins:
+            return []
         lang, chat = self.session.lang, ask.slot.chat
         found = []
         left_out = self.session.chats.take_left_out(chat)
@@ -204,15 +254,16 @@ class Engine:
         if told is not None and told[0].renewable:
             told[0].finish(told[1], told[2])
 
-    def _show_request(self, ask: Ask) -> None:
+    def show_request(self, plan: Plan) -> None:
+        """Show what would be sent (``dry``)."""
         said = text("said.dry", self.session.lang)
-        body = json.dumps(ask.plan.request.body, ensure_ascii=False, indent=2)
+        body = json.dumps(plan.request.body, ensure_ascii=False, indent=2)
         from . import commands  # noqa: PLC0415 - as above
         from .tables import code  # noqa: PLC0415 - as above
 
-        shown = f"POST {commands.address(self.session, ask)}\nContent-Type: application/json\n\n{body}"
+        shown = f"POST {commands.address(self.session, plan)}\nContent-Type: application/json\n\n{body}"
         marked = f"{said}\n\n{code(shown, 'http')}"
-        self._front.publish({"text/markdown": marked, "text/plain": f"{said}\n\n{shown}"})
+        self.front.publish({"text/markdown": marked, "text/plain": f"{said}\n\n{shown}"})
 
     def _show_result(self, answer: Answer) -> None:
         """
@@ -221,22 +272,17 @@ class Engine:
         The cell that asked has shown it already: there it only goes into ``_`` and ``Out``.
         """
         shown, self._shown = self._shown, None
-        if shown is not None and shown[0] is answer and shown[1] == self._shell.execution_count:
-            if self._front.terminal and sys.stdout.isatty():
+        if shown is not None and shown[0] is answer and shown[1] == self.shell.execution_count:
+            if self.front.terminal and sys.stdout.isatty():
                 write("\r\x1b[K")  # IPython has written "Out[n]: " for what is shown above
             return
         bundle = answer_bundle(answer, notes(answer, self.session.lang), lang=self.session.lang)
-        self._front.publish(bundle)
+        self.front.publish(bundle)
 
 
-class Interrupted(KeyboardInterrupt):
-    """The user stopped a question; told without our stack."""
-
-    def _render_traceback_(self) -> list[str]:
-        return ["KeyboardInterrupt"]
-
-
-Interrupted.__name__ = "KeyboardInterrupt"  # what front ends and nbclient know an interrupt by
+def _written(value: object) -> str:
+    """A value as an option has it: lists and maps are JSON there."""
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, (list, tuple, dict)) else str(value)
 
 
 def _prompt_of(arguments: Arguments, cell: str | None) -> str:
@@ -245,7 +291,8 @@ def _prompt_of(arguments: Arguments, cell: str | None) -> str:
     if arguments.text:
         word = arguments.text.split()[0]  # only this one: somebody may have put a key there
         check_no_key(word)
-        raise OptionError("option.prompt_on_line", text=word)
+        error = OptionError("option.prompt_on_line", text=word)
+        raise error.with_hint("expect.quotes") if "expect" in arguments.options else error
     prompt = cell.removesuffix("\n")
     if not prompt.strip():
         raise PromptError("prompt.empty")

@@ -13,6 +13,7 @@ from .display import Bundle, StaticView, TerminalView, View
 from .session import Session
 
 display: Callable[..., Any] = IPython.display.display
+_clear: Callable[..., Any] = IPython.display.clear_output
 
 
 class Front:
@@ -64,6 +65,15 @@ class Front:
             TerminalView(write).finish(bundle, {})
         else:
             display(bundle, raw=True)
+
+    def conclude(self, bundle: Bundle, metadata: Mapping[str, Any], *, clear: bool) -> None:
+        """Leave the final form of a cell; *clear*: in place of all that it has shown, at once with it."""
+        if self.terminal:
+            TerminalView(write).finish(bundle, metadata)
+            return
+        if clear:
+            _clear(wait=True)
+        display(bundle, raw=True, metadata=dict(metadata))
 
     def _live_view(self, ask: Ask, style: str, *, whole_cell: bool) -> View:
         from .live import LiveView  # noqa: PLC0415 - brings ipywidgets; meanwhile the question is on its way

@@ -63,6 +63,9 @@ class HelpTable:
     described: dict[str, Row]
     settings: dict[str, Row]
     commands: dict[str, Row]
+    cell_commands: dict[str, Row]
+    compare: dict[str, Row]
+    map: dict[str, Row]
 
     @cached_property
     def parameters(self) -> dict[str, Row]:
@@ -91,6 +94,9 @@ def help_table() -> HelpTable:
         described={row["name"]: _parameter(row["name"], row["kind"], row) for row in table["parameter"]},
         settings={row["name"]: _row("setting", row) for row in table["setting"]},
         commands={row["name"]: _row("command", row) for row in table["command"]},
+        cell_commands={row["name"]: _row("cell_command", row) for row in table["cell_command"]},
+        compare={row["name"]: _row("compare", row) for row in table["compare"]},
+        map={row["name"]: _row("map", row) for row in table["map"]},
     )
 
 

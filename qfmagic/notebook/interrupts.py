@@ -51,3 +51,13 @@ class Interrupts:
             signal.signal(signal.SIGINT, self._before)
         if self.came and not (kind and issubclass(kind, KeyboardInterrupt)):
             raise KeyboardInterrupt
+
+
+class Interrupted(KeyboardInterrupt):
+    """The user stopped a question; told without our stack."""
+
+    def _render_traceback_(self) -> list[str]:
+        return ["KeyboardInterrupt"]
+
+
+Interrupted.__name__ = "KeyboardInterrupt"  # what front ends and nbclient know an interrupt by

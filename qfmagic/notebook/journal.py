@@ -8,10 +8,12 @@ notebook don't meet; ``%qf resume`` reads what the last one left.
 import json
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..analysis.usage import Call
 from ..client.vault import home_folder
 from ..core.records import turn_from_record, turn_to_record
 from ..core.turns import Conversation, Turn
@@ -25,7 +27,17 @@ create table if not exists turns (
     primary key (notebook, kernel, chat, seq)
 ) without rowid;
 create index if not exists by_time on turns (notebook, at);
+create table if not exists calls (
+    notebook text not null, kernel text not null, at real not null, model text not null, wire text not null,
+    transport text not null, chat text, cell text, kind text not null, prompt_tokens integer,
+    completion_tokens integer, seconds real not null, label text not null, estimated integer not null,
+    times integer not null
+);
+create index if not exists calls_of on calls (notebook, at);
 """
+
+_ADD_CALL = f"insert into calls values ({', '.join('?' * (len(Call._fields) + 2))})"  # noqa: S608 - ours
+_CALLS = f"select notebook, {', '.join(Call._fields)} from calls"  # noqa: S608 - ours
 
 
 def journal_path(environ: Mapping[str, str]) -> Path:
@@ -52,6 +64,7 @@ class Journal:
         self._clock = clock
         self._process = os.getpid()
         self.error: str | None = None
+        self._lock = threading.Lock()  # a transaction belongs to a connection, not to a thread
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Made here and not by SQLite, which would leave it readable to others for a moment.
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -83,6 +96,32 @@ class Journal:
         with self._kept():
             self._write(chat, [(_UNDER_WAY, turn, index + 1)])
 
+    def save_call(self, call: Call) -> None:
+        """Keep what a call used; from any thread."""
+        if self._foreign:
+            return
+        with self._kept():
+            self._database.execute(_ADD_CALL, (self._notebook, self._kernel, *call))
+
+    def calls(self, *, everywhere: bool = False) -> list[Call]:
+        """
+        The calls of this notebook, in all its kernels; *everywhere*: of all notebooks, each told by its file's name.
+
+        Oldest first.
+        """
+        where, which = ("", ()) if everywhere else ("where notebook = ?", (self._notebook,))
+        found = []
+        for notebook, *values in self._database.execute(f"{_CALLS} {where} order by at, rowid", which):
+            call = Call(*values)
+            call = call._replace(estimated=bool(call.estimated))
+            if everywhere:
+                name = Path(notebook).stem
+                chat = None if call.chat is None else f"{name}: {call.chat}"
+                cell, label = f"{notebook}\0{call.cell or call.label}", f"{name}: {call.label or '-'}"
+                call = call._replace(chat=chat, cell=cell, label=label)
+            found.append(call)
+        return found
+
     @property
     def _foreign(self) -> bool:
         """
@@ -96,7 +135,7 @@ class Journal:
     def _kept(self) -> Iterator[None]:
         """All of it or nothing; a full disk or a file locked for long costs the record, not the answer."""
         try:
-            with self._database:
+            with self._lock, self._database:
                 yield
         except sqlite3.Error as error:
             self.error = f"{type(error).__name__}: {error}"

@@ -135,6 +135,11 @@ class LiveView(View):
             self._first = self._now()
         self._new.append(delta)
 
+    def show(self) -> None:
+        """Show the view now, whatever has come."""
+        if self._answer is None and self._handle is None:
+            self._open(self._now())
+
     def tick(self) -> float:
         """Show what is new, if the last message is long enough ago."""
         now = self._now()

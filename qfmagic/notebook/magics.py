@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from IPython.core.completer import context_matcher
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
+from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 from traitlets import Bool, Dict, Enum, Float, HasTraits, Int, List, TraitType, Unicode
 
 from ..core.catalogue import read_table
@@ -86,7 +86,7 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
         if self._engine is None:
             from .engine import Engine  # noqa: PLC0415 - see above
 
-            self._engine = Engine(self._shell, self._environ, self._configured)
+            self._engine = Engine(self._shell, self._environ, self._configured, self._running)
             self._engine.errors = self._errors
             chats = self._engine.session.chats
             chats.seen = {**self._seen, **chats.seen}
@@ -102,7 +102,7 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
         if self._engine is None and cell is not None:
             self._seen.setdefault(cell)
         if self._engine is not None:
-            self._engine.begin_cell()
+            self._engine.begin_cell(info.raw_cell)
 
     def after_cell(self, result: Any) -> None:
         """IPython has run a cell: what failed is kept for ``Err`` in prompts."""
@@ -135,11 +135,11 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
             return self.engine.ask(line, cell)
 
     @no_var_expand
-    @line_magic
-    def qf(self, line: str) -> "Answer | None":
+    @line_cell_magic
+    def qf(self, line: str, cell: str | None = None) -> Any:
         """Steer qfmagic: ``%qf COMMAND``. ``%qf help`` shows the commands."""
         with self._withholding():
-            return self.engine.steer(line)
+            return self.engine.steer(line) if cell is None else self.engine.steer_cell(line, cell)
 
     @contextmanager
     def _withholding(self) -> Iterator[None]:
@@ -186,7 +186,7 @@ def _told(error: BaseException) -> str:
     return "".join(traceback.format_exception(type(error), error, trace))
 
 
-_CELL = re.compile(r"%%qianfan(\s|$)")
+_CELL = re.compile(r"%%(qianfan|qf)(?:\s|$)")
 # A line that IPython would take for a question about its last word, where it is one to the model.
 _QUESTION = re.compile(r"(\s*(?:[\w., ]+=\s*)?)%qianfan\s+(.*\?)\s*")
 
@@ -195,16 +195,17 @@ def _taken_literally(lines: list[str]) -> list[str]:
     """
     Keep IPython's own syntax out of questions.
 
-    The body of a ``%%qianfan`` cell is taken as it stands: IPython would take pasted prompts (``>>>``, ``In [1]:``) and
-    the blanks of blank lines out of it, and refuse an empty one with a UsageError that nbval, papermill and Run All
-    pass over. A question mark at the end of a ``%qianfan`` line asks the model, not IPython's help.
+    The body of a ``%%qianfan`` or ``%%qf`` cell is taken as it stands: IPython would take pasted prompts (``>>>``,
+    ``In [1]:``) and the blanks of blank lines out of it, and refuse an empty one with a UsageError that nbval,
+    papermill and Run All pass over. A question mark at the end of a ``%qianfan`` line asks the model, not IPython's help.
     """
     first = next((number for number, line in enumerate(lines) if line.strip()), 0)
     if lines and lines[first].startswith("%%"):
-        if not _CELL.match(lines[first]):
+        ours = _CELL.match(lines[first])
+        if not ours:
             return lines
-        head, body = lines[first][len("%%qianfan") :].strip(), "".join(lines[first + 1 :]) or "\n"
-        return [f"get_ipython().run_cell_magic('qianfan', {head!r}, {body!r})\n"]
+        head, body = lines[first][ours.end(1) :].strip(), "".join(lines[first + 1 :]) or "\n"
+        return [f"get_ipython().run_cell_magic({ours[1]!r}, {head!r}, {body!r})\n"]
     return [_as_call(line) for line in lines]
 
 

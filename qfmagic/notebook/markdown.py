@@ -43,12 +43,19 @@ _IMAGE = re.compile(r"!(?=\[)")
 _SPECIAL = re.compile(r"[\\`*_{}\[\]()#+.!|~$:@-]")
 
 
-def safe_markdown(text: str) -> str:
-    """Return *text* so that rendering it runs nothing and fetches nothing."""
+def safe_markdown(text: str, beside: str = "") -> str:
+    """
+    Return *text* so that rendering it runs nothing and fetches nothing.
+
+    Args:
+        text: What a model wrote.
+        beside: What else it wrote in the same document: a formula may begin in one and end in the other.
+    """
     text = _LINE_END.sub("\n", text)  # renderers end a line at a lone CR too
-    quotes = bool(_MATH.search(text))
-    runs_on = bool(_MATH_BLOCK.search(text))
-    lone = text.count("$") < 2 and not _BRACKETED.search(text)
+    whole = f"{text}\n\n{beside}"
+    quotes = bool(_MATH.search(whole))
+    runs_on = bool(_MATH_BLOCK.search(whole))
+    lone = whole.count("$") < 2 and not _BRACKETED.search(whole)
     parts: list[str] = []
     prose: list[str] = []
     lines = text.split("\n")

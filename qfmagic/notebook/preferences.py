@@ -3,7 +3,9 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
+from ..analysis.prices import Budget, Prices
 from ..client.client import DEFAULT_MODEL
+from ..core.catalogue import reader_language
 from ..core.context import parse_policy
 from ..core.errors import OptionError, QianfanError
 from ..core.models import Target, registry
@@ -55,11 +57,7 @@ class Preferences:
     @property
     def lang(self) -> str:
         """``en`` or ``zh``."""
-        chosen = self.setting("lang").value
-        if chosen != "auto":
-            return str(chosen)
-        locale = next((self.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if self.environ.get(name)), "")
-        return "zh" if locale.lower().startswith("zh") else "en"
+        return reader_language(str(self.setting("lang").value), self.environ)
 
     def change(self, values: Mapping[str, Any]) -> None:
         """
@@ -92,12 +90,28 @@ class Preferences:
             InputError: It doesn't.
         """
         parse_policy(self.setting("context").value)
+        model = str(self.setting("model").value or "")
+        if "," in model:
+            raise OptionError("option.several_models", value=model)
+        self.budget()
+        if names is not None and "prices" in names:
+            Prices.of_toml(self.setting("prices").value)
         target = self.target()
         given = self.parameters({}, target.parameters)
         if names is not None:
             needed = {parameter.requires for name, parameter in target.parameters.items() if name in names}
             given = {name: value for name, value in given.items() if name in names or name in needed}
         check_parameters(given, target.parameters, model=target.title, source=target.source.title)
+
+    def budget(self) -> Budget | None:
+        """
+        The most that may be spent; None for no limit.
+
+        Raises:
+            OptionError: What is set is no amount.
+        """
+        written = self.setting("budget").value
+        return None if written is None else Budget.parse(str(written))
 
     def target(self) -> Target:
         """What a question without options would go to."""

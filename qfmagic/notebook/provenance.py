@@ -1,15 +1,25 @@
 """Where an answer comes from, for the metadata of its output."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..core.answer import Answer
+from ..core.fingerprint import of_json, of_source
+from ..core.turns import Turn
 from ..version import __version__
 from .asking import Ask
 
 
-def provenance(answer: Answer, ask: Ask) -> dict[str, Any]:
+def provenance(answer: Answer, ask: Ask, turn: Turn, shown: Mapping[str, str], source: str | None) -> dict[str, Any]:
     """
     Everything that is needed to see later what was asked and what answered; no secrets.
+
+    Args:
+        answer: The answer.
+        ask: The question.
+        turn: The turn they make.
+        shown: What stays in the cell.
+        source: The cell, as it was written.
 
     It goes into the output's metadata and not into its data, because time and ids differ from run to run and strict
     nbval compares the data.
@@ -24,7 +34,11 @@ def provenance(answer: Answer, ask: Ask) -> dict[str, Any]:
         "parameters": dict(ask.plan.request.parameters),
         "chat": ask.slot.chat if ask.joins else None,
         "turn": ask.slot.at + 1 if ask.joins else None,
+        "state": turn.state,
+        "hash": turn.hash if ask.joins else None,
         "parents": list(ask.parents),
+        "cell": None if source is None else of_source(source),
+        "shown": of_json(shown),
         "request": ask.plan.request.hash,
         "id": answer.id,
         "created": answer.created,
@@ -35,6 +49,8 @@ def provenance(answer: Answer, ask: Ask) -> dict[str, Any]:
         },
         "seconds": answer.seconds,
         "finish": answer.finish_reason,
+        # The requests before it whose answers didn't fit its schema.
+        **({"rejected": list(ask.wanted.refused)} if ask.wanted is not None and ask.wanted.refused else {}),
         "context": {
             "sent": context.sent,
             "available": context.available,

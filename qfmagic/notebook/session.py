@@ -1,22 +1,31 @@
 """What a notebook holds: settings, conversations, and what answers. Knows nothing of IPython."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from ..analysis.meter import Meter
+from ..analysis.prices import Prices
+from ..analysis.usage import Call
 from ..client.client import Qianfan
 from ..client.credentials import Kind
 from ..client.loop import BackgroundLoop
 from ..client.settings import Settings
 from ..core.answer import Answer
-from ..core.errors import OptionError
+from ..core.errors import QianfanError
+from ..core.plan import Plan
 from .chats import Chats
 from .document import Document, notebook_path
 from .journal import Journal, journal_path
 from .keys import Keys
 from .preferences import Preferences
+from .transports import FORCED, TAPED, VARIABLE, Transport, from_variable, read_transport, tape_of
 from .verdict import Verdict
+
+if TYPE_CHECKING:
+    from ..transport.tape import CassetteTape
 
 
 class Watcher(Protocol):
@@ -47,13 +56,26 @@ class Session:
         self.journal: Journal | None = None
         self.journal_error: str | None = None
         self.last: Answer | None = None
-        self.keys = Keys(environ, lambda: self._asked == "live")
+        self.source: str | None = None  # the cell that runs, as it is written
+        self.keys = Keys(environ, self._keys_needed)
         self.verdicts: dict[Kind, Verdict] = {}
         self.watchers: list[Watcher] = []
         self.loop = BackgroundLoop()
         self._client: Qianfan | None = None
-        self._chosen: Mapping[str, Any] = {}
-        self._mode: str | None = None
+        self._client_is_for: object = None
+        self._transport: Transport | None = None
+        self._tape: CassetteTape | None = None
+        self._tape_is_for: Transport | None = None
+        self._asked_here = 0
+        self._prices: tuple[tuple[str, int], Prices] | None = None
+        self.meter = Meter(
+            time.time,
+            budget=self.preferences.budget,
+            prices=lambda: self.prices,
+            keep=self._keep_call,
+            where=lambda: (self.chats.cell, self.chats.label),
+            free=lambda: self.transport.keyless,
+        )
 
     @property
     def lang(self) -> str:
@@ -70,53 +92,152 @@ class Session:
         for watcher in tuple(self.watchers):
             watcher.follow()
 
+    # ---- cells
+
+    def begin_cell(self, cell: str | None, source: str | None, deleted: Iterable[str] = ()) -> None:
+        """A cell is about to run; the front end names it, and those deleted since the last run."""
+        self.source, self._asked_here = source, 0
+        self.chats.begin_cell(cell, deleted)
+
+    def end_cell(self) -> None:
+        """The cell has run."""
+        self.chats.end_cell()
+        if self._tape is not None:
+            self._tape.tidy()
+        self.changed()
+
+    def asker(self) -> Hashable:
+        """Who asks now, for a tape: the cell that runs, and which of its questions it is; None if it has no name."""
+        self._asked_here += 1
+        return None if self.chats.cell is None else (self.chats.cell, self._asked_here)
+
+    def recorded(self, plan: Plan, slot: Hashable) -> bool:
+        """Whether a question is answered by the cassette in any case, and so costs nothing; *slot* is who asks."""
+        tape = self.tape
+        return tape is not None and self.mode != "record" and tape.has(plan.request, slot)
+
     # ---- what answers
 
     @property
     def mode_source(self) -> str:
         """Where the mode comes from."""
-        if self._mode:
+        if FORCED in self.environ:
+            return FORCED
+        if self._transport:
             return "%qf transport"
-        return "QFMAGIC_TRANSPORT" if self.environ.get("QFMAGIC_TRANSPORT") else "default"
+        return VARIABLE if self.environ.get(VARIABLE) else "default"
+
+    @property
+    def transport(self) -> Transport:
+        """
+        What answers.
+
+        Raises:
+            OptionError: The environment names what can't.
+        """
+        if FORCED in self.environ:
+            return from_variable(self.environ[FORCED], self.environ)
+        if self._transport is None and self.environ.get(VARIABLE):
+            return from_variable(self.environ[VARIABLE], self.environ)
+        return self._transport or Transport()
 
     @property
     def mode(self) -> str:
-        """``live`` or ``stub``."""
-        mode = self._asked
-        if mode not in ("live", "stub"):
-            raise OptionError("command.transport", value=mode)
-        return mode
+        """One of :data:`MODES`; raises as :attr:`transport`."""
+        return self.transport.mode
 
-    @mode.setter
-    def mode(self, mode: str) -> None:
-        if mode not in ("live", "stub"):
-            raise OptionError("command.transport", value=mode)
-        self._mode = mode
+    def change_transport(self, written: str) -> Transport:
+        """
+        Have something else answer from now on; a cassette starts at its beginning.
+
+        Raises:
+            OptionError: There is no such mode, or it needs a path.
+            CassetteError: The cassette can't be read or written.
+        """
+        transport = read_transport(written, self.environ)
+        if FORCED in self.environ:
+            return transport
+        self._put_in(transport)
+        self._transport = transport
+        return transport
+
+    # ---- what it costs
 
     @property
-    def _asked(self) -> str:
-        return self._mode or self.environ.get("QFMAGIC_TRANSPORT") or "live"
+    def prices(self) -> Prices:
+        """
+        The prices the user has set; read again when their file has changed.
+
+        Raises:
+            OptionError: They can't be read.
+        """
+        path = self.preferences.setting("prices").value
+        if path is None:
+            return Prices()
+        try:
+            read = str(path), Path(str(path)).expanduser().stat().st_mtime_ns
+        except OSError:
+            return Prices.of_toml(str(path))  # says what is wrong
+        if self._prices is None or self._prices[0] != read:
+            self._prices = read, Prices.of_toml(str(path))
+        return self._prices[1]
+
+    def _keep_call(self, call: Call) -> None:
+        if self.journal is not None:
+            self.journal.save_call(call)
+
+    @property
+    def tape(self) -> "CassetteTape | None":
+        """The cassette in use; made when it is first asked for. Raises as :meth:`change_transport`."""
+        transport = self.transport
+        if self._tape_is_for != transport:
+            self._put_in(transport)
+        return self._tape
+
+    @property
+    def trouble(self) -> QianfanError | None:
+        """What kept the last exchange off the cassette; None for nothing, and where there is none."""
+        return self._tape.trouble if self._tape is not None else None
+
+    def _put_in(self, transport: Transport) -> None:
+        tape = tape_of(transport, self.environ) if transport.mode in TAPED else None
+        if self._tape is not None:
+            self._tape.tidy()
+        self._tape, self._tape_is_for = tape, transport
+
+    def _keys_needed(self) -> bool:
+        try:
+            return not self.transport.keyless
+        except QianfanError:  # is told where something is asked
+            return False
 
     def client(self) -> Qianfan:
         """The client for the mode and the keys of this moment; made anew when they changed."""
+        transport, tape = self.transport, self.tape
         chosen = self.preferences.client()
-        if self.mode == "stub":
-            if self._client is None or self._client.label != "stub" or self._chosen != chosen:
-                self._replace(self._stub(chosen))
-                self._chosen = chosen
-        else:
-            settings = self.keys.settings(**chosen)
-            if self._client is None or self._client.label != "live" or self._client.settings != settings:
-                self._replace(Qianfan(settings=settings, loop=self.loop))
+        settings = Settings(**chosen) if transport.keyless else self.keys.settings(**chosen)
+        wanted = transport.keyless, transport.mode, settings, tape
+        if self._client is None or self._client_is_for != wanted:
+            self._replace(self._made(transport.mode, settings, tape))
+            self._client_is_for = wanted
         assert self._client is not None
         return self._client
 
-    def _stub(self, chosen: Mapping[str, Any]) -> Qianfan:
+    def _made(self, mode: str, settings: Settings, tape: "CassetteTape | None") -> Qianfan:
+        if mode == "stub":
+            return self._stub(settings)
+        if mode == "replay":
+            from ..transport.tape import NoNetwork  # noqa: PLC0415 - brings httpx
+
+            return Qianfan(settings=settings, transport=NoNetwork(), tape=tape, label=mode, loop=self.loop)
+        return Qianfan(settings=settings, tape=tape, label="live" if tape is None else "record", loop=self.loop)
+
+    def _stub(self, settings: Settings) -> Qianfan:
         from ..transport.stub import StubTransport  # noqa: PLC0415 - brings httpx
 
         transport = StubTransport(pace=float(self.environ.get("QFMAGIC_STUB_PACE") or 0))
         keys = transport.keys
-        settings = Settings(ak=keys.ak, sk=keys.sk, bearer_token=keys.bearer_token, **chosen)
+        settings = replace(settings, ak=keys.ak, sk=keys.sk, bearer_token=keys.bearer_token)
         return Qianfan(settings=settings, transport=transport, label="stub", loop=self.loop)
 
     def _replace(self, client: Qianfan) -> None:
@@ -131,6 +252,8 @@ class Session:
         if self._client is not None:
             self._client.close()
             self._client = None
+        if self._tape is not None:
+            self._tape.tidy()
         if self.journal is not None:
             self.journal.close()
             self.chats.recorder = self.journal = None

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ..core.plain import aligned
+
 
 class Said(NamedTuple):
     """
@@ -37,11 +39,7 @@ class Table:
         rows = [[str(cell) for cell in row] for row in self.rows]
         marked = [f"| {' | '.join(_literal(cell) for cell in row)} |" for row in (self.head, *rows)]
         marked.insert(1, "|" + "---|" * len(self.head))
-        widths = [max(_width(line[column]) for line in (self.head, *rows)) for column in range(len(self.head))]
-        lines = [
-            "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in (self.head, *rows)
-        ]
+        lines = aligned((self.head, *rows))
         above = [self.above, ""] if self.above else []
         markdown_above = [_literal(self.above), ""] if self.above else []
         return Said("\n".join((*markdown_above, *marked)), "\n".join((*above, *lines)))
@@ -63,8 +61,3 @@ def short(content: str) -> str:
 def _literal(content: str) -> str:
     """*content* as Markdown that shows just these characters, in a table too."""
     return re.sub(r"([\\`*_{}\[\]<>#|!&$~])", r"\\\1", " ".join(content.split()))
-
-
-def _width(content: str) -> int:
-    """Columns *content* takes in a terminal; Chinese characters take two."""
-    return sum(2 if "\u1100" <= character <= "\uffe6" else 1 for character in content)

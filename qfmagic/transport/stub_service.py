@@ -2,28 +2,44 @@
 A stand-in for the service that checks requests as documented, on both APIs and both token endpoints.
 
 It answers the prompts of the four documented pages with the documented answers, and anything else by a rule that shows
-the model, the number of the turn and the length of the question. Its error codes are the documented ones.
+the model, the number of the turn and the length of the question, or, where JSON is asked for, with JSON that fits. Its
+error codes are the documented ones.
 """
 
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from ..core.answer import STUB_SERVER
 from ..core.context import measure
 from ..core.models import Limits, Model, registry
-from ..core.params import Parameter
-from ..core.signing import DATE_HEADER, sign
+from ..core.signing import bce_date
 from .cutting import cut
 from .examples import Example, find_example
+from .made_up import made_up
 from .reply import Incoming, Reply
+from .stub_checks import (
+    Refused,
+    check_length,
+    check_signature,
+    check_values,
+    contents_of,
+    json_object,
+    refuse,
+    role_of,
+    signed_at,
+    size_of,
+    v1,
+    v2,
+)
 
 V1_PREFIX = "/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/"
 V2_PATH = "/v2/chat/completions"
+MODELS_PATH = "/v2/models"
+SERVICES_PATH = "/wenxinworkshop/service/list"
 TOKEN_PATH = "/oauth/2.0/token"  # noqa: S105 - an address
 BEARER_PATH = "/v1/BCE-BEARER/token"
-SERVER = "qfmagic-stub"  # its answers say so on their face, whatever carries them
 PIECE = 12  # characters an event carries, where no page says
 
 
@@ -36,11 +52,6 @@ class StubKeys(NamedTuple):
     secret_key: str = "stub-secret-key"  # noqa: S105
     bearer_token: str = "bce-v3/ALTAK-stub/0000000000000000"  # noqa: S105
     access_token: str = "24.stub.2592000.1.0"  # noqa: S105
-
-
-class _Refused(Exception):
-    def __init__(self, reply: Reply) -> None:
-        self.reply = reply
 
 
 class _Asked(NamedTuple):
@@ -58,7 +69,7 @@ class StubService:
 
     Args:
         keys: What it accepts.
-        clock: Seconds since 1970, for token times and ``created``.
+        clock: Seconds since 1970, for ``created``.
     """
 
     def __init__(self, keys: StubKeys | None = None, clock: Callable[[], float] | None = None) -> None:
@@ -69,9 +80,9 @@ class StubService:
         """Answer a request."""
         try:
             reply = self._routed(request)
-        except _Refused as refused:
+        except Refused as refused:
             reply = refused.reply
-        return Reply(reply.chunks, reply.status, {**reply.headers, "server": SERVER})
+        return Reply(reply.chunks, reply.status, {**reply.headers, "server": STUB_SERVER})
 
     def _routed(self, request: Incoming) -> Reply:
         if request.path == TOKEN_PATH:
@@ -82,7 +93,31 @@ class StubService:
             return self._chat_v2(request)
         if request.path.startswith(V1_PREFIX):
             return self._chat_v1(request, request.path.removeprefix(V1_PREFIX))
-        return Reply.of_json({"error_code": 3, "error_msg": "Unsupported openapi method"})
+        if request.path == MODELS_PATH:
+            return self._models(request)
+        if request.path == SERVICES_PATH:
+            return self._services(request)
+        if request.path.startswith("/v2/"):
+            return v2(404, "not_found", f"nothing is served at {request.path[:200]}")
+        # V1's own error comes with HTTP 200; what is no place of the service's at all is plainly not found.
+        return v1(3, "Unsupported openapi method", status=200 if request.path.startswith("/rpc/") else 404)
+
+    # ---- what there is
+
+    def _models(self, request: Incoming) -> Reply:
+        self._check_bearer(request, "GET")
+        names = [model.name for model in registry().models.values() if "v2" in model.apis]
+        rows = [{"id": name, "object": "model", "created": int(self._clock()), "owned_by": "qianfan"} for name in names]
+        return Reply.of_json({"object": "list", "data": rows})
+
+    def _services(self, request: Incoming) -> Reply:
+        """The services of V1, which the official SDK asks for when it signs."""
+        self._check_signature(request)
+        apis = [(model.title, model.apis["v1"].endpoint) for model in registry().models.values() if "v1" in model.apis]
+        common = [
+            {"name": title, "url": V1_PREFIX + endpoint, "apiType": "chat"} for title, endpoint in apis if endpoint
+        ]
+        return Reply.of_json({"log_id": "stub", "result": {"common": common, "custom": []}})
 
     # ---- tokens
 
@@ -98,50 +133,29 @@ class StubService:
 
     def _bearer(self, request: Incoming) -> Reply:
         self._check_signature(request)
-        created = int(self._clock())
-        expires = created + int(request.query.get("expireInSeconds", 1800))
-        times = [datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for at in (created, expires)]
-        return Reply.of_json(
-            {
-                "userId": "stub",
-                "token": self.keys.bearer_token,
-                "status": "enable",
-                "createTime": times[0],
-                "expireTime": times[1],
-            }
-        )
+        seconds = request.query.get("expireInSeconds", "1800")
+        if not (seconds.isascii() and seconds.isdigit() and 300 <= int(seconds[:9]) <= 2592000):
+            refuse(Reply.of_json({"code": "BadRequest", "message": "expireInSeconds: 300 to 2592000"}, status=400))
+        at = signed_at(request)  # the client's own clock: it's the client that compares
+        times = {"createTime": bce_date(at), "expireTime": bce_date(at + int(seconds))}
+        return Reply.of_json({"userId": "stub", "token": self.keys.bearer_token, "status": "enable", **times})
 
     def _check_signature(self, request: Incoming) -> None:
-        given = request.headers.get("authorization", "")
-        parts = given.split("/")
-        if len(parts) != 6 or parts[1] != self.keys.access_key:
-            raise _Refused(_gateway("NotFound", "NotFound, cause: Could not find credential."))
-        names = [name for name in parts[4].split(";") if name]
-        expected = sign(
-            access_key=self.keys.access_key,
-            secret_key=self.keys.secret_key,
-            method=request.method,
-            path=request.path,
-            query=request.query,
-            headers={name: request.headers.get(name, "") for name in names},
-            at=_time(request.headers.get(DATE_HEADER, "")),
-            expires=int(parts[3]),
-        )
-        if given != expected:
-            text = "SignatureDoesNotMatch, cause: Fail to authn user: Signature does not match"
-            raise _Refused(_gateway("SignatureDoesNotMatch", text))
+        check_signature(request, self.keys.access_key, self.keys.secret_key)
 
     # ---- V1
 
     def _chat_v1(self, request: Incoming, endpoint: str) -> Reply:
         if request.method != "POST":
-            raise _Refused(_v1(336101, "invalid HTTP method"))
+            refuse(v1(336101, "invalid HTTP method"))
         if "access_token" in request.query:
             if request.query["access_token"] != self.keys.access_token:
-                raise _Refused(_v1(110, "Access token invalid or no longer valid"))
+                refuse(v1(110, "Access token invalid or no longer valid"))
         else:
             self._check_signature(request)
-        body = _object(request.body) or _refuse(_v1(336002, "Invalid JSON Argument"))
+        body = json_object(request.body)
+        if body is None:
+            refuse(v1(336002, "Invalid JSON Argument"))
         model = next(
             (m for m in registry().models.values() if "v1" in m.apis and m.apis["v1"].endpoint == endpoint), None
         )
@@ -152,19 +166,19 @@ class StubService:
         own = [m for m in registry().models.values() if "v1" in m.apis and m.apis["v1"].endpoint is None]
         named = [m for m in own if m.name.split("_")[0] in endpoint.lower()]
         served = [model] if model else named
-        contents = _contents(body.get("messages"))
+        contents = contents_of(body.get("messages"))
         if isinstance(contents, str):
-            raise _Refused(_v1(336003, contents))
+            refuse(v1(336003, contents))
         # Of a self-deployed service the stub can't tell which model it runs, unless its name says so.
         rules = served[0].apis["v1"].parameters if served else registry().target(None, endpoint).parameters
         limits = served[0].limits if served else Limits()
-        _check_values(rules, body, lambda text: _v1(336003, text))
+        check_values(rules, body, lambda text: v1(336003, text))
         system = body.get("system", "")
-        size = _size([*contents, system] if limits.system_counts else contents)
+        size = size_of([*contents, system] if limits.system_counts else contents)
         if limits.max_chars is not None and size[0] > limits.max_chars:
-            raise _Refused(_v1(336003, f"the max length of current question is {limits.max_chars}"))
+            refuse(v1(336003, f"the max length of current question is {limits.max_chars}"))
         if limits.max_tokens is not None and size[1] > limits.max_tokens:
-            raise _Refused(_v1(336103, "Prompt tokens too long"))
+            refuse(v1(336103, "Prompt tokens too long"))
         return _Asked(model.title if model else endpoint, [m.name for m in served or own], contents, body)
 
     def _answer_v1(self, asked: _Asked) -> Reply:
@@ -196,30 +210,35 @@ class StubService:
     # ---- V2
 
     def _chat_v2(self, request: Incoming) -> Reply:
-        if request.method != "POST":
-            raise _Refused(_v2(405, "method_not_supported", "method not supported"))
-        if request.headers.get("authorization") != f"Bearer {self.keys.bearer_token}":
-            raise _Refused(_v2(401, "invalid_iam_token", "IAM Certification failed"))
-        body = _object(request.body) or _refuse(_v2(400, "malformed_json", "malformed json"))
+        self._check_bearer(request, "POST")
+        body = json_object(request.body)
+        if body is None:
+            refuse(v2(400, "malformed_json", "malformed json"))
         name = body.get("model")
         if not isinstance(name, str) or not name:
-            raise _Refused(_v2(400, "invalid_model", "model is empty"))
+            refuse(v2(400, "invalid_model", "model is empty"))
         model = registry().find(name)
         if model is None or "v2" not in model.apis:
             text = "The model does not exist or you do not have access to it."
-            raise _Refused(_v2(401, "invalid_model", text))
+            refuse(v2(401, "invalid_model", text))
         return self._answer_v2(self._checked_v2(model, body))
+
+    def _check_bearer(self, request: Incoming, method: str) -> None:
+        if request.method != method:
+            refuse(v2(405, "method_not_supported", "method not supported"))
+        if request.headers.get("authorization") != f"Bearer {self.keys.bearer_token}":
+            refuse(v2(401, "invalid_iam_token", "IAM Certification failed"))
 
     def _checked_v2(self, model: Model, body: Mapping[str, Any]) -> _Asked:
         messages = body.get("messages")
         system = ""
-        if isinstance(messages, list) and messages and _role(messages[0]) == "system":
+        if isinstance(messages, list) and messages and role_of(messages[0]) == "system":
             system, messages = str(messages[0].get("content", "")), messages[1:]
-        contents = _contents(messages)
+        contents = contents_of(messages)
         if isinstance(contents, str):
-            raise _Refused(_v2(400, "invalid_messages", contents))
-        _check_values(model.apis["v2"].parameters, body, lambda text: _v2(400, "invalid_argument", text))
-        _check_length(model.limits, _size([*contents, system]))
+            refuse(v2(400, "invalid_messages", contents))
+        check_values(model.apis["v2"].parameters, body, lambda text: v2(400, "invalid_argument", text))
+        check_length(model.limits, size_of([*contents, system]))
         return _Asked(model.title, [model.name], contents, body)
 
     def _answer_v2(self, asked: _Asked) -> Reply:
@@ -240,7 +259,8 @@ class StubService:
         ]
         events[0]["choices"][0]["delta"] = {"role": "assistant", **events[0]["choices"][0]["delta"]}
         events.append({**common, "choices": [{**whole, "delta": {"content": ""}}]})
-        if (asked.body.get("stream_options") or {}).get("include_usage"):
+        options = asked.body.get("stream_options")
+        if isinstance(options, Mapping) and options.get("include_usage"):
             events.append({**common, "choices": [], "usage": usage})
         return Reply.of_events(events, done=True)
 
@@ -248,7 +268,8 @@ class StubService:
 
     def _text(self, asked: _Asked, example: Example | None) -> tuple[str, dict[str, int], bool]:
         """The answer, what it counts for, and whether it is whole: a limit of output tokens may cut it."""
-        everything = example.text if example else _by_rule(asked.title, asked.contents)
+        rule = _by_rule(asked.title, asked.contents)
+        everything = example.text if example else made_up(asked.body, asked.contents, rule) or rule
         text = cut(everything, asked.body)
         if example and text == everything:
             return text, example.usage, True
@@ -274,78 +295,3 @@ def _pieces(text: str) -> list[str]:
 def _id(prefix: str, asked: _Asked) -> str:
     text = json.dumps([asked.title, asked.body], ensure_ascii=False, sort_keys=True)
     return f"{prefix}stub{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-
-
-def _time(text: str) -> float:
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError:
-        return 0.0
-
-
-def _object(body: bytes) -> dict[str, Any] | None:
-    try:
-        payload = json.loads(body)
-    except ValueError:
-        return None
-    return payload if isinstance(payload, dict) else None
-
-
-def _refuse(reply: Reply) -> Any:
-    raise _Refused(reply)
-
-
-def _v1(code: int, text: str) -> Reply:
-    return Reply.of_json({"error_code": code, "error_msg": text, "id": "as-stub"})
-
-
-def _v2(status: int, code: str, text: str) -> Reply:
-    kind = "access_denied" if code == "invalid_model" and status == 401 else "invalid_request_error"
-    return Reply.of_json({"error": {"code": code, "message": text, "type": kind}, "id": "as-stub"}, status=status)
-
-
-def _gateway(code: str, text: str) -> Reply:
-    return Reply((b"",), 401, {"x-bce-error-code": code, "x-bce-error-message": text})
-
-
-def _role(message: object) -> object:
-    return message.get("role") if isinstance(message, Mapping) else None
-
-
-def _contents(messages: object) -> list[str] | str:
-    """The messages' texts, or what is wrong with the messages."""
-    if not isinstance(messages, list) or not messages:
-        return "messages is empty"
-    for number, message in enumerate(messages):
-        if _role(message) != ("assistant" if number % 2 else "user"):
-            return f"the role of messages[{number}] is invalid: roles must be user and assistant in turn"
-        content = message.get("content")
-        if not isinstance(content, str) or not content.strip():
-            return f"the content of messages[{number}] can not be empty"
-    if len(messages) % 2 == 0:
-        return "the length of messages must be an odd number"
-    return [message["content"] for message in messages]
-
-
-def _check_values(parameters: Mapping[str, Parameter], body: Mapping[str, Any], refuse: Callable[[str], Reply]) -> None:
-    known = {parameter.wire_name: parameter for parameter in parameters.values()}
-    foreign = registry().parameter_names().keys() - parameters.keys()
-    for name, value in body.items():
-        if name in known and not known[name].accepts(value):
-            raise _Refused(refuse(f"{name} is invalid: {known[name].describe('en')}"))
-        if name in known and (other := known[name].requires) and value and not body.get(other):
-            raise _Refused(refuse(f"{name} needs {other}"))
-        if name in foreign and name not in known:
-            raise _Refused(refuse(f"this model does not take {name}"))
-
-
-def _size(texts: Sequence[str]) -> tuple[int, int]:
-    sizes = [measure(text) for text in texts]
-    return sum(size.chars for size in sizes), sum(size.tokens for size in sizes)
-
-
-def _check_length(limits: Limits, size: tuple[int, int]) -> None:
-    if limits.max_chars is not None and size[0] > limits.max_chars:
-        raise _Refused(_v2(400, "characters_too_long", f"characters too long: {size[0]} > {limits.max_chars}"))
-    if limits.max_tokens is not None and size[1] > limits.max_tokens:
-        raise _Refused(_v2(400, "tokens_too_long", f"tokens too long: {size[1]} > {limits.max_tokens}"))

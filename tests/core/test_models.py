@@ -155,3 +155,16 @@ def test_a_parameter_has_one_type_whatever_the_model():
             for parameter in api.parameters.values():
                 kinds.setdefault(parameter.name, set()).add(parameter.type)
     assert {name: kind for name, kind in kinds.items() if len(kind) > 1} == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "takes"),
+    [
+        (("ernie-4.0-8k",), True),
+        (("ernie-4.0-8k", None, "v1"), False),
+        (("yi_34b_chat",), False),
+        (("who-knows",), False),
+    ],
+)
+def test_json_is_asked_for_with_a_parameter_where_a_row_on_v2_has_it(arguments, takes):
+    assert registry().target(*arguments).takes_json is takes

@@ -6,8 +6,8 @@ from qfmagic import Conversation, Qianfan, Settings
 from qfmagic.core import errors
 from qfmagic.core.messages import check_messages
 
-from .server import FaultServer, told
-from .table import FAULTS, FINE, GOOD, SO_FAR, Fault
+from .server import FaultServer, stream, told
+from .table import BUSY, FAULTS, FINE, GOOD, SO_FAR, Fault, sse
 
 MODELS = {"v1": "yi_34b_chat", "v2": "ernie-4.0-8k"}
 
@@ -123,3 +123,13 @@ def test_a_server_that_is_not_there_is_asked_again_and_then_told():
         pytest.raises(errors.ConnectError, match="Asked 3 times"),
     ):
         client.ask("hi")
+
+
+@pytest.mark.parametrize("wire", ["v1", "v2"])
+def test_a_refusal_in_a_stream_leaves_no_connection_behind(wire):
+    busy = stream(sse(BUSY[wire]))
+    with FaultServer([busy]) as server, Qianfan(settings=settings(server.url), model=MODELS[wire]) as client:
+        for _ in range(3):
+            with pytest.raises(errors.UnavailableError):
+                list(client.stream("hi"))
+    assert server.connections == 1

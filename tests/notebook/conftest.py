@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
-from jupyter_client.manager import start_new_kernel
 from traitlets.config import Config
+
+from tests.kernels import start_kernel
 
 
 @pytest.fixture
@@ -85,9 +86,8 @@ class Kernel:
         # Never in the user's own folder.
         own = {"QFMAGIC_JOURNAL": "false", "QFMAGIC_HOME": str(Path("home").absolute())}
         environ = {"QFMAGIC_LANG": "en", **({} if "QFMAGIC_HOME" in environ else own), **plain, **environ}
-        self.manager, self.client = start_new_kernel(
-            kernel_name="python3", env=environ, cwd=cwd, extra_arguments=["--IPKernelApp.log_level=40"]
-        )
+        quiet = ["--IPKernelApp.log_level=40"]
+        self.manager, self.client = start_kernel(env=environ, cwd=cwd, extra_arguments=quiet)
 
     @property
     def client_pid(self):

@@ -24,7 +24,7 @@ from qfmagic.core.usage import Usage
 from qfmagic.notebook.arguments import parse_line
 from qfmagic.notebook.exports import asking_cell, exported, imported
 from qfmagic.notebook.helptable import help_table
-from qfmagic.notebook.prompt import render
+from qfmagic.analysis.prompt import render
 from qfmagic.testing.server import LoopbackServer
 from qfmagic.transport.stub import StubTransport
 from qfmagic.transport.stub_service import StubKeys

@@ -33,7 +33,7 @@ def play(shell):
 
         transport = ScriptedTransport(steps)
         client = Qianfan(settings=Settings(access_token="t", bearer_token="b"), transport=transport, label="stub")
-        session(shell)._client = client
+        session(shell)._made, session(shell)._client_is_for = (lambda *_: client), None
         return transport
 
     return use
@@ -166,7 +166,7 @@ def test_the_text_behind_the_options_is_untouched(shell, line, text):
         ("user_id='open", "quotes"),
         ("timeout=soon", "float"),
         ("context=some", "all, none"),
-        ("model=a,b", "several models"),
+        ("model=a,,b", "an empty name"),
         ("into=2x", "Python variable"),
         ("into=class", "Python variable"),
         ("once=true", "Unknown option 'once'"),

@@ -104,7 +104,7 @@ def test_the_stub_asks_for_none(home):
     session = Session({**home, "QFMAGIC_TRANSPORT": "stub"})
     assert session.keys.settings().bearer_token == ""
     assert session.keys.trouble is None
-    session.mode = "live"
+    session.change_transport("live")
     session.keys.settings()
     assert isinstance(session.keys.trouble, CredentialError)
     session.close()

@@ -49,7 +49,7 @@ def panel_state(session: Session) -> State:
     try:
         target = session.preferences.target()
         session.preferences.check()
-        if session.mode == "live":
+        if not session.transport.keyless:
             choose(session.keys.settings(), target.wire)
     except QianfanError as error:
         problem = session.keys.explained(error).message(session.lang)

@@ -7,6 +7,7 @@ from ...core.catalogue import text
 from ..helptable import help_table
 from ..session import Session
 from ..tables import Said, Table
+from ..transports import MODES
 from . import lines
 
 # What shapes the answers. Where the journal is, or how answers appear, would differ from one machine to the next.
@@ -22,7 +23,8 @@ def settings_table(session: Session) -> Said:
     """
     lang, setting = session.lang, session.preferences.setting
     target = session.preferences.target()
-    rows: list[tuple[object, ...]] = [("transport", session.mode, "live, stub", _source(session.mode_source, lang))]
+    source = _source(session.mode_source, lang)
+    rows: list[tuple[object, ...]] = [("transport", str(session.transport), ", ".join(MODES), source)]
     settable = help_table().settable
     for name in (*_SHOWN, *target.parameters):
         found, row, parameter = setting(name), settable[name], target.parameters.get(name)

@@ -1,0 +1,69 @@
+"""One notebook, looked at from every side."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..core.errors import CassetteError
+from ..transport.cassette import Cassette
+from .chain import check_chain
+from .checks import check_cell
+from .document import Cell, cells_of
+from .questions import Asked, asked
+from .recorded import check_recorded
+from .report import KINDS, Answered, Finding, Report
+from .secrets import Keyring, saved_keys
+
+_ORDER = {key: number for number, key in enumerate(KINDS)}
+
+
+def audit(
+    notebook: Mapping[str, Any],
+    cassette: Cassette | CassetteError | None = None,
+    *,
+    recorded: Sequence[Any] = (),
+    keys: Mapping[str, str] | None = None,
+) -> Report:
+    """
+    Look at a notebook. Whatever stands in it, this reports and doesn't fail.
+
+    Args:
+        notebook: Its JSON, format 4.
+        cassette: Its cassette, or why that can't be read; None where there is none.
+        recorded: The cassette's lines as JSON, looked through for keys.
+        keys: Keys that are in use, and the variable each is set by.
+    """
+    cells = [(cell, asked(cell.source) if cell.code else Asked()) for cell in cells_of(notebook)]
+    keyring = Keyring(keys)
+    findings = [finding for cell, questions in cells for finding in check_cell(cell, questions)]
+    findings += check_chain(cells)
+    findings += _keys(notebook, cells, recorded, keyring)
+    if isinstance(cassette, CassetteError):
+        findings.append(Finding("audit.cassette", None, None, {"reason": _Said(cassette)}))
+    else:
+        findings += check_recorded(cells, cassette)
+    answers = tuple(Answered(cell.number, cell.ran, given) for cell, _ in cells for _, given in cell.answers)
+    findings.sort(key=lambda finding: (finding.cell or 0, _ORDER[finding.key]))
+    return Report(answers, tuple(findings), keyring.masked)
+
+
+class _Said:
+    """An error's own text, in the reader's language."""
+
+    def __init__(self, error: CassetteError) -> None:
+        self._error = error
+
+    def describe(self, lang: str) -> str:
+        """Say it."""
+        return self._error.message(lang)
+
+
+def _keys(
+    notebook: Mapping[str, Any], cells: Sequence[tuple[Cell, Asked]], recorded: Sequence[Any], keyring: Keyring
+) -> list[Finding]:
+    findings = saved_keys(keyring, {name: value for name, value in notebook.items() if name != "cells"})
+    written = notebook.get("cells")
+    for (cell, _), content in zip(cells, written if isinstance(written, list) else (), strict=True):
+        findings += saved_keys(keyring, content, cell=cell.number, ran=cell.ran)
+    for number, line in enumerate(recorded, 1):
+        findings += saved_keys(keyring, {f"cassette {number}": line})
+    return findings

@@ -1,0 +1,81 @@
+"""What a cell asks, as far as its source tells without running it."""
+
+import re
+from functools import cache
+from typing import NamedTuple
+
+from ..core.catalogue import read_table
+
+# A whole cell; or a line, perhaps one whose answer is assigned.
+_CELL = re.compile(r"\s*%%qianfan\b([^\n]*)")
+_LINE = re.compile(r"^([ \t]*)(?:[\w., \t]+=[ \t]*)?%qianfan\b([^\n]*)", re.MULTILINE)
+_COMMAND = re.compile(r"^[ \t]*(?:[\w., \t]+=[ \t]*)?%qf[ \t]+(\w+)", re.MULTILINE)
+_OPTION = re.compile(
+    r"""\s*+[A-Za-z_][\w.-]*+=(?:\{\{.*?\}\}|"(?:\\.|[^"\\])*+"|'[^']*+'|\[[^\]]*+\]|\{[^}]*+\}|\S)*+"""
+)
+_WORD = re.compile(r"\s*+(\w++)(?!\S)")
+
+# What makes a conversation other than its questions do: from there on, turns needn't follow from each other.
+EDITS = frozenset({"undo", "drop", "restore", "fork", "switch", "reset", "resume", "import"})
+AGAIN = frozenset({"retry", "continue"})
+
+
+class Asked(NamedTuple):
+    """
+    What a cell asks.
+
+    Attributes:
+        whole: Whether it is a ``%%qianfan`` cell.
+        questions: The flags of each question that is asked whenever the cell is run.
+        commands: The commands of ``%qf`` in it.
+    """
+
+    whole: bool = False
+    questions: tuple[frozenset[str], ...] = ()
+    commands: frozenset[str] = frozenset()
+
+    @property
+    def quiet(self) -> int:
+        """How many of them leave no output."""
+        return sum("quiet" in flags for flags in self.questions)
+
+    @property
+    def answered(self) -> bool:
+        """Whether an output is to be expected when it was run."""
+        return any(not flags & {"quiet", "dry"} for flags in self.questions)
+
+    @property
+    def dry(self) -> bool:
+        """Whether nothing is ever sent."""
+        return all("dry" in flags for flags in self.questions)
+
+
+def asked(source: str) -> Asked:
+    """Read the source of a code cell."""
+    whole = _CELL.match(source)
+    if whole:
+        return Asked(True, (_flags(whole[1]),))
+    if source.lstrip().startswith("%%"):  # what another magic does with it isn't known
+        return Asked()
+    # An indented line may be one that isn't come to.
+    lines = tuple(_flags(line[2]) for line in _LINE.finditer(source) if not line[1])
+    return Asked(False, lines, frozenset(_COMMAND.findall(source)))
+
+
+def _flags(line: str) -> frozenset[str]:
+    """The flags on a magic's line, whatever else is on it."""
+    found: set[str] = set()
+    position = 0
+    while True:
+        word = _WORD.match(line, position)
+        step = _OPTION.match(line, position) or (word if word and word[1] in _known_flags() else None)
+        if step is None:
+            return frozenset(found)
+        if step is word and word is not None:
+            found.add(word[1])
+        position = step.end()
+
+
+@cache
+def _known_flags() -> frozenset[str]:
+    return frozenset(row["name"] for row in read_table("help.toml")["option"] if row.get("kind") == "flag")

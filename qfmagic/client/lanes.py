@@ -1,0 +1,77 @@
+"""Connections side by side, each for one request at a time."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+
+import httpx
+
+IDLE = 30.0  # seconds after which a connection nobody used is closed
+
+
+class Lanes(httpx.AsyncBaseTransport):
+    """
+    A transport for many requests at once.
+
+    httpx's own pool looks through all its connections with every request that begins or ends, and closes those above a
+    number when they rest for a moment; with 64 at work that costs more than the requests. Here each connection has a
+    transport of its own, and the one that was used last is used next: there are never more than requests under way.
+
+    Args:
+        make: Makes the transport of one connection.
+        timer: Seconds of a clock that never jumps.
+    """
+
+    def __init__(
+        self, make: Callable[[], httpx.AsyncBaseTransport], timer: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._make, self._timer = make, timer
+        self._free: list[tuple[float, httpx.AsyncBaseTransport]] = []
+        self._busy: set[httpx.AsyncBaseTransport] = set()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request; httpx calls this."""
+        lane = self._free.pop()[1] if self._free else self._make()
+        self._busy.add(lane)
+        try:
+            response = await lane.handle_async_request(request)
+        except BaseException:
+            await self._leave(lane)
+            raise
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        response.stream = _Body(response.stream, self, lane)
+        return response
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        lanes = [*(lane for _, lane in self._free), *self._busy]
+        self._free.clear()
+        self._busy.clear()
+        for lane in lanes:
+            await lane.aclose()
+
+    async def _leave(self, lane: httpx.AsyncBaseTransport) -> None:
+        """The request on it has ended; what has rested for long is closed."""
+        if lane not in self._busy:  # closed meanwhile, or left before
+            return
+        self._busy.remove(lane)
+        now = self._timer()
+        self._free.append((now, lane))
+        while self._free[0][0] < now - IDLE:
+            await self._free.pop(0)[1].aclose()
+
+
+class _Body(httpx.AsyncByteStream):
+    """A response's body; when it is closed, its connection is free."""
+
+    def __init__(self, stream: httpx.AsyncByteStream, lanes: Lanes, lane: httpx.AsyncBaseTransport) -> None:
+        self._stream, self._lanes, self._lane = stream, lanes, lane
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._stream:
+            yield piece
+
+    async def aclose(self) -> None:
+        try:
+            await self._stream.aclose()
+        finally:
+            await self._lanes._leave(self._lane)  # noqa: SLF001 - its own

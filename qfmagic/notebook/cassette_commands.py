@@ -1,0 +1,142 @@
+"""``%qf transport`` and ``%qf cassette``: what answers, and what was recorded."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ..core.catalogue import text
+from ..core.errors import CassetteError, OptionError
+from ..transport import cassette
+from ..transport.recording import Recorded
+from ..transport.redaction import redacted
+from .arguments import split_words
+from .session import Session
+from .tables import Said, Table, code, short
+
+USAGE = "%qf cassette [list | show N | prune | redact TEXT ...] [path=PATH]"
+
+
+def transport(session: Session, words: str) -> Said:
+    """Choose what answers; or say what does."""
+    lang = session.lang
+    if words:
+        chosen = session.change_transport(words)
+        return Said.of(text("said.transport", lang, mode=str(chosen)))
+    said = text("said.transport", lang, mode=str(session.transport))
+    tape = session.tape
+    if tape is not None:
+        counts = {"all": len(tape.exchanges), "played": len(tape.played), "recorded": len(tape.recorded)}
+        said = f"{said} {text('cassette.state', lang, **counts)}"
+    return Said.of(said)
+
+
+def run(session: Session, words: str) -> Said:
+    """
+    Do ``%qf cassette``.
+
+    Raises:
+        OptionError: The words are wrong, or no cassette is named or in use.
+        CassetteError: The file can't be read or written.
+    """
+    given = split_words(words)
+    action, *rest = [word for word in given if not word.startswith("path=")] or ["list"]
+    paths = [word.removeprefix("path=") for word in given if word.startswith("path=")]
+    if action not in _ACTIONS or len(paths) > 1:
+        raise OptionError("command.usage", usage=USAGE)
+    return _ACTIONS[action](session, _path(session, paths), rest)
+
+
+def _path(session: Session, paths: Sequence[str]) -> Path:
+    if paths:
+        return Path(paths[0]).expanduser()
+    tape = session.tape
+    if tape is None:
+        raise OptionError("command.no_cassette")
+    tape.tidy()
+    return tape.path
+
+
+def _in_order(path: Path) -> list[Recorded]:
+    return list(cassette.read(path).exchanges.values())
+
+
+def _list(session: Session, path: Path, rest: Sequence[str]) -> Said:
+    if rest:
+        raise OptionError("command.usage", usage=USAGE)
+    lang = session.lang
+    head = text("cassette.head", lang).split(" | ")
+    rows = []
+    tape = session.tape if session.tape is not None and session.tape.path == path.absolute() else None
+    for number, one in enumerate(_in_order(path), 1):
+        played = one.play()
+        answer = played.error.message(lang) if played.error else played.outcome.text
+        state = "" if tape is None else _state(one, tape.played, tape.recorded, lang)
+        rows.append(
+            (number, one.hash, one.model, _question(one), short(answer), played.outcome.usage.total_tokens or "", state)
+        )
+    return Table(head, rows, text("cassette.list", lang, path=path.name, count=len(rows))).said()
+
+
+def _state(one: Recorded, played: set[tuple[str, int]], recorded: set[tuple[str, int]], lang: str) -> str:
+    key = "played" if one.key in played else "recorded" if one.key in recorded else "unplayed"
+    return text(f"cassette.is_{key}", lang)
+
+
+def _question(one: Recorded) -> str:
+    messages = one.body.get("messages") or [{}]
+    return short(str(messages[-1].get("content", "")))
+
+
+def _show(session: Session, path: Path, rest: Sequence[str]) -> Said:
+    if len(rest) != 1:
+        raise OptionError("command.usage", usage=USAGE)
+    exchanges = _in_order(path)
+    found = [one for number, one in enumerate(exchanges, 1) if rest[0] in (str(number), one.hash)]
+    if not found:
+        raise OptionError("command.no_exchange", word=rest[0], count=len(exchanges))
+    import json  # noqa: PLC0415 - asked for rarely
+
+    body = json.dumps(found[0].body, ensure_ascii=False, indent=2)
+    played = found[0].play()
+    answer = played.error.message(session.lang) if played.error else played.outcome.text
+    return Said(f"{code(body, 'json')}\n\n{code(answer, '')}", f"{body}\n\n{answer}")
+
+
+def _prune(session: Session, path: Path, rest: Sequence[str]) -> Said:
+    """Drop what the notebook no longer asks; only after it was run, or everything would go."""
+    tape = session.tape
+    if rest or tape is None or tape.path != path.absolute():
+        raise OptionError("command.usage", usage=USAGE)
+    used = tape.played | tape.recorded
+    if not used:
+        raise CassetteError("cassette.prune_first", path=path.name)
+    exchanges = _in_order(path)
+    kept = [one for one in exchanges if one.key in used]
+    cassette.rewrite(path, kept)
+    for one in exchanges:
+        if one.key not in used:
+            tape.exchanges.pop(one.key, None)
+    return Said.of(
+        text("cassette.pruned", session.lang, path=path.name, count=len(exchanges) - len(kept), kept=len(kept))
+    )
+
+
+def _redact(session: Session, path: Path, words: Sequence[str]) -> Said:
+    if not words or not all(words):
+        raise OptionError("command.usage", usage=USAGE)
+    exchanges = _in_order(path)
+    changed = [redacted(one, words) for one in exchanges]
+    count = sum(new is not old for new, old in zip(changed, exchanges, strict=True))
+    if count:
+        cassette.rewrite(path, changed)
+    tape = session.tape
+    if tape is not None and tape.path == path.absolute():
+        tape.exchanges.update({one.key: one for one in changed})
+    return Said.of(text("cassette.redacted", session.lang, path=path.name, count=count))
+
+
+_ACTIONS: dict[str, Callable[[Session, Path, Sequence[str]], Said]] = {
+    "list": _list,
+    "show": _show,
+    "prune": _prune,
+    "redact": _redact,
+}

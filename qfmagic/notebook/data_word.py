@@ -1,0 +1,45 @@
+"""The DATA of ``%%qf map DATA`` and ``over=DATA``: a variable, an expression, or a file."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..analysis.files import KINDS
+from ..core.catalogue import Text
+from ..core.errors import OptionError
+from ..core.models import suggest
+from .arguments import check_no_key, split_word
+
+_QUOTES = "\"'"
+
+
+def take_word(line: str) -> tuple[str, str]:
+    """
+    Take the first word of a line, as it is written; return it and the rest.
+
+    Raises:
+        OptionError: A quote doesn't close.
+    """
+    end = split_word(line)
+    return line[:end], line[end:].lstrip()
+
+
+def data_of(word: str, namespace: Mapping[str, Any]) -> Any:
+    """
+    Return what DATA stands for: the value of a Python expression, which may stand in ``{{ }}``, or a file's path.
+
+    Raises:
+        OptionError: It is neither.
+    """
+    bare = word[1:-1] if word[:1] in _QUOTES and word[-1:] == word[:1] and len(word) > 1 else word
+    if bare not in namespace and Path(bare).suffix.lower() in KINDS and "{{" not in bare:
+        return Path(bare)
+    source = word.removeprefix("{{").removesuffix("}}").strip() if word.startswith("{{") else word
+    try:
+        return eval(source, dict(namespace))  # noqa: S307 - the user's own cell, in the user's own kernel
+    except Exception as error:
+        check_no_key(bare)
+        close = suggest(bare, [name for name in namespace if not name.startswith("_")])
+        hint = Text("option.did_you_mean", {"names": close}) if close else ""
+        reason = f"{type(error).__name__}: {error}"
+        raise OptionError("map.unknown_data", written=bare, reason=reason, suggestions=hint) from error

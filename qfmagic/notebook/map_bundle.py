@@ -1,0 +1,137 @@
+"""What a map leaves in its cell: how many rows were answered, the first of them, and what went wrong."""
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from ..analysis.batch import Job
+from ..analysis.meter import need_of
+from ..analysis.results import Tally
+from ..analysis.steps import Done, Task, steps
+from ..core.catalogue import text
+from ..core.errors import QianfanError
+from ..core.fingerprint import of_text
+from ..core.plain import printable
+from ..version import __version__
+from .display import Bundle
+from .session import Session
+from .tables import Said, Table, code, short
+
+SHOWN = 5  # rows
+REQUESTS = 3  # of what would be sent
+ERRORS = 3  # kinds of errors
+
+
+class Preview(NamedTuple):
+    """One of the first rows: its number, what was asked, and what came."""
+
+    number: int
+    item: Any
+    cells: Mapping[str, Any]
+
+
+def map_bundle(
+    session: Session, job: Job, tally: Tally, *, rows: int, previews: Sequence[Preview], into: str | None
+) -> tuple[Bundle, dict[str, Any]]:
+    """
+    Build what stays in the cell, and its metadata.
+
+    Neither time nor ids are in it, nor how much was there from before: these differ from run to run.
+    """
+    lang = session.lang
+    counts = {"prompt": f"{tally.prompt_tokens:,}", "completion": f"{tally.completion_tokens:,}"}
+    summary = text("map.summary", lang, answered=tally.answered, rows=rows, failed=tally.failed, **counts)
+    notes = [text("map.failed_rows", lang, count=n, error=error) for error, n in tally.errors.most_common(ERRORS)]
+    if into is not None:
+        notes.append(text("map.into", lang, name=into))
+    if session.trouble is not None:
+        notes.append(session.trouble.message(lang))
+    said = [Said.of(summary), *([_table(job, previews, rows, lang)] if previews else []), *map(Said.of, notes)]
+    bundle = {
+        "text/markdown": "\n\n".join(one.markdown for one in said),
+        "text/plain": printable("\n\n".join(one.plain for one in said)),
+    }
+    return bundle, {"qfmagic_map": _metadata(session, job, tally, rows)}
+
+
+def _table(job: Job, previews: Sequence[Preview], rows: int, lang: str) -> Said:
+    used = {name for expression in job.questions.template.expressions for name in expression.names}
+    asked = [name for name in job.table.names if name in used] or ["item"]
+    # Tokens are in the sum; time and ids differ from run to run.
+    given = job.names[: job.names.index(f"{job.prefix}error") + 1]
+    new = [name for name in given if any(preview.cells[name] is not None for preview in previews)]
+    shown = [
+        (
+            preview.number,
+            *(short(_said(preview.item, name)) for name in asked),
+            *(_cell(preview.cells[name]) for name in new),
+        )
+        for preview in previews
+    ]
+    above = text("map.more_rows", lang, shown=len(shown), rows=rows) if rows > len(shown) else ""
+    return Table(("", *asked, *new), shown, above).said()
+
+
+def _said(item: Any, name: str) -> str:
+    value = item.get(name) if isinstance(item, Mapping) and name != "item" else item
+    return str(value)
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else short(str(value))
+
+
+def _metadata(session: Session, job: Job, tally: Tally, rows: int) -> dict[str, Any]:
+    questions = job.questions
+    return {
+        "version": __version__,
+        "transport": session.mode,
+        "wire": questions.target.wire,
+        "model": questions.target.model,
+        "endpoint": questions.target.endpoint,
+        "parameters": dict(questions.parameters),
+        "cell": None if session.source is None else of_text(session.source.rstrip("\n")),
+        "rows": rows,
+        "answered": tally.answered,
+        "kept": tally.kept,
+        "failed": tally.failed,
+        "usage": {"prompt_tokens": tally.prompt_tokens, "completion_tokens": tally.completion_tokens},
+    }
+
+
+def previews_of(job: Job, done: Mapping[int, Done]) -> list[Preview]:
+    """The first rows and what came of them; data that are no iterator can be read again."""
+    rows = islice(job.rows(), SHOWN)
+    return [Preview(number, row.item, job.cells(done.get(number))) for number, row in enumerate(rows)]
+
+
+def dry_bundle(session: Session, job: Job) -> Bundle:
+    """The first requests, and what all of them would come to."""
+    lang, rows, tokens, kept = session.lang, 0, 0, 0
+    shown: list[str] = []
+    problems: list[QianfanError] = []
+    for step in steps(job.rows(), job.questions, job.work.kept):
+        rows += 1
+        if isinstance(step, Task):
+            tokens += need_of(step.plan).prompt
+            if len(shown) < REQUESTS:
+                shown.append(json.dumps(step.plan.request.body, ensure_ascii=False, indent=2))
+        elif step.error is not None:
+            problems.append(step.error)
+        else:
+            kept += 1
+    counts = {"rows": rows, "tokens": f"{tokens:,}", "kept": kept}
+    said = text("map.dry", lang, **counts)
+    if problems:
+        said = text("map.dry_failing", lang, failed=len(problems), error=_Told(problems[0]), **counts)
+    marked = "\n\n".join([Said.of(said).markdown, *(code(body, "json") for body in shown)])
+    return {"text/markdown": marked, "text/plain": printable("\n\n".join([said, *shown]))}
+
+
+class _Told(NamedTuple):
+    problem: QianfanError
+
+    def describe(self, lang: str) -> str:
+        """The error's text."""
+        return self.problem.message(lang)

@@ -1,0 +1,277 @@
+"""``%%qf map``: the question below, about every row of DATA."""
+
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from keyword import iskeyword
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..analysis.batch import WORKERS, InOrder, Job, completed, decide
+from ..analysis.crew import Work
+from ..analysis.kept import Kept
+from ..analysis.prompt import Template, render
+from ..analysis.questions import Questions, offered
+from ..analysis.results import Tally
+from ..analysis.schema import Schema
+from ..analysis.steps import Done
+from ..analysis.table import read_table
+from ..core.errors import OptionError, PromptError, QianfanError
+from ..core.models import registry
+from .arguments import Arguments, check_no_key, parse_line
+from .data_word import data_of, take_word
+from .document import notebook_path
+from .front import display
+from .helptable import Row, help_table
+from .interrupts import Interrupts
+from .journal import journal_path
+from .map_bundle import SHOWN, Preview, dry_bundle, map_bundle, previews_of
+from .progress import Progress, progress
+from .session import Session
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+_BORROWED = ("model", "endpoint", "api", "schema", "repairs", "stream", "timeout", "quiet")
+# What was answered in this kernel, where there is no journal; by session, mode and job.
+_HERE: "weakref.WeakKeyDictionary[Session, dict[str, Kept]]" = weakref.WeakKeyDictionary()
+
+
+def map_cell(engine: "Engine", line: str, body: str) -> None:
+    """
+    Ask about every row, show how far it has come, and leave a summary.
+
+    The data with their results go to ``into=``, else to ``_``; also those of a map that was interrupted.
+
+    Raises:
+        InputError: It can't be asked like that; nothing was sent.
+        QianfanError: What every further row would meet too; or no row was answered.
+        KeyboardInterrupt: The user stopped it.
+    """
+    word, rest = take_word(line)
+    arguments = _read(rest)
+    if not word or "=" in word.split("[")[0].split("(")[0]:
+        raise OptionError("map.no_data")
+    namespace = engine.namespace
+    data = data_of(word, namespace)
+    given = _rendered(engine, arguments.options)
+    if type(data).__module__.partition(".")[0] == "dask":
+        from .map_dask import map_dask  # noqa: PLC0415 - only who has Dask
+
+        map_dask(engine, data, body.removesuffix("\n"), given, arguments.flags)
+        return
+    dry = "dry" in arguments.flags
+    job = decided(engine, data, word, body, given, fresh="fresh" in arguments.flags and not dry)
+    if dry:
+        if job.table.length is None:
+            raise OptionError("map.dry_iterator", name=word)
+        engine.front.publish(dry_bundle(engine.session, job))
+        return
+    _run(engine, job, given.get("into"), quiet="quiet" in arguments.flags)
+
+
+def decided(engine: "Engine", data: Any, name: str, body: str, given: Mapping[str, Any], *, fresh: bool = False) -> Job:
+    """
+    Decide everything about a map. Nothing is sent.
+
+    Args:
+        engine: The shell's.
+        data: The data.
+        name: What an error calls them.
+        body: The cell's body: the template.
+        given: The options, read.
+        fresh: Whether what is kept is forgotten.
+
+    Raises:
+        InputError: It can't be asked like that.
+    """
+    session, preferences = engine.session, engine.session.preferences
+    into = checked_into(given)
+    if "," in str(given.get("model", "")):
+        raise OptionError("compare.not_here", name="%%qf map")
+    template = body.removesuffix("\n")
+    if not template.strip():
+        raise PromptError("map.no_template", names=offered(read_table(data, name).names))
+    target = registry().target(*preferences.where(given))
+
+    def work(parsed: Template, schema: Schema | None) -> Work:
+        questions = Questions(
+            parsed,
+            target,
+            preferences.parameters(given, target.parameters),
+            engine.namespace,
+            schema,
+            bool(preferences.setting("stream", given).value),
+            session.keys.check_not_in,
+        )
+        kept = _kept(session, into or "")
+        if fresh and kept is not None:
+            kept.forget()
+        return Work(
+            session.client(),
+            questions,
+            kept,
+            into or "",
+            preferences.setting("timeout", given).value,
+            int(preferences.setting("repairs", given).value),
+        )
+
+    return decide(
+        data,
+        template,
+        work,
+        name=name,
+        namespace=engine.namespace,
+        schema=given.get("schema"),
+        workers=given.get("workers", WORKERS),
+        prefix=given.get("prefix", ""),
+        sample=given.get("sample"),
+        meter=session.meter,
+        lang=session.lang,
+    )
+
+
+def _read(line: str) -> Arguments:
+    table = help_table()
+    rows: dict[str, Row] = table.map | {name: table.options[name] for name in _BORROWED} | table.parameters
+    arguments = parse_line(line, rows)
+    if arguments.text:
+        word = arguments.text.split()[0]
+        check_no_key(word)
+        raise OptionError("map.template_on_line", text=word, command="map")
+    return arguments
+
+
+def _rendered(engine: "Engine", options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with ``{{ }}`` in them evaluated."""
+    own = {
+        name: help_table().map[name].parse(render(value, engine.namespace))
+        for name, value in options.items()
+        if name in help_table().map and isinstance(value, str) and "{{" in value
+    }
+    others = {name: value for name, value in options.items() if name not in own}
+    return {**engine.rendered(others), **own}
+
+
+def _kept(session: Session, into: str) -> Kept | None:
+    """
+    The answers of earlier runs that count for this one.
+
+    What the stub answered is nothing to the service, and the other way round. A cassette that answers needs nobody
+    else; one that is recorded must get what it hasn't got.
+    """
+    if session.mode in ("replay", "auto"):
+        return None
+    job = f"{'stub' if session.mode == 'stub' else 'service'}:{into}"
+    tape = session.tape
+    recorded = None if tape is None else {request for request, _ in tape.exchanges}
+
+    def usable(request: str) -> bool:
+        return recorded is None or request in recorded
+
+    journal = session.open_journal()
+    if journal is not None:
+        with suppress(Exception):  # a disk that is full or not ours must not stop a question
+            path = notebook_path(session.environ) or Path.cwd()
+            found = Kept(journal_path(session.environ), str(path), job, time.time, usable)
+            weakref.finalize(session, found.close)
+            return found
+    here = _HERE.setdefault(session, {})
+    if job not in here:
+        here[job] = Kept(None, "", job, time.time)
+        weakref.finalize(session, here[job].close)
+    here[job].usable = usable
+    return here[job]
+
+
+def _run(engine: "Engine", job: Job, into: str | None, *, quiet: bool) -> None:
+    session, front = engine.session, engine.front
+    shown = display if front.live and not quiet else None
+    bar = progress(
+        partial(front.conclude, clear=False),
+        job.length,
+        session.lang,
+        display=shown,
+        terminal=front.terminal and not quiet,
+    )
+    run = _Run(job, bar, session.lang)
+    with Interrupts() as interrupts:
+        try:
+            run.follow(interrupts.tell)
+            _bind(engine, run.data(), into)
+            if not quiet:
+                bar.finish(*map_bundle(session, job, run.tally, rows=run.rows, previews=run.previews(), into=into))
+        finally:
+            bar.close()
+    problem = run.problem or (run.tally.problem if not run.tally.answered else None)
+    if problem is not None:
+        error = session.keys.explained(problem)
+        raise error.with_hint("map.stopped", answered=run.tally.answered, rows=run.rows)
+
+
+class _Run:
+    """A map under way: what is done, what was counted, what ended it."""
+
+    def __init__(self, job: Job, bar: Progress, lang: str) -> None:
+        self._job, self._bar, self._lang = job, bar, lang
+        self._order = InOrder(job) if job.length is None else None
+        self._done: dict[int, Done] = {}
+        self._collected: list[dict[str, Any]] = []
+        self.tally = Tally()
+        self.problem: QianfanError | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are; of an iterator, how many are done."""
+        return self.tally.rows if self._job.length is None else self._job.length
+
+    def follow(self, started: Callable[[Callable[[], None]], object]) -> None:
+        """Do it, to its end, to an interrupt or to what ends it; what came is there in any case."""
+        order = self._order
+        work = completed(self._job, self._job.rows() if order is None else order.rows(), _room(order), started)
+        try:
+            for one in work:
+                self.tally.add(one, self._lang)
+                self._bar.tell(self.tally)
+                if order is None:
+                    self._done[one.number] = one
+                else:
+                    self._collected += order.put(one)
+        except QianfanError as error:
+            self.problem = error
+
+    def data(self) -> Any:
+        """The data with their results."""
+        return self._job.gather(self._done) if self._order is None else self._collected
+
+    def previews(self) -> list[Preview]:
+        """The first rows."""
+        if self._order is None:
+            return previews_of(self._job, self._done)
+        return [Preview(number, row, row) for number, row in enumerate(self._collected[:SHOWN])]
+
+
+def _room(order: InOrder | None) -> Callable[[], bool]:
+    return order.room if order is not None else lambda: True
+
+
+def _bind(engine: "Engine", data: Any, into: str | None) -> None:
+    if into is None:
+        engine.shell.displayhook.update_user_ns(data)
+    else:
+        engine.shell.user_ns[into] = data
+
+
+def checked_into(given: Mapping[str, Any]) -> str | None:
+    """
+    Return the name the result is bound to, if one is given.
+
+    Raises:
+        OptionError: It is no name.
+    """
+    into = given.get("into")
+    if into is not None and (not str(into).isidentifier() or iskeyword(str(into))):
+        raise OptionError("option.into", value=into)
+    return None if into is None else str(into)

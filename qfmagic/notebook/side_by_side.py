@@ -1,0 +1,111 @@
+"""Several answers in one output: a table of what each came to, and below it each in full."""
+
+from collections.abc import Sequence
+
+from ..analysis.compare import Agreement, Compared, Summary, summaries
+from ..core.catalogue import text
+from ..core.plain import printable
+from .display import Bundle, answer_bundle, notes
+from .tables import Said, Table
+
+_HEADS = {
+    "model": ("model", "模型"),
+    "answers": ("answers", "回答数"),
+    "characters": ("characters", "字符"),
+    "prompt": ("prompt tokens", "提问 token"),
+    "completion": ("answer tokens", "回答 token"),
+    "finish": ("end", "结束"),
+    "agreement": ("agreement", "一致度"),
+}
+
+
+def side_by_side(
+    compared: Sequence[Compared], agreed: Agreement, below: Sequence[str], *, style: str, lang: str
+) -> Bundle:
+    """
+    The saved form of several answers to one question.
+
+    How long they took isn't in it: that differs from run to run.
+
+    Args:
+        compared: The answers.
+        agreed: How alike they are.
+        below: What the reader must know besides.
+        style: ``format=``.
+        lang: The language.
+    """
+    table = summary_table(compared, agreed, lang)
+    shared = shared_notes(compared, lang)
+    notes_below = Said.of(" · ".join((*agreement_notes(agreed, lang), *shared, *below)))
+    parts = [_part(one, compared, shared, style, lang) for one in compared]
+    marked = f"*{notes_below.markdown}*" if notes_below.plain else ""
+    plain = f"[{notes_below.plain}]" if notes_below.plain else ""
+    return {
+        "text/markdown": "\n\n".join(filter(None, (table.markdown, marked, *(part.markdown for part in parts)))),
+        "text/plain": printable("\n\n".join(filter(None, (table.plain, plain, *(part.plain for part in parts))))),
+    }
+
+
+def summary_table(compared: Sequence[Compared], agreed: Agreement, lang: str) -> Said:
+    """What each model's answers come to, as a table."""
+    rows = summaries(compared, agreed.each)
+    absent = {
+        "answers": all(row.asked == 1 for row in rows),
+        "agreement": all(row.agreement is None for row in rows),
+    }
+    columns = [name for name in _HEADS if not absent.get(name)]
+    head = [_HEADS[name][lang == "zh"] for name in columns]
+    return Table(head, [_row(row, columns) for row in rows]).said()
+
+
+def _row(row: Summary, columns: Sequence[str]) -> list[object]:
+    cells = {
+        "model": row.model,
+        "answers": f"{row.answered}/{row.asked}",
+        "characters": row.characters,
+        "prompt": row.prompt_tokens,
+        "completion": row.completion_tokens,
+        "finish": ", ".join(row.finish),
+        "agreement": None if row.agreement is None else f"{row.agreement:.2f}",
+    }
+    return ["-" if cells[name] is None else cells[name] for name in columns]
+
+
+def agreement_notes(agreed: Agreement, lang: str) -> list[str]:
+    """What the agreement says."""
+    if not agreed.pairs:
+        return []
+    identical = text("compare.identical", lang, same=agreed.same, pairs=agreed.pairs)
+    return [text("compare.agreement", lang), identical]
+
+
+def _notes(one: Compared, lang: str) -> list[str]:
+    return notes(one.answer, lang) if one.answered or one.problem is None else []
+
+
+def shared_notes(compared: Sequence[Compared], lang: str) -> list[str]:
+    """What is to be said of every answer: it is said once."""
+    each = [_notes(one, lang) for one in compared if one.answered]
+    return [note for note in each[0] if all(note in others for others in each[1:])] if each else []
+
+
+def _part(one: Compared, compared: Sequence[Compared], shared: Sequence[str], style: str, lang: str) -> Said:
+    """One answer under its heading; a line above it ends whatever the one before it has left open."""
+    many = any(other.n > 1 for other in compared)
+    name = Said.of(f"{one.model} · {one.n}" if many else one.model)
+    found = [note for note in _notes(one, lang) if note not in shared]
+    if one.problem is not None and not one.answered:
+        failed = Said.of(text("compare.failed", lang, message=one.problem.message(lang)))
+        return Said(f"---\n\n**{name.markdown}**\n\n{failed.markdown}", f"--- {name.plain}\n{failed.plain}")
+    bundle = answer_bundle(one.answer, found, style, lang, _others(one, compared))
+    marked, plain = bundle["text/markdown"].strip("\n"), bundle["text/plain"].strip("\n")
+    if one.problem is not None:
+        why = Said.of(one.problem.message(lang))
+        marked, plain = f"{marked}\n\n{why.markdown}", f"{plain}\n\n{why.plain}"
+    return Said(f"---\n\n**{name.markdown}**\n\n{marked}", f"--- {name.plain}\n{plain}")
+
+
+def _others(one: Compared, compared: Sequence[Compared]) -> str:
+    """What the other models wrote: a formula may begin in one answer and end in the next."""
+    texts = (f"{other.answer.reasoning}\n\n{other.answer.text}" for other in compared if other is not one)
+    return "\n\n".join(texts)

@@ -1,0 +1,152 @@
+"""``%qf usage``: what was asked, what it used, and what it cost."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, cast
+
+from ..analysis.prices import Prices, amount, money
+from ..analysis.usage import BY, By, Call, Total, total, totals
+from ..core.catalogue import text
+from ..core.errors import OptionError
+from .arguments import split_words
+from .session import Session
+from .tables import Said, Table
+
+WIDTH = 20  # characters of the longest bar
+_USAGE = "%qf usage [notebook|all] [by=cell|chat|model|day] [seconds]"
+_SCOPES = ("here", "notebook", "all")
+_HEADS = {
+    "cell": ("cell", "单元格"),
+    "chat": ("conversation", "对话"),
+    "model": ("model", "模型"),
+    "day": ("day", "日期"),
+    "calls": ("calls", "调用"),
+    "free": ("free", "免费"),
+    "prompt": ("prompt", "提问"),
+    "completion": ("answer", "回答"),
+    "tokens": ("tokens", "token"),
+    "seconds": ("seconds", "秒"),
+    "cost": ("CNY", "元"),
+    "bar": ("prompt ▒ answer █", "提问 ▒ 回答 █"),
+}
+
+
+class _Wanted(NamedTuple):
+    scope: str
+    by: By
+    seconds: bool
+
+
+def usage(session: Session, words: str) -> Said:
+    """
+    Show calls, tokens and cost, as a table with bars.
+
+    How long things took differs from run to run, so it is shown only when it is asked for: what a notebook says must
+    be the same when it is run again.
+
+    Raises:
+        OptionError: The words say something else; or the journal is asked, and there is none.
+    """
+    wanted = _read(words)
+    calls = _calls(session, wanted.scope)
+    lang, prices = session.lang, session.prices
+    if not calls:
+        return Said.of(text("usage.nothing", lang))
+    groups, whole = totals(calls, wanted.by, prices), total(calls, prices, text("usage.sum", lang))
+    said = _table(groups, whole, wanted, lang).said()
+    below = _below(session, whole, lang)
+    if not below:
+        return said
+    lines = Said.of(" ".join(below))
+    return Said(f"{said.markdown}\n\n{lines.markdown}", f"{said.plain}\n\n{lines.plain}")
+
+
+def _read(words: str) -> _Wanted:
+    wanted = _Wanted("here", "cell", seconds=False)
+    scope = by = None
+    for word in split_words(words):
+        if word.startswith("by=") and by is None:
+            by = word.removeprefix("by=")
+            if by not in BY:
+                raise OptionError("option.value", name="by", value=by, allowed=list(BY))
+        elif word in _SCOPES[1:] and scope is None:
+            scope = word
+        elif word == "seconds":
+            wanted = wanted._replace(seconds=True)
+        else:
+            raise OptionError("command.usage", usage=_USAGE)
+    by = by or ("model" if scope == "all" else "cell")
+    return wanted._replace(scope=scope or "here", by=cast("By", by))
+
+
+def _calls(session: Session, scope: str) -> Sequence[Call]:
+    if scope == "here":
+        return session.meter.calls
+    journal = session.open_journal()
+    if journal is None:
+        why = session.journal_error or text("usage.journal_off", session.lang)
+        raise OptionError("usage.no_journal", why=why)
+    return journal.calls(everywhere=scope == "all")
+
+
+def _table(groups: Sequence[Total], whole: Total, wanted: _Wanted, lang: str) -> Table:
+    priced = bool(whole.cost) or whole.unpriced < whole.calls - whole.free
+    columns = [wanted.by, "calls", "free", "prompt", "completion", "tokens", "seconds", "cost", "bar"]
+    absent = {
+        "free": not whole.free,
+        "seconds": not wanted.seconds,
+        "cost": not priced,
+    }
+    columns = [name for name in columns if not absent.get(name)]
+    most = max(group.tokens for group in groups)
+    rows = [_row(group, columns, _bar(group, most)) for group in groups]
+    if len(groups) > 1:
+        rows.append(_row(whole, columns, ""))
+    head = [_HEADS[name][lang == "zh"] for name in columns]
+    return Table(head, rows, text(f"usage.{wanted.scope}", lang))
+
+
+def _row(group: Total, columns: Sequence[str], bar: str) -> list[object]:
+    about = "~" if group.estimated else ""
+    cells: dict[str, object] = {
+        "calls": group.calls,
+        "free": group.free,
+        "prompt": f"{about}{group.prompt_tokens}",
+        "completion": f"{about}{group.completion_tokens}",
+        "tokens": f"{about}{group.tokens}",
+        "seconds": f"{group.seconds:.1f}",
+        "cost": _cost(group),
+        "bar": bar,
+    }
+    return [cells.get(name, group.name) for name in columns]
+
+
+def _cost(group: Total) -> str:
+    paid = group.calls - group.free
+    known = money(group.cost) if group.unpriced < paid or not paid else ""
+    return " + ".join(filter(None, (known, "?" if group.unpriced else "")))
+
+
+def _bar(group: Total, most: int) -> str:
+    """Question and answer as blocks; the largest group's are :data:`WIDTH`, and what is there is seen."""
+    if not group.tokens:
+        return ""
+    whole = max(round(WIDTH * group.tokens / most), 1)
+    asked = round(whole * group.prompt_tokens / group.tokens)
+    return "▒" * asked + "█" * (whole - asked)
+
+
+def _below(session: Session, whole: Total, lang: str) -> list[str]:
+    """What the columns don't say."""
+    found = []
+    if whole.free:
+        found.append(text("usage.free", lang, free=whole.free, calls=whole.calls))
+    if whole.estimated:
+        found.append(text("usage.estimated", lang))
+    if whole.unpriced and session.preferences.setting("prices").value is not None:
+        found.append(text("usage.unpriced", lang, count=whole.unpriced))
+    budget = session.preferences.budget()
+    if budget is not None:
+        here = total(session.meter.calls, session.prices if budget.unit == "CNY" else Prices())
+        spent = amount(here.cost if budget.unit == "CNY" else here.spent_tokens, budget.unit)
+        found.append(text("usage.budget", lang, spent=spent, budget=budget))
+    return found

@@ -1,0 +1,210 @@
+"""
+Cassettes: files of recorded exchanges, one on a line.
+
+A file has a header, the exchanges in the order of their hashes, and an end mark; what was recorded since it was last
+tidied stands behind the end mark. So a file that was cut short is told from one whose writer was killed: the first
+lacks the mark, the second has at worst a torn last line behind it. Sorted lines keep the differences between two
+recordings small, and make those of two people easy to merge.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+from ..core.errors import CassetteError
+from .recording import Key, Recorded, RecordingError, canonical
+
+VERSION = 1
+SUFFIX = ".qf.jsonl"
+LOCK_TIMEOUT = 10.0  # seconds to wait for others who write the same file
+_HEADER = canonical({"cassette": VERSION, "made_by": "qfmagic"})
+_END = canonical({"end": True})
+
+
+class Cassette(NamedTuple):
+    """
+    What a file holds.
+
+    Attributes:
+        exchanges: The exchanges by hash and number, in that order.
+        untidy: Whether some stand behind the end mark, or a torn line does.
+    """
+
+    exchanges: Mapping[Key, Recorded] = MappingProxyType({})
+    untidy: bool = False
+
+
+def shown(path: Path) -> str:
+    """A file's name as a user in this folder would write it; where the folder is isn't said."""
+    folder = Path.cwd()
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
+
+
+def beside(notebook: Path) -> Path:
+    """Where the cassette of a notebook is looked for: ``analysis.ipynb`` has ``analysis.qf.jsonl``."""
+    return notebook.with_name(notebook.stem + SUFFIX)
+
+
+def read(path: Path) -> Cassette:
+    """
+    Read a file.
+
+    Raises:
+        CassetteError: It isn't there, can't be read, is no cassette, was made by a newer version, edited or cut short.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise CassetteError("cassette.missing", path=shown(path)) from None
+    except OSError as error:
+        raise CassetteError("cassette.unreadable", path=shown(path), reason=error.strerror or str(error)) from error
+    return parse(data, path)
+
+
+def parse(data: bytes, path: Path) -> Cassette:
+    """
+    Read the bytes of a file; *path* is what errors show.
+
+    Raises:
+        CassetteError: As :func:`read`.
+    """
+    try:
+        # Some version control writes files with the line ends of the system.
+        lines = [line.removesuffix("\r") for line in data.decode().split("\n")]
+    except UnicodeDecodeError as error:
+        raise CassetteError("cassette.broken", path=shown(path), line=data[: error.start].count(b"\n") + 1) from None
+    _check_header(lines[0], path)
+    last = len(lines) - 1  # behind the last line's end, where nothing stands unless it is torn
+    found: dict[Key, Recorded] = {}
+    ended = untidy = False
+    for number, line in enumerate(lines[1:], 1):
+        if not line.strip():
+            continue
+        if line == _END:
+            ended = True
+            continue
+        untidy = untidy or ended
+        try:
+            recorded = Recorded.of_line(line)
+        except RecordingError as error:
+            if ended and number == last and error.reason == "json":
+                break  # its writer was killed
+            if not ended and number == last:
+                raise CassetteError("cassette.truncated", path=shown(path)) from None
+            raise CassetteError(_BROKEN[error.reason], path=shown(path), line=number + 1) from None
+        found[recorded.key] = recorded
+    if not ended:
+        raise CassetteError("cassette.truncated", path=shown(path))
+    return Cassette(MappingProxyType(dict(sorted(found.items()))), untidy)
+
+
+_BROKEN = {"json": "cassette.broken", "shape": "cassette.broken", "edited": "cassette.edited"}
+
+
+def _check_header(line: str, path: Path) -> None:
+    try:
+        version = json.loads(line)["cassette"]
+    except (ValueError, KeyError, TypeError):
+        raise CassetteError("cassette.none", path=shown(path)) from None
+    if version != VERSION:
+        raise CassetteError("cassette.newer", path=shown(path), version=version, known=VERSION)
+
+
+def append(path: Path, recorded: Recorded) -> None:
+    """
+    Add an exchange to a file, which is made if it isn't there. Others may write it at the same time.
+
+    Raises:
+        CassetteError: It can't be written.
+    """
+    with _locked(path):
+        if not path.exists():
+            _replace(path, ())
+        with path.open("ab+") as file:
+            file.seek(-1, os.SEEK_END)
+            whole = file.read(1) == b"\n"
+            if whole:
+                file.write(f"{recorded.line()}\n".encode("utf-8", "replace"))
+        if not whole:  # a writer was killed in the middle of a line
+            _replace(path, [*read(path).exchanges.values(), recorded])
+
+
+def tidy(path: Path) -> Cassette:
+    """
+    Put what stands behind the end mark into its place; return all of it.
+
+    Raises:
+        CassetteError: As :func:`read`; or it can't be written.
+    """
+    with _locked(path):
+        cassette = read(path)
+        if cassette.untidy:
+            _replace(path, cassette.exchanges.values())
+        return cassette
+
+
+def rewrite(path: Path, exchanges: Iterable[Recorded]) -> None:
+    """
+    Have a file hold just these.
+
+    Raises:
+        CassetteError: It can't be written.
+    """
+    with _locked(path):
+        _replace(path, exchanges)
+
+
+def check_writable(path: Path) -> None:
+    """
+    Make a file that isn't there, with nothing in it; check one that is.
+
+    Raises:
+        CassetteError: As :func:`read`; or it can't be written.
+    """
+    with _locked(path):
+        if path.exists():
+            read(path)
+            if not os.access(path, os.W_OK):
+                raise CassetteError("cassette.unwritable", path=shown(path), reason=os.strerror(13))
+        else:
+            _replace(path, ())
+
+
+def _replace(path: Path, exchanges: Iterable[Recorded]) -> None:
+    """Write a whole file beside, then put it in its place, so that none is ever half written."""
+    ordered = sorted(exchanges, key=lambda recorded: recorded.key)
+    content = "".join(f"{line}\n" for line in (_HEADER, *(recorded.line() for recorded in ordered), _END))
+    beside_it = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        # Opened as any new file is, so that it may be read by whoever may read the user's other files.
+        beside_it.write_bytes(content.encode("utf-8", "replace"))
+        if path.exists():
+            beside_it.chmod(path.stat().st_mode)
+        beside_it.replace(path)
+    except BaseException:
+        beside_it.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Keep others who write this file out; the lock stands apart, so that nothing is left beside a notebook."""
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - only who records
+
+    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32]
+    owner = os.getuid() if hasattr(os, "getuid") else ""
+    folder = Path(tempfile.gettempdir()) / f"qfmagic-locks-{owner}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        with FileLock(folder / name, timeout=LOCK_TIMEOUT):
+            yield
+    except Timeout:
+        raise CassetteError("cassette.locked", path=shown(path), seconds=LOCK_TIMEOUT) from None
+    except OSError as error:
+        raise CassetteError("cassette.unwritable", path=shown(path), reason=error.strerror or str(error)) from error

@@ -1,0 +1,366 @@
+"""Each finding: what makes it, and what doesn't. The first cell of each notebook is cell 1; answers begin in cell 2."""
+
+import pytest
+
+from qfmagic.audit.audit import audit
+from qfmagic.audit.report import KINDS
+from qfmagic.core.catalogue import messages
+from qfmagic.core.errors import CassetteError
+from qfmagic.transport.recording import Recorded
+
+from .documents import (
+    TURNS,
+    asked,
+    cassette,
+    code,
+    failed,
+    found,
+    hashes,
+    notebook,
+    provenance,
+    recorded,
+    shown,
+    talk,
+    tape,
+)
+
+
+def test_a_conversation_as_it_was_saved_is_clean_with_its_cassette_and_without():
+    assert found(*talk()) == []
+    assert found(*talk(), cassette=tape()) == []
+
+
+def test_every_finding_has_its_text():
+    assert set(KINDS) <= messages().keys()
+
+
+# ---- answers by themselves
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data.update({"text/markdown": "The Great Wall is short."}),
+        lambda data: data.update({"text/plain": "The Great Wall is short."}),
+        lambda data: data.update({"text/html": "<b>more</b>"}),
+        lambda data: data.pop("text/plain"),
+        lambda data: data.update({"application/json": ["a"]}),
+        dict.clear,
+    ],
+)
+def test_an_answer_changed_by_hand_is_edited(change):
+    cells = notebook(*talk())["cells"][1:]
+    change(cells[1]["outputs"][0]["data"])
+    assert found(*cells) == [("edited", 3)]
+
+
+def test_an_answer_kept_in_lines_is_not_edited():
+    turns = (("hi", "one\ntwo\n\nthree"),)
+    (cell,) = talk(turns)
+    output = cell["outputs"][0]
+    output["data"] = {name: text.splitlines(keepends=True) for name, text in output["data"].items()}
+    cell["source"] = cell["source"].splitlines(keepends=True)
+    assert found(cell) == []
+
+
+def test_a_question_changed_since_is_told_once_for_its_cell():
+    cell = asked("hi", "Hello!", 2)
+    cell["outputs"].append(asked("hi", "Hello!", 2, chat=None)["outputs"][0])
+    cell["source"] += " there"
+    assert found(cell) == [("changed", 2)]
+
+
+@pytest.mark.parametrize("source", ["%%qianfan\nhi", "%%qianfan\nhi\n", "%%qianfan\nhi\n\n"])
+def test_line_ends_behind_a_question_are_no_change(source):
+    cell = asked("hi", "Hello!", 2)
+    assert found({**cell, "source": source}) == []
+
+
+def test_a_cell_whose_source_was_not_known_is_not_called_changed():
+    assert found(asked("hi", "Hello!", 2, cell=None)) == []
+
+
+def test_a_stubs_answer_is_told_and_a_models_is_not():
+    assert found(asked("hi", "Hello!", 2, transport="stub")) == [("stub", 2)]
+    for mode in ("live", "record", "replay"):
+        assert found(asked("hi", "Hello!", 2, transport=mode), cassette=cassette(recorded("hi", "Hello!"))) == []
+
+
+@pytest.mark.parametrize("given", [{"state": "interrupted"}, {"finish": "interrupted"}, {"finish": "incomplete"}])
+def test_an_answer_that_is_not_whole_is_incomplete(given):
+    assert found(asked("hi", "Hel", 2, **given)) == [("incomplete", 2)]
+
+
+def test_an_answer_cut_at_the_models_limit_is_whole():
+    assert found(asked("hi", "Hel", 2, finish="length")) == []
+
+
+def test_an_answer_of_an_old_version_can_not_be_checked():
+    assert found(asked("hi", "Hello!", 2, shown=None)) == [("no_provenance", 2)]
+
+
+# ---- questions without an answer
+
+
+@pytest.mark.parametrize(
+    ("source", "ran", "codes"),
+    [
+        ("%%qianfan\nhi", None, ["unasked"]),
+        ("%%qianfan\nhi", 2, ["unasked"]),
+        ("\n%%qianfan temperature=0.3\nhi", None, ["unasked"]),
+        ("%qianfan hi", None, ["unasked"]),
+        ("x = 1\nanswer = %qianfan hi", None, ["unasked"]),
+        ("%%qianfan quiet into=a\nhi", None, ["unasked"]),
+        ("%%qianfan quiet into=a\nhi", 2, []),
+        ("%%qianfan stop='[\"a b\"]' quiet\nhi", 2, []),
+        ('%%qianfan metadata={"k": "v"} quiet\nhi', 2, []),
+        ("%%qianfan system={{ a + b }} quiet\nhi", 2, []),
+        ('%%qianfan system="a \\" quiet" once\nhi', 2, ["unasked"]),
+        ("%%qianfan dry\nhi", None, []),
+        ("%%qianfan dry\nhi", 2, []),
+        ("%qianfan dry hi", 2, []),
+        ("%qianfan tell me of dry wine", 2, ["unasked"]),
+        ("%qianfan -- dry wine", 2, ["unasked"]),
+        ("if never:\n    %qianfan hi", 2, []),
+        ("%%writefile a.py\n%qianfan hi", 2, []),
+        ("print('%%qianfan')", 2, []),
+        ("%qf history", 2, []),
+        ("", None, []),
+    ],
+)
+def test_a_question_without_an_answer_is_unasked(source, ran, codes):
+    assert [code for code, _ in found(code(source, ran))] == codes
+
+
+def test_a_question_in_another_kind_of_cell_is_none():
+    assert found({"cell_type": "markdown", "metadata": {}, "source": "%%qianfan\nhi"}) == []
+
+
+def test_a_question_that_is_to_be_skipped_is_not_missed():
+    assert found(code("%%qianfan\nhi", None, tags=["skip-execution"])) == []
+
+
+def test_an_output_without_its_origin_is_told_and_what_a_line_shows_beside_is_not():
+    assert found(code("%%qianfan\nhi", 2, shown("Hello!"))) == [("no_provenance", 2)]
+    for nothing in ({}, [], "live", None):
+        output = {**shown("Hello!"), "metadata": {"qfmagic": nothing}}
+        assert found(code("%%qianfan\nhi", 2, output)) == [("no_provenance", 2)]
+    answer = asked("hi", "Hello!", 2, source="plot()\n%qianfan hi")
+    answer["outputs"].insert(0, shown("a plot"))
+    assert found(answer) == []
+    assert found(code("plot()", 2, shown("a plot"))) == []
+
+
+def test_an_error_that_was_saved_is_told_unless_it_is_meant():
+    assert found(code("1/0", 2, failed())) == [("failed", 2)]
+    assert found(code("%%qianfan\nhi", 2, failed("ConnectError"))) == [("failed", 2)]
+    assert found(code("1/0", 2, failed(), tags=["raises-exception"])) == []
+
+
+# ---- the chain
+
+
+def test_a_turn_whose_parent_was_asked_again_is_stale():
+    cells = talk()
+    cells[0] = asked(TURNS[0][0], "Another answer.", 2)
+    assert found(*cells) == [("stale", 3), ("stale", 4)]
+
+
+def test_a_turn_whose_parent_was_deleted_is_stale():
+    first, _, third = talk()
+    assert found(first, third) == [("stale", 3)]
+
+
+def test_a_turn_asked_with_less_history_is_not_stale():
+    first, second, _ = talk()
+    alone = asked(*TURNS[2], 4, turn=3, context={"sent": 0, "available": 2})
+    last = asked(*TURNS[2], 4, [TURNS[1]], turn=3, parents=hashes(TURNS[:2])[1:], context={"sent": 1, "available": 2})
+    assert found(first, second, alone) == []
+    assert found(first, second, last) == []
+
+
+def test_a_turn_that_starts_afresh_is_not_stale():
+    first, second, _ = talk()
+    later = {**second, "execution_count": 9}
+    fresh = asked(*TURNS[2], 4, line="%%qianfan new", turn=3)
+    assert found(first, later, fresh) == [("order", 4)]  # the count alone
+    assert found(first, second, fresh) == []
+
+
+def test_a_cell_put_in_above_later_makes_what_follows_stale():
+    first, second = talk(TURNS[:2])
+    between = asked("And how high?", "8 m.", 4, TURNS[:1])
+    assert found(first, between, second) == [("stale", 4), ("order", 4)]
+
+
+def test_a_cell_asked_later_is_no_matter_where_the_conversation_was_edited_in_between():
+    first, second = talk(TURNS[:2])
+    dropped = asked("And how high?", "8 m.", 4, TURNS[:1])
+    assert found(first, dropped, code("%qf drop 2", 5), second) == [("order", 5)]
+
+
+def test_conversations_do_not_disturb_each_other():
+    cells = [*talk(), *talk(chat="trip")]
+    for ran, cell in enumerate(cells, 2):
+        cell["execution_count"] = ran
+    assert found(*cells) == []
+
+
+def test_a_fork_goes_on_from_the_turns_of_another_conversation():
+    first, second, _third = talk()
+    forked = asked(*TURNS[2], 4, TURNS[:2], chat="trip")
+    assert found(first, second, forked) == []
+    assert found(first, forked) == [("stale", 3)]
+
+
+def test_turns_without_an_output_may_have_gone_along():
+    first, _, third = talk()
+    quiet = code("%%qianfan quiet\nHow long?", 3)
+    assert found(first, quiet, third) == []
+    assert found(first, third, {**quiet, "execution_count": 5}) == [("stale", 3)]
+    never = {**quiet, "execution_count": None}
+    assert found(first, never, third) == [("unasked", 3), ("stale", 4)]
+
+
+def test_turns_of_an_old_version_may_have_gone_along():
+    first, second, third = talk()
+    del first["outputs"][0]["metadata"]["qfmagic"]["hash"]
+    assert found(first, second, third) == []
+
+
+def test_imported_turns_may_have_gone_along():
+    third = talk()[2]
+    assert found(code("%qf import talk.jsonl", 2), {**third, "execution_count": 3}) == []
+
+
+def test_a_turn_asked_again_by_command_replaces_the_first():
+    first, second, third = talk()
+    other = (TURNS[1][0], "Very long.")
+    again = asked(*other, 4, TURNS[:1], source="%qf retry")
+    after_it = asked(*TURNS[2], 5, [TURNS[0], other])
+    assert found(first, second, again, after_it) == []
+    before_it = {**third, "execution_count": 5}
+    assert found(first, second, again, before_it) == [("stale", 5)]
+    undone = code("%qf undo", 5)
+    assert found(first, second, again, undone, {**third, "execution_count": 6}) == []
+    # Asked again from below, it says nothing about the order of the document.
+    assert found(first, second, third, asked(TURNS[0][0], "Anew.", 5, source="%qf retry 1")) == []
+
+
+def test_turns_in_another_order_than_they_were_asked_in_are_told():
+    first, second, third = talk()
+    assert found(second, first, third) == [("order", 2), ("order", 3), ("order", 3)]
+
+
+def test_a_conversation_that_was_begun_anew_is_told_unless_by_command():
+    again = [{**cell, "execution_count": cell["execution_count"] + 9} for cell in talk()]
+    assert found(*talk(), *again)[:1] == [("order", 5)]
+    assert found(*talk(), code("%qf reset", 5), *again) == []
+
+
+@pytest.mark.parametrize(
+    ("counts", "cells"), [((2, 3, 4), []), ((2, 9, 4), [4]), ((2, 2, 4), [3]), ((2, None, 4), []), ((5, 4, 3), [3, 4])]
+)
+def test_cells_that_were_run_in_another_order_are_told(counts, cells):
+    once = [asked("hi", "Hello!", ran, chat=None, turn=None, hash=None) for ran in counts]
+    assert found(*once) == [("order", cell) for cell in cells]
+
+
+# ---- the cassette
+
+
+def test_an_answer_that_was_not_recorded_is_missing():
+    assert found(*talk(), cassette=tape(TURNS[:2])) == [("missing", 4)]
+
+
+def test_a_stubs_answer_need_not_be_recorded():
+    assert found(asked("hi", "Hello!", 2, transport="stub"), cassette=cassette()) == [("stub", 2)]
+
+
+def test_an_interrupted_answer_is_not_recorded():
+    assert found(asked("hi", "Hel", 2, state="interrupted"), cassette=cassette()) == [("incomplete", 2)]
+
+
+def test_another_answer_than_the_recorded_one_is_missing():
+    assert found(asked("hi", "Hello!", 2), cassette=cassette(recorded("hi", "Good morning!"))) == [("missing", 2)]
+
+
+def test_what_was_taken_out_of_a_recording_is_no_difference():
+    exchange = recorded("hi", "[…]", redacted=True)
+    assert found(asked("hi", "Hello!", 2), cassette=cassette(exchange)) == []
+    # Nor where it was taken out of the notebook too, and asked again.
+    assert found(asked("[…]", "[…]", 2), cassette=cassette(exchange)) == []
+
+
+def test_each_answer_needs_an_exchange_of_its_own():
+    twice = [asked("hi", "Hello!", ran, chat=None, turn=None, hash=None) for ran in (2, 3)]
+    one, two = recorded("hi", "Hello!"), recorded("hi", "Hello!", n=1)
+    assert found(*twice, cassette=cassette(one, two)) == []
+    assert found(*twice, cassette=cassette(one)) == [("missing", 3)]
+
+
+def test_the_exchange_of_one_answer_is_not_taken_for_another():
+    edited, right = (asked("hi", text, ran, turn=ran) for text, ran in (("Ho!", 2), ("Hello!", 3)))
+    exchanges = cassette(recorded("hi", "Hello!"), recorded("hi", "Hey!", n=1))
+    assert found(edited, right, cassette=exchanges) == [("missing", 2)]
+
+
+def test_a_continued_answer_is_put_together():
+    first, whole = ("Tell me.", "Once upon"), ("Tell me.", "Once upon a time.")
+    begun = asked(*first, 2, finish="length")
+    request = recorded("Go on.", " a time.", [first])
+    again = asked(*whole, 3, source="%qf continue", request=request.hash)
+    assert found(begun, again, cassette=cassette(recorded(*first), request)) == []
+    other = recorded("Go on.", " a midnight.", [first])
+    assert found(begun, again, cassette=cassette(recorded(*first), other)) == [("missing", 3)]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown_text", "codes"),
+    [
+        ("Hello!", "Hello!\n\n[a note]", []),
+        ("a\x1bb", "a\\x1bb", []),
+        ("Hello!", "Good day!", ["missing"]),
+        ('{"a":1}', '{\n  "a": 1\n}', []),
+        ('{"a":1}', '{\n  "a": 1\n}\n\n[a note]', []),
+    ],
+)
+def test_an_answer_in_no_conversation_is_compared_by_what_it_shows(text, shown_text, codes):
+    cell = asked("hi", shown_text, 2, chat=None, turn=None, hash=None)
+    assert [code for code, _ in found(cell, cassette=cassette(recorded("hi", text)))] == codes
+
+
+def test_an_exchange_that_can_not_be_compared_is_taken_for_it():
+    exchange = recorded("hi", "Hello!")
+    for body in ({}, {"messages": ["hi"]}, {"messages": [{"role": "user", "content": None}]}):
+        assert found(asked("hi", "Ho!", 2), cassette=cassette(exchange._replace(body={**body, "stream": True}))) == []
+
+
+def test_recorded_answers_that_nothing_shows_are_told():
+    more = recorded("And now?", "Now.")
+    assert found(*talk(TURNS[:1]), cassette=cassette(recorded(*TURNS[0]), more)) == [("cassette", None)]
+    quiet = code("%%qianfan quiet\nAnd now?", 9)
+    assert found(*talk(TURNS[:1]), quiet, cassette=cassette(recorded(*TURNS[0]), more)) == []
+
+
+def test_recorded_errors_are_nobodys_answer():
+    broken = recorded("hi", "", status=500, events=())
+    assert found(cassette=cassette(broken)) == []
+
+
+def test_a_cassette_that_can_not_be_read_is_told():
+    report = audit(notebook(*talk()), CassetteError("cassette.missing", path="a.qf.jsonl"))
+    assert [finding.code for finding in report.findings] == ["cassette"]
+    assert "a.qf.jsonl" in report.findings[0].message("zh")
+
+
+def test_answers_from_a_cassette_need_it():
+    assert found(asked("hi", "Hello!", 2, transport="replay")) == [("cassette", None)]
+    assert found(asked("hi", "Hello!", 2, transport="live")) == []
+
+
+def test_recordings_are_what_they_were():
+    """The cassettes of these tests are ones that could be read."""
+    for exchange in tape().exchanges.values():
+        assert Recorded.of_line(exchange.line()) == exchange
+    assert provenance("hi", "Hello!")["request"] == recorded("hi", "Hello!").hash

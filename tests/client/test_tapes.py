@@ -1,0 +1,252 @@
+"""A tape between client and service: what was recorded is played to the last byte, without keys and without the service."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from qfmagic import Qianfan, Settings
+from qfmagic.core.errors import CassetteError, CredentialError, QianfanError, TransportError
+from qfmagic.transport import cassette
+from qfmagic.transport.tape import CassetteTape, NoNetwork
+from tests.faults.server import CLOSE, HOLD, STREAM, FaultServer, chunk, stream, told, whole
+from tests.faults.table import BUSY, END, FAULTS, FINE, FIRST, GOOD, SO_FAR, v1
+
+PATH = Path("a.qf.jsonl")
+KEYS = {"access_token": "SEKRET-token", "bearer_token": "SEKRET-bearer"}
+NO_PAUSES = {"backoff_factor": 0, "retry_jitter": 0, "max_wait_interval": 0}
+MODELS = {"v1": "yi_34b_chat", "v2": "ernie-4.0-8k"}
+
+
+@pytest.fixture
+def smaller_bounds(monkeypatch):
+    """So that what has no end is given up sooner."""
+    monkeypatch.setattr("qfmagic.client.attempt.MAX_BODY", 2**20)
+    monkeypatch.setattr("qfmagic.core.sse.SSEDecoder.__init__.__defaults__", (2**18,))
+
+
+def recorder(server, mode="record", **settings):
+    settings = Settings(**KEYS, base_url=server.url, console_base_url=server.url, **NO_PAUSES, **settings)
+    return Qianfan(settings=settings, tape=CassetteTape(PATH, mode), label="record", timeout=5)
+
+
+def player(**options):
+    tape = CassetteTape(PATH, "replay", **options)
+    return Qianfan(settings=Settings(), transport=NoNetwork(), tape=tape, label="replay", timeout=5)
+
+
+def outcome(client, prompt="hi", model="yi_34b_chat", **options):
+    """Everything that a caller can tell one run by."""
+    stream = client.stream(prompt, model=model, **options)
+    try:
+        text = "".join(delta.text for delta in stream)
+    except QianfanError as error:
+        part = error.partial
+        return type(error).__name__, error.key, part and (part.text, part.finish_reason)
+    answer = stream.answer
+    return text, answer.text, answer.usage, answer.id, answer.finish_reason, answer.reasoning, answer.created
+
+
+def whole_answer(client):
+    stream = client.stream("hi", model="yi_34b_chat")
+    for _ in stream:
+        pass
+    return stream.answer
+
+
+def exchanges():
+    return list(cassette.read(PATH).exchanges.values())
+
+
+# What a stand-in can't do again, or what differs because nothing is waited for: silence is no exchange.
+UNRECORDED = ("ResponseTimeout", "ConnectError")
+UNREADABLE = ("broken gzip", "gzip cut short", "no end")
+NOTHING = ("closed without a word, always",)
+
+
+@pytest.mark.usefixtures("smaller_bounds")
+@pytest.mark.parametrize(
+    "fault", [row for row in FAULTS if row.name not in UNREADABLE], ids=lambda fault: f"{fault.wire}-{fault.name}"
+)
+def test_whatever_the_service_did_is_replayed(fault):
+    options = {"model": MODELS[fault.wire], "timeout": fault.timeout}
+    with FaultServer(fault.scripts) as server, recorder(server, retry_count=2) as client:
+        recorded = outcome(client, **options)
+    kept = exchanges()
+    if recorded[0] in UNRECORDED or fault.name in NOTHING:
+        assert not kept
+        return
+    assert len(kept) == 1  # whatever was tried before is no part of it
+    with player() as client:
+        assert outcome(client, **options) == recorded
+
+
+def test_a_replay_needs_no_keys_and_asks_nobody():
+    with FaultServer([FINE["v1"]]) as server, recorder(server) as client:
+        recorded = outcome(client)
+        whole_answer(client)
+    assert exchanges()[0].play().outcome.text == GOOD
+    with player() as client:
+        assert outcome(client) == recorded
+        assert whole_answer(client).transport == "replay"
+
+
+def test_what_is_recorded_is_marked_and_asked_for_each_time():
+    with FaultServer([FINE["v1"]]) as server, recorder(server) as client:
+        assert whole_answer(client).transport == "record"
+        whole_answer(client)
+        assert len(server.heads) == 2
+    assert [one.n for one in exchanges()] == [0, 1]
+
+
+def test_who_asks_again_replaces_what_it_was_answered():
+    with FaultServer([stream(v1("old"), END["v1"]), FINE["v1"]]) as server, recorder(server) as client:
+        plan = client.plan("hi", model="yi_34b_chat", stream=True)
+        texts = []
+        for slot in ("cell 1", "cell 1", "cell 2"):
+            with client.send(plan, slot=slot) as answer:
+                texts.append("".join(delta.text for delta in answer))
+    assert texts == ["old", GOOD, GOOD]
+    assert [(one.n, one.play().outcome.text) for one in exchanges()] == [(0, GOOD), (1, GOOD)]
+    with player() as client:
+        for slot in ("b", "b", "c", "b"):
+            list(client.send(plan, slot=slot))
+        with pytest.raises(CassetteError, match=r"\(2\) than it is asked for \(3\)"):
+            list(client.send(plan, slot="d"))
+
+
+def test_auto_asks_only_for_what_it_lacks():
+    with FaultServer([FINE["v1"]]) as server:
+        for count in (1, 1):
+            with recorder(server, "auto") as client:
+                assert outcome(client)[0] == GOOD
+            assert len(server.heads) == count
+        with recorder(server, "auto") as client:
+            outcome(client)
+            assert outcome(client, "other")[0] == GOOD
+    assert len(exchanges()) == 2
+    keyless = Qianfan(settings=Settings(), tape=CassetteTape(PATH, "auto"))
+    with keyless as client:
+        assert outcome(client)[0] == GOOD
+        with pytest.raises(CredentialError):
+            client.ask("a third", model="yi_34b_chat")
+
+
+def test_auto_asks_again_what_may_have_been_mended():
+    with FaultServer([told(BUSY["v1"]), FINE["v1"]]) as server:
+        with recorder(server, "auto", retry_count=1) as client:
+            assert outcome(client)[0] == "UnavailableError"
+        with recorder(server, "auto", retry_count=1) as client:
+            assert outcome(client)[0] == GOOD
+    assert [one.play().complete for one in exchanges()] == [True]
+    PATH.unlink()
+    with FaultServer([told({"error_code": 336003, "error_msg": "the request's own fault"}), FINE["v1"]]) as server:
+        for _ in range(2):
+            with recorder(server, "auto") as client:
+                assert outcome(client)[0] == "RequestError"
+        assert len(server.heads) == 1
+
+
+def test_an_answer_that_was_stopped_leaves_what_was_recorded_before():
+    with FaultServer([FINE["v1"], (STREAM, chunk(FIRST["v1"]), HOLD)]) as server, recorder(server) as client:
+        plan = client.plan("hi", model="yi_34b_chat", stream=True)
+        list(client.send(plan, slot="cell"))
+        with client.send(plan, slot="cell") as answer:
+            assert next(answer).text == SO_FAR
+            answer.stop()
+    assert [one.play().outcome.text for one in exchanges()] == [GOOD]
+
+
+def test_an_answer_is_kept_when_its_end_mark_has_come_though_the_connection_stays():
+    with FaultServer([(STREAM, chunk(FIRST["v1"]), chunk(END["v1"]), HOLD)]) as server, recorder(server) as client:
+        assert outcome(client)[0] == SO_FAR
+    assert exchanges()[0].play().complete
+
+
+def test_keys_that_a_service_repeats_are_not_kept():
+    echo = stream(v1(f"your key is {KEYS['access_token']}"), END["v1"])
+    with FaultServer([echo, told({"error_code": 6, "error_msg": f"no: {KEYS['bearer_token']}"})]) as server:
+        with recorder(server) as client:
+            outcome(client)
+        with recorder(server) as client:
+            outcome(client, model="ernie-4.0-8k")
+    assert len(exchanges()) == 2
+    assert b"SEKRET" not in PATH.read_bytes()
+    assert "your key is ***" in [one.play().outcome.text for one in exchanges()]
+
+
+def test_what_came_compressed_is_kept_readable():
+    import gzip
+
+    body = gzip.compress(v1("长城") + END["v1"])
+    packed = whole(body, content_type="text/event-stream", content_encoding="gzip")
+    with FaultServer([packed]) as server, recorder(server) as client:
+        recorded = outcome(client)
+    assert recorded[0] == "长城"
+    assert "长城" in PATH.read_text(encoding="utf-8")
+    with player() as client:
+        assert outcome(client) == recorded
+
+
+def test_the_pace_is_that_of_the_recording():
+    slept = []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+        await asyncio.sleep(0)
+
+    with FaultServer([FINE["v1"]]) as server, recorder(server) as client:
+        outcome(client)
+    (kept,) = exchanges()
+    with player(sleep=sleep) as client:
+        assert outcome(client)[0] == GOOD
+    assert sum(slept) == pytest.approx(kept.events[-1][0])
+    assert len(slept) == len(kept.events)
+
+
+def test_an_answer_is_not_lost_because_it_cannot_be_written():
+    with FaultServer([FINE["v1"]]) as server:
+        client = recorder(server)
+        PATH.unlink()
+        PATH.mkdir()  # as a full disk would
+        with client:
+            assert outcome(client)[0] == GOOD
+            assert client._tape.trouble.key == "cassette.unwritable"
+            assert outcome(client, "again")[0] == GOOD
+
+
+def test_several_at_once_are_kept_each_in_its_place():
+    def answer(head, body):
+        number = body.decode().rsplit("q", 1)[1].split('"')[0]
+        return stream(v1(f"a{number}"), END["v1"])
+
+    with FaultServer(answer) as server, recorder(server) as client:
+        streams = [client.stream(f"q{number}", model="yi_34b_chat") for number in range(30)]
+        assert ["".join(delta.text for delta in one) for one in streams] == [f"a{number}" for number in range(30)]
+    assert len(exchanges()) == 30
+    with player() as client:
+        streams = [client.stream(f"q{number}", model="yi_34b_chat") for number in reversed(range(30))]
+        assert [one.answer.text for one in streams if list(one)] == [f"a{number}" for number in reversed(range(30))]
+        assert client._tape.unplayed == []
+
+
+def test_a_connection_that_breaks_is_replayed_as_broken():
+    broken = (STREAM, chunk(FIRST["v1"]), CLOSE)
+    with FaultServer([broken]) as server, recorder(server) as client, pytest.raises(TransportError) as first:
+        whole_answer(client)
+    with player() as client, pytest.raises(TransportError) as second:
+        whole_answer(client)
+    assert str(second.value) == str(first.value)
+    assert second.value.partial.text == SO_FAR
+
+
+def test_what_has_no_end_is_not_kept(monkeypatch):
+    monkeypatch.setattr("qfmagic.transport.tape.LARGEST", 10_000)
+    long = stream(*(v1("x" * 50, number) for number in range(200)), END["v1"])
+    with FaultServer([long, FINE["v1"]]) as server, recorder(server) as client:
+        assert outcome(client)[0] == "x" * 10_000
+        assert not exchanges()
+        assert client._tape.trouble.key == "cassette.too_long"
+        outcome(client, "short")
+        assert client._tape.trouble is None
+    assert len(exchanges()) == 1

@@ -1,0 +1,146 @@
+"""What an audit says of a notebook while somebody works on it, as JupyterLab would save it at that moment."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from qfmagic.audit.audit import audit
+from qfmagic.audit.files import load
+from qfmagic.testing.server import LoopbackServer
+from qfmagic.transport.stub_service import StubKeys, StubService
+
+
+class Document:
+    """Cells by name, in their order, run in a real kernel."""
+
+    def __init__(self, kernel, **sources):
+        self._kernel = kernel
+        self._deleted = []
+        self.cells = {name: self._cell(source) for name, source in sources.items()}
+
+    def _cell(self, source):
+        return {"cell_type": "code", "metadata": {}, "source": source, "outputs": [], "execution_count": None}
+
+    def write(self, name, source, *, after=None):
+        """Change a cell, or put a new one in behind another."""
+        if name in self.cells:
+            self.cells[name]["source"] = source
+            return
+        items = list(self.cells.items())
+        at = list(self.cells).index(after) + 1
+        self.cells = dict([*items[:at], (name, self._cell(source)), *items[at:]])
+
+    def delete(self, name):
+        del self.cells[name]
+        self._deleted.append(name)
+
+    def run(self, *names):
+        for name in names or tuple(self.cells):
+            self.save()
+            ran = self._kernel.run(self.cells[name]["source"], cell=name, deleted=self._deleted)
+            assert ran.status == "ok", ran.error
+            self._deleted = []
+            count = int(self._kernel.value("len(In) - 2"))
+            kept = [
+                {"output_type": "display_data", "data": one["data"], "metadata": one["metadata"]} for one in ran.outputs
+            ]
+            self.cells[name] |= {"outputs": kept, "execution_count": count}
+
+    def save(self):
+        cells = [{"id": name, **cell} for name, cell in self.cells.items()]
+        Path("talk.ipynb").write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}))
+
+    def found(self):
+        self.save()
+        source = load(Path("talk.ipynb"))
+        report = audit(source.notebook, source.cassette, recorded=source.recorded)
+        names = list(self.cells)
+        return [(finding.code, finding.cell and names[finding.cell - 1]) for finding in report.findings]
+
+    def wrong(self):
+        """What is found; that the cassette holds what was tried before too is another matter."""
+        return [one for one in self.found() if one != ("cassette", None)]
+
+
+def saved():
+    """How JupyterLab names the notebook to its kernel."""
+    return {"JPY_SESSION_NAME": str(Path("talk.ipynb").absolute())}
+
+
+@pytest.fixture
+def service():
+    """The stub as if it were the service: nothing says that it is the stub."""
+    stub = StubService()
+
+    def answer(request):
+        reply = stub(request)
+        return reply._replace(headers={name: value for name, value in reply.headers.items() if name != "server"})
+
+    with LoopbackServer(answer) as server:
+        yield server
+
+
+def test_an_audit_follows_what_is_done_to_a_notebook(service, start):
+    keys = {"QIANFAN_AK": StubKeys().ak, "QIANFAN_SK": StubKeys().sk}
+    kernel = start(**service.environ, **keys, QFMAGIC_TRANSPORT="record", **saved())
+    kernel.run("%qf set model=yi_34b_chat")
+    page = Document(
+        kernel,
+        wall="%%qianfan temperature=0.3\n介绍下长城",
+        long="%%qianfan\nHow long is it?",
+        once="%%qianfan once\nhi",
+        trip="%qianfan chat=trip what about 上海?",
+        dry="%%qianfan dry\nhi",
+        quiet="%%qianfan quiet\nhi",
+        last="%%qianfan\nAnd now?",
+    )
+    assert page.wrong() == [(code, name) for name in page.cells for code in ["unasked"] if name != "dry"]
+    page.run()
+    assert page.found() == []
+
+    page.write("wall", "%%qianfan temperature=0.3\nIntroduce the Silk Road")
+    assert page.wrong() == [("changed", "wall")]
+    page.run("wall")
+    assert page.wrong() == [("stale", "long"), ("order", "long"), ("stale", "last")]
+    page.run()
+    assert page.wrong() == []
+
+    page.write("between", "%%qianfan\nAnd how high?", after="wall")
+    page.run("between")
+    assert page.wrong() == [("stale", "long"), ("order", "long"), ("stale", "last")]
+    page.run()
+    assert page.wrong() == []
+
+    page.delete("between")
+    assert page.wrong() == [("stale", "long"), ("stale", "last")]
+    page.run()
+    assert page.wrong() == []
+
+    page.write("again", "%qf retry", after="last")
+    page.run("again")
+    page.write("end", "%%qianfan\nThe end?", after="again")
+    page.run("end")
+    assert page.wrong() == []
+
+    # Whatever was tried is on the cassette; what is shown is all found there, and the rest is told.
+    assert page.found() == [("cassette", None)]
+
+    page.cells["wall"]["outputs"][0]["data"]["text/markdown"] += " And more."
+    assert page.wrong() == [("edited", "wall")]
+
+
+def test_an_answer_that_goes_on_and_one_that_is_shown_otherwise_are_those_of_the_cassette(service, start):
+    keys = {"QIANFAN_BEARER_TOKEN": StubKeys().bearer_token}
+    kernel = start(**service.environ, **keys, QFMAGIC_TRANSPORT="record", **saved())
+    kernel.run("%qf set model=ernie-4.0-8k system='Be brief.'")
+    page = Document(
+        kernel,
+        begun="%%qianfan max_output_tokens=12\nWhich cities does a journey along the Silk Road lead through?",
+        whole="%qf continue max_output_tokens=400",
+        after="%%qianfan context=1\nAnd by sea?",
+        new="%%qianfan new format=text\nAnother matter.",
+        html="%%qianfan format=html once\nA table, please.",
+    )
+    page.run()
+    assert page.found() == []

@@ -1,0 +1,522 @@
+"""Several models at once: model=a,b on %%qianfan, and %%qf compare."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from qfmagic.core.catalogue import text as text_of
+from qfmagic.core.errors import BudgetError, ExpectationError, InputError, OptionError, PromptError, QianfanError
+from qfmagic.notebook import magics as magics_module
+from qfmagic.notebook import several
+from qfmagic.transport.reply import Reply
+from tests.html_judge import markdown_faults
+from tests.services import refusal, serve, v2
+
+CONTINUES = text_of("compare.continues", "en", model="m")
+
+
+@pytest.fixture
+def service(shell, monkeypatch):
+    found = serve(shell, monkeypatch)
+    found.answers = {"m": v2("the wall is long", "m"), "other": v2("The wall is very long.", "other", 11, 21)}
+    return found
+
+
+@pytest.fixture
+def published(shell, monkeypatch):
+    """The bundles that stay, and their metadata."""
+    found = []
+    front = magics_module._LOADED[shell].engine.front
+    monkeypatch.setattr(front, "conclude", lambda bundle, metadata, clear: found.append((bundle, metadata)))
+    return found
+
+
+def session(shell):
+    return magics_module._LOADED[shell].engine.session
+
+
+def ask(shell, line="model=m,other", text="How long is it?"):
+    return shell.run_cell_magic("qianfan", line, text)
+
+
+def compare(shell, line="models=m,other", text="How long is it?"):
+    return shell.run_cell_magic("qf", f"compare {line}", text)
+
+
+def table(bundle):
+    return [line.split() for line in bundle["text/plain"].split("\n\n")[0].splitlines()]
+
+
+# ---- what is asked, and what stays
+
+
+def test_the_same_question_goes_to_each_and_the_answers_stay_below_a_table(shell, service, published):
+    compare(shell)
+    assert sorted(body["model"] for body in service.bodies) == ["m", "other"]
+    assert [body["messages"] for body in service.bodies] == [[{"role": "user", "content": "How long is it?"}]] * 2
+    ((bundle, metadata),) = published
+    assert table(bundle) == [
+        ["model", "characters", "prompt", "tokens", "answer", "tokens", "end", "agreement"],
+        ["m", "16", "10", "20", "stop", "0.89"],
+        ["other", "22", "11", "21", "stop", "0.89"],
+    ]
+    assert "--- m\nthe wall is long\n\n--- other\nThe wall is very long." in bundle["text/plain"]
+    assert "---\n\n**m**\n\nthe wall is long\n\n---\n\n**other**\n\nThe wall is very long." in bundle["text/markdown"]
+    assert "0 of 1 pairs say the same" in bundle["text/plain"]
+    origin = metadata["qfmagic"]
+    assert (origin["model"], origin["chat"], origin["others"][0]["model"]) == ("m", None, "other")
+
+
+def test_nothing_that_stays_differs_from_run_to_run(shell, service, published):
+    compare(shell)
+    compare(shell)
+    assert published[0][0] == published[1][0]
+    assert "second" not in published[0][0]["text/plain"]
+
+
+def test_the_data(shell, service):
+    compare(shell, "models=m,other n=2 into=found")
+    found = shell.user_ns["found"]
+    assert list(found.columns)[:4] == ["model", "n", "answer", "error"]
+    assert found[["model", "n", "completion_tokens"]].to_numpy().tolist() == [
+        ["m", 1, 20],
+        ["m", 2, 20],
+        ["other", 1, 21],
+        ["other", 2, 21],
+    ]
+    assert (found.seconds >= 0).all()
+
+
+def test_the_data_without_pandas(shell, service, monkeypatch):
+    monkeypatch.setattr("qfmagic.notebook.comparing.find_spec", lambda _: None)
+    compare(shell, "models=m,other into=found quiet")
+    assert [row["answer"] for row in shell.user_ns["found"]] == ["the wall is long", "The wall is very long."]
+
+
+def test_each_is_asked_n_times_and_the_table_counts_them(shell, service, published):
+    said = iter(["one", "two", "three"])
+    service.answers["m"] = lambda _: v2(next(said), "m")
+    compare(shell, "models=m n=3")
+    bundle = published[0][0]
+    assert table(bundle)[1][:2] == ["m", "3/3"]
+    assert "--- m · 1\none\n\n--- m · 2\ntwo\n\n--- m · 3\nthree" in bundle["text/plain"]
+
+
+def test_it_is_no_part_of_a_conversation(shell, service, published):
+    ask(shell, "model=m", "first")
+    compare(shell)
+    assert [turn.prompt for turn in session(shell).chats.get("main").turns] == ["first"]
+    assert len(service.bodies[-1]["messages"]) == 1
+
+
+def test_values_parameters_raw_quiet_and_dry(shell, service, capsys, published):
+    shell.user_ns["word"] = "wall"
+    compare(shell, "models=m,other temperature=0.5 system='be {{ word }}' quiet", "a {{ word }}")
+    assert {body["temperature"] for body in service.bodies} == {0.5}
+    assert service.bodies[0]["messages"] == [
+        {"role": "system", "content": "be wall"},
+        {"role": "user", "content": "a wall"},
+    ]
+    compare(shell, "models=m raw quiet", "a {{ word }}")
+    assert service.bodies[-1]["messages"][0]["content"] == "a {{ word }}"
+    count = len(service.bodies)
+    compare(shell, "models=m,other dry")
+    assert capsys.readouterr().out.count("POST ") == 2
+    assert len(service.bodies) == count
+    assert published == []
+
+
+def test_formats(shell, service, published):
+    service.answers["m"] = v2('{"a": 1}', "m")
+    compare(shell, "models=m,other format=json")
+    assert '"a": 1\n}' in published[0][0]["text/markdown"]
+    shell.run_line_magic("qf", "set format=html")  # of the notebook's own, what one output can't hold is passed over
+    compare(shell)
+    assert "text/html" not in published[1][0]
+
+
+# ---- model=a,b
+
+
+def test_the_conversation_goes_on_with_the_first(shell, service, published):
+    ask(shell, "model=m", "before")
+    answer = ask(shell)
+    assert answer.text == "the wall is long"
+    assert [len(body["messages"]) for body in service.bodies] == [1, 3, 3]  # both have seen what went before
+    assert CONTINUES in published[0][0]["text/plain"]
+    ask(shell, "model=other", "after")
+    assert [message["content"] for message in service.bodies[-1]["messages"][2:]] == [
+        "How long is it?",
+        "the wall is long",
+        "after",
+    ]
+    origin = published[0][1]["qfmagic"]
+    assert (origin["chat"], origin["turn"], origin["others"][0]["chat"]) == ("main", 2, None)
+
+
+def test_once_joins_nothing(shell, service, published):
+    ask(shell, "model=m,other once")
+    assert session(shell).chats.get("main").turns == ()
+    assert CONTINUES not in published[0][0]["text/plain"]
+
+
+def test_the_answer_is_the_result_and_shown_once(shell, service, capsys):
+    shell.run_cell("%%qianfan model=m,other into=both\nhi", store_history=True)
+    assert capsys.readouterr().out.count("the wall is long") == 1
+    assert shell.user_ns["_"].text == "the wall is long"
+    assert list(shell.user_ns["both"].model) == ["m", "other"]
+
+
+def test_every_answer_must_be_as_expected(shell, service):
+    ask(shell, "model=m,other expect=/long/")
+    with pytest.raises(ExpectationError, match="begins: the wall is long"):
+        ask(shell, "model=m,other expect=/very/")
+
+
+def test_a_line_too(shell, service, published):
+    shell.run_line_magic("qianfan", "model=m,other How long is it?")
+    assert len(published) == 1
+
+
+# ---- what goes wrong
+
+
+def test_one_that_fails_does_not_lose_the_others(shell, service, published):
+    service.answers["other"] = refusal()
+    compare(shell, "models=m,other into=found")
+    shown = published[0][0]["text/plain"]
+    assert "the wall is long" in shown
+    assert "--- other\nno answer:" in shown
+    assert table(published[0][0])[2] == ["other", "-", "-", "-", "AccessError"]
+    assert shell.user_ns["found"].error.notna().tolist() == [False, True]
+
+
+def test_only_if_all_fail_it_fails(shell, service, published):
+    service.answers = {"m": refusal(message="first"), "other": refusal(message="second")}
+    with pytest.raises(QianfanError, match="first"):
+        compare(shell, "models=m,other into=found")
+    assert len(published) == 1
+    assert len(shell.user_ns["found"]) == 2
+
+
+def test_the_first_that_fails_is_no_turn_and_stops_the_run(shell, service, published):
+    service.answers["m"] = refusal()
+    with pytest.raises(QianfanError):
+        ask(shell, "model=m,other into=both")
+    assert "The wall is very long." in published[0][0]["text/plain"]
+    assert text_of("compare.left_alone", "en", model="m") in published[0][0]["text/plain"]
+    assert session(shell).chats.get("main").history == ()
+    assert shell.user_ns["both"].answer.notna().tolist() == [False, True]
+    assert published[0][1]["qfmagic"]["model"] == "other"
+
+
+def test_an_answer_that_breaks_off_is_kept_as_far_as_it_came(shell, service, published):
+    events = v2("half of it", "m").chunks[0].replace(b'"stop"', b"null")
+    service.answers["m"] = Reply((events,), 200, v2("").headers)
+    ask(shell)
+    assert "half of it" in published[0][0]["text/plain"]
+    assert [turn.state for turn in session(shell).chats.get("main").turns] == ["interrupted"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("model=m,,other", "an empty name"),
+        ("model=m,m", "named twice"),
+        ("model=m,other endpoint=x", "endpoint= is for one model"),
+        ("model=m,other format=html", "format=html is for one model"),
+        ("model=m,yi_34b_chat temperature=1.5", "temperature=1.5 isn't allowed for Yi-34B-Chat"),
+        ("model=m,other into=1x", "into="),
+    ],
+)
+def test_what_one_can_not_be_asked_is_sent_to_none(shell, service, line, said):
+    with pytest.raises(InputError) as caught:
+        ask(shell, line)
+    assert said in str(caught.value)
+    assert service.bodies == []
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "said"),
+    [
+        ("", OptionError, "Which models?"),
+        ("models=m,", OptionError, "an empty name"),
+        ("models=m n=0", OptionError, "n=0"),
+        ("models=m n=two", OptionError, "n=two"),
+        ("models=m format=code", OptionError, "format=code"),
+        ("models=m chat=x", OptionError, "'chat'"),
+        ("models=m text", OptionError, "'text' is not an option"),
+        ("models=m,yi_34b_chat top_k=-1", InputError, "top_k"),
+    ],
+)
+def test_lines_it_does_not_take(shell, service, line, kind, said):
+    with pytest.raises(kind) as caught:
+        compare(shell, line)
+    assert said in str(caught.value)
+    assert service.bodies == []
+
+
+def test_an_empty_question(shell, service):
+    with pytest.raises(PromptError):
+        compare(shell, text=" \n")
+
+
+def test_several_models_only_on_a_questions_own_line(shell, service):
+    for line in ("set model=a,b", "retry model=a,b"):
+        with pytest.raises(OptionError, match="names several models"):
+            shell.run_line_magic("qf", line)
+    assert "model" not in session(shell).preferences.changed
+    with pytest.raises(OptionError, match="%%qf compare on its first line"):
+        shell.run_line_magic("qf", "compare models=a,b")
+
+
+def test_a_budget_holds_for_all_of_them_before_any_is_sent(shell, service):
+    shell.run_line_magic("qf", "set budget=7tok")
+    with pytest.raises(BudgetError, match="4 tokens more set aside"):
+        compare(shell)
+    assert service.bodies == []
+
+
+def test_a_budget_that_ends_between_two_rounds_keeps_the_first(shell, service, published):
+    shell.run_line_magic("qf", "set budget=64tok")
+    with pytest.raises(BudgetError):
+        compare(shell, "models=m,other n=2 into=found")
+    assert list(shell.user_ns["found"].n) == [1, 1]
+    assert len(service.bodies) == 2
+    assert {call.kind for call in session(shell).meter.calls} == {"compare"}
+
+
+def test_an_interrupt_keeps_what_came(shell, service, published, monkeypatch):
+    """One answer is whole, the other on its way when the user stops."""
+    slow = v2("The wall", "other").chunks[0].replace(b'"stop"', b"null")
+    service.answers["other"] = Reply((slow, v2(" is very long.", "other").chunks[0]), 200, v2("").headers)
+    service.gates["other"] = gate = threading.Event()
+    step = several._UnderWay.step
+    seen = []
+
+    def stepped(self, *rest):
+        step(self, *rest)
+        seen.append((self.ask.plan.target.model, bool(self.unseen), self.outcome is not None))
+        if {("other", True, False), ("m", False, True)} <= {(a, b and a == "other", c) for a, b, c in seen}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(several._UnderWay, "step", stepped)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            ask(shell, "model=m,other into=both")
+    finally:
+        gate.set()
+    both = shell.user_ns["both"]
+    assert both.answer.tolist() == ["the wall is long", "The wall"]
+    assert both.finish.tolist() == ["stop", "interrupted"]
+    assert [turn.state for turn in session(shell).chats.get("main").turns] == ["answered"]
+    assert len(published) == 1
+
+
+# ---- model text is data
+
+
+HOSTILE = [
+    "<img src=x onerror=alert(1)>",
+    "```\n<img src=x onerror=alert(1)>",
+    "\\\\[ begins here",
+    "```\n<script>alert(1)</script>\n```\n\n\\\\] ends there",
+    "[a]: javascript:alert(1)",
+    "| a | b |\n|---|---|\n| c",
+    "<details><summary>",
+    "1. a\n   - b\n\n     ```",
+    "> quote\n> ```",
+]
+
+
+def test_what_a_service_says_in_an_error_is_text(shell, service, published):
+    service.answers["other"] = refusal(message="<img src=x onerror=alert(1)> **bold**")
+    compare(shell)
+    marked = published[0][0]["text/markdown"]
+    assert markdown_faults(marked) == []
+    assert "\\*\\*bold" in marked
+
+
+def test_what_models_write_stays_harmless_and_in_its_place(shell, service, published):
+    """Whatever an answer leaves open, the next one's heading is a heading."""
+    for one in HOSTILE:
+        for other in HOSTILE:
+            service.answers = {"m": v2(one, "m"), "other": v2(other, "other")}
+            compare(shell)
+            marked = published.pop()[0]["text/markdown"]
+            assert markdown_faults(marked) == [], (one, other)
+            assert "\n\n---\n\n**other**\n\n" in marked
+
+
+def test_model_names_are_shown_as_they_are(shell, service, published):
+    compare(shell, "models='<b>x</b>,a|b'")
+    bundle = published[0][0]
+    assert markdown_faults(bundle["text/markdown"]) == []
+    assert "a\\|b" in bundle["text/markdown"]
+
+
+# ---- recordings
+
+
+def test_what_was_recorded_is_played_as_it_was_shown(shell, service, published, tmp_path):
+    said = iter(["one", "two", "three"])
+    service.answers["m"] = lambda _: v2(next(said), "m")
+    path = tmp_path / "n.qf.jsonl"
+    shell.run_line_magic("qf", f"transport record {path}")
+    compare(shell, "models=m,other n=3")
+    shell.run_line_magic("qf", f"transport replay {path}")
+    compare(shell, "models=m,other n=3")
+    assert published[0][0] == published[1][0]
+    assert len(service.bodies) == 6
+    with pytest.raises(QianfanError, match="n.qf.jsonl"):
+        compare(shell, "models=m,third", "Never asked")
+
+
+# ---- in a kernel
+
+
+def test_live_views_give_their_place_to_one_table(start):
+    kernel = start(QFMAGIC_TRANSPORT="stub", QFMAGIC_STUB_PACE="0.02")
+    kernel.run("from qfmagic.notebook import several\nseveral.PATIENCE = 0")
+    question = "%%qf compare models=yi_34b_chat,ernie-lite-8k\nhello there"
+    live = kernel.run(question, cell="a")
+    assert live.status == "ok", live.error
+    assert (live.opened >= 2, live.models) == (True, set())
+    static = kernel.run(question)
+    assert static.opened == 0
+    assert len(live.outputs) == len(static.outputs) == 1
+    assert live.outputs[0]["data"] == static.outputs[0]["data"]
+    joined = kernel.run("%%qianfan model=yi_34b_chat,ernie-lite-8k\nhello there", cell="b")
+    assert (joined.status, len(joined.outputs), joined.models) == ("ok", 1, set())
+    assert joined.metadata["turn"] == 1
+
+
+# ---- over rows
+
+
+@pytest.fixture
+def moods(shell, service):
+    """A service that tells moods, and a frame of reviews."""
+    import pandas as pd
+
+    def tell(model, wrong=()):
+        def answer(body):
+            review = body["messages"][-1]["content"].removeprefix("Mood of: ")
+            return v2("negative" if "bad" in review or review in wrong else "positive", model)
+
+        return answer
+
+    service.answers = {"m": tell("m"), "other": tell("other", ("fine",))}
+    shell.user_ns["reviews"] = pd.DataFrame({"text": ["good", "bad", "fine"]}, index=["x", "y", "z"])
+    return shell.user_ns["reviews"]
+
+
+MOOD = "Mood of: {{ text }}"
+
+
+def test_over_rows_each_model_is_asked_about_each(shell, service, published, moods):
+    compare(shell, "models=m,other over=reviews into=found", MOOD)
+    bundle = published[0][0]
+    assert table(bundle)[1:] == [
+        ["m", "3/3", "8", "30", "60", "stop", "0.67"],
+        ["other", "3/3", "8", "30", "60", "stop", "0.67"],
+    ]
+    assert "2 of 3 pairs say the same" in bundle["text/plain"]
+    assert [line.split() for line in bundle["text/plain"].split("\n\n")[2].splitlines()] == [
+        ["row", "m", "other"],
+        ["x", "positive", "positive"],
+        ["y", "negative", "negative"],
+        ["z", "positive", "negative"],
+    ]
+    found = shell.user_ns["found"]
+    wide = found.pivot_table(index="index", columns="model", values="answer", aggfunc="first")
+    assert wide.loc["z"].tolist() == ["positive", "negative"]
+    assert {call.kind for call in session(shell).meter.calls} == {"compare"}
+
+
+def test_over_rows_n_times(shell, service, published, moods):
+    compare(shell, "models=m over=reviews n=2 into=found", MOOD)
+    assert table(published[0][0])[1][1] == "6/6"
+    assert shell.user_ns["found"].n.tolist() == [1, 1, 1, 2, 2, 2]
+
+
+def test_over_rows_a_model_that_fails_does_not_lose_the_others(shell, service, published, moods):
+    service.answers["m"] = refusal()
+    compare(shell, "models=m,other over=reviews into=found", MOOD)
+    found = shell.user_ns["found"]
+    assert found.groupby("model").answer.count().to_dict() == {"m": 0, "other": 3}
+    assert found.error.notna().sum() == 3
+    service.answers["other"] = refusal()
+    with pytest.raises(QianfanError):
+        compare(shell, "models=m,other over=reviews", MOOD)
+
+
+def test_over_rows_what_can_not_be_asked(shell, service, moods):
+    shell.user_ns["stream"] = iter(["a"])
+    for line, body, said in (
+        ("models=m over=nothing", MOOD, "nothing"),
+        ("models=m over=reviews", "no placeholder", "{{"),
+        ("models=m over=reviews", "{{ txt }}", "text"),
+        ("models=m over=stream", "{{ item }}", "only once"),
+        ("models=m,yi_34b_chat over=reviews temperature=3", MOOD, "temperature=3"),
+    ):
+        with pytest.raises(InputError) as caught:
+            compare(shell, line, body)
+        assert said in str(caught.value)
+    assert service.bodies == []
+
+
+def test_over_rows_a_budget_stops_in_the_middle_and_keeps_what_there_is(shell, service, published, moods):
+    shell.run_line_magic("qf", "set budget=70tok")
+    with pytest.raises(BudgetError):
+        compare(shell, "models=m,other over=reviews into=found", MOOD)
+    found = shell.user_ns["found"]
+    assert 2 <= found.answer.count() < 6
+    assert len(service.bodies) == found.answer.count()
+
+
+def test_over_rows_dry(shell, service, capsys, moods):
+    compare(shell, "models=m,other over=reviews dry", MOOD)
+    shown = capsys.readouterr().out
+    assert "3 rows to each of m, other" in shown
+    assert shown.count("Mood of: good") == 2
+    assert service.bodies == []
+
+
+def test_over_rows_recorded_and_played(shell, service, published, moods, tmp_path):
+    path = tmp_path / "n.qf.jsonl"
+    shell.run_line_magic("qf", f"transport record {path}")
+    compare(shell, "models=m,other over=reviews n=2", MOOD)
+    shell.run_line_magic("qf", f"transport replay {path}")
+    compare(shell, "models=m,other over=reviews n=2", MOOD)
+    assert published[0][0]["text/plain"].split("\n\n")[2] == published[1][0]["text/plain"].split("\n\n")[2]
+    assert len(service.bodies) == 12
+
+
+# ---- schema=
+
+
+def test_answers_that_must_fit_a_schema(shell, service, published):
+    service.answers = {"m": v2('{"mood": "good"}', "m"), "other": v2("I'd say good.", "other")}
+    compare(shell, "models=m,other schema='mood good|bad' repairs=1 into=found", "Mood?")
+    found = shell.user_ns["found"]
+    assert (found.mood[0], found.mood.isna().tolist()) == ("good", [False, True])
+    assert found.finish.tolist() == ["stop", "SchemaError"]
+    assert [body["model"] for body in service.bodies].count("other") == 2
+    assert sorted(call.kind for call in session(shell).meter.calls) == ["compare", "compare", "repair"]
+    assert '"mood": "good"' in published[0][0]["text/markdown"]
+    assert "I'd say good." in published[0][0]["text/plain"]
+    assert published[0][0]["text/plain"].endswith("The answer holds no JSON.")
+
+
+def test_over_rows_that_must_fit_a_schema(shell, service, moods):
+    service.answers = {"m": v2('{"mood": "good"}', "m"), "other": v2('{"mood": "bad"}', "other")}
+    compare(shell, "models=m,other schema='mood good|bad' over=reviews into=found", MOOD)
+    assert shell.user_ns["found"].mood.tolist() == ["good"] * 3 + ["bad"] * 3
+
+
+def test_a_field_named_like_a_column_is_refused(shell, service):
+    with pytest.raises(OptionError, match="field model has the name of a column"):
+        compare(shell, "models=m schema='model str'")
