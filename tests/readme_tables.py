@@ -20,6 +20,9 @@ def with_tables(text: str, lang: str) -> str:
         "options": markdown_table(table.options, lang),
         "parameters": markdown_table(table.described, lang),
         "commands": markdown_table(table.commands, lang, prefix="%qf "),
+        "cell_commands": markdown_table(table.cell_commands, lang, prefix="%%qf "),
+        "compare": markdown_table(table.compare, lang),
+        "map": markdown_table(table.map, lang),
         "settings": markdown_table(table.settings, lang, prefix="%qf set "),
     }
     for name, made in groups.items():

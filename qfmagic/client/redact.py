@@ -2,6 +2,7 @@
 
 import base64
 import re
+import traceback
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -61,3 +62,21 @@ def _masked(text: str, forms: list[str]) -> str:
     whole = text.removesuffix("...")
     cut = next((size for form in forms for size in range(len(form), _PART - 1, -1) if whole.endswith(form[:size])), 0)
     return whole[:-cut] + MASK if cut else text
+
+
+def forget_values(error: BaseException) -> None:
+    """
+    Drop the values of variables from the stacks of an error and of all that led to it; the stacks stay.
+
+    Those of the HTTP library hold whole addresses and headers, with keys in them, and tools that show tracebacks with
+    their variables would show these.
+    """
+    seen: set[int] = set()
+    pending: list[BaseException | None] = [error]
+    while pending:
+        one = pending.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        traceback.clear_frames(one.__traceback__)
+        pending += [one.__cause__, one.__context__]

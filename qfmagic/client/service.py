@@ -5,7 +5,6 @@ import json
 import logging
 import random
 import time
-import traceback
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -27,7 +26,7 @@ from .credentials import Credential, available, choose
 from .exchange import Exchange
 from .network import MAX_CONNECTIONS, Network
 from .outgoing import Clock, Outgoing
-from .redact import hidden, redact
+from .redact import forget_values, hidden, redact
 from .settings import Settings, fingerprint
 from .tape import Tape
 from .throttle import Throttle, shared_throttle
@@ -287,21 +286,3 @@ def _tokens(request: ChatRequest) -> float:
     """An estimate of what the question counts for; the answer's tokens are added when they are known."""
     texts = [str(message.get("content", "")) for message in request.body["messages"]]
     return float(sum(measure(text).tokens for text in [*texts, str(request.body.get("system", ""))]))
-
-
-def forget_values(error: BaseException) -> None:
-    """
-    Drop the values of variables from the stacks of an error and of all that led to it; the stacks stay.
-
-    Those of the HTTP library hold whole addresses and headers, with keys in them, and tools that show tracebacks with
-    their variables would show these.
-    """
-    seen: set[int] = set()
-    pending: list[BaseException | None] = [error]
-    while pending:
-        one = pending.pop()
-        if one is None or id(one) in seen:
-            continue
-        seen.add(id(one))
-        traceback.clear_frames(one.__traceback__)
-        pending += [one.__cause__, one.__context__]

@@ -16,6 +16,7 @@ from ..core.errors import BudgetError, OptionError, QianfanError
 from ..core.models import registry
 from ..core.params import check_parameters
 from ..core.plain import printable
+from ..version import __version__
 from .arguments import Arguments
 from .helptable import help_table
 from .interrupts import Interrupts
@@ -157,7 +158,20 @@ def _show(engine: "Engine", shower: "Shower", compared: Sequence[Compared]) -> N
         "text/markdown": "\n\n".join(filter(None, marked)),
         "text/plain": printable("\n\n".join(filter(None, plain))),
     }
-    engine.front.conclude(bundle, {}, clear=False)
+    engine.front.conclude(bundle, {"qfmagic_compare": _metadata(compared, count)}, clear=False)
+
+
+def _metadata(compared: Sequence[Compared], rows: int) -> dict[str, Any]:
+    """Where the answers come from; no secrets."""
+    came = [one.answer for one in compared if one.answered]
+    return {
+        "version": __version__,
+        "transports": sorted({answer.transport for answer in came}),
+        "models": list(dict.fromkeys(one.model for one in compared)),
+        "rows": rows,
+        "answers": len(came),
+        "seconds": round(sum(answer.seconds for answer in came), 3),
+    }
 
 
 def _rows(compared: Sequence[Compared], lang: str) -> Said:

@@ -16,7 +16,7 @@ from .engine import Engine
 from .helptable import Row, help_table
 from .session import Session
 
-_MAGIC = re.compile(r"\s*(?:(?P<cell>%%qianfan)|(?:[^=%#]+=\s*)?(?P<line>%qianfan|%qf))(?:\s(?P<rest>.*))?")
+_MAGIC = re.compile(r"\s*(?:(?P<cell>%%qianfan|%%qf)|(?:[^=%#]+=\s*)?(?P<line>%qianfan|%qf))(?:\s(?P<rest>.*))?")
 _DOTTED = re.compile(r"(?<![\w.)\]}'\"])((?:[^\W\d]\w*\.)*)([^\W\d]\w*)?$")
 _PLAIN = re.compile(r"[^\s'\"\\{\[][^\s'\"\\]*")
 # In a command's syntax: the words that may stand there as they are.
@@ -25,8 +25,8 @@ _CHOICE = re.compile(r"(?<=[ |\[])[a-z]+(?=[ |\]]|$)")
 
 class Place(NamedTuple):
     """
-    Where the cursor stands: in ``%%qianfan``'s first line, its ``body``, ``%qianfan`` or ``%qf``; the text from the
-    magic's name or the body's start to the cursor, the rest of the line, and for a body the options above it.
+    Where the cursor stands: in the first line of ``%%qianfan`` or ``%%qf``, its ``body``, ``%qianfan`` or ``%qf``; the
+    text from the magic's name or the body's start to the cursor, the rest of the line, for a body the options above.
     """
 
     where: str
@@ -99,6 +99,8 @@ def candidates(here: Place, session: Session, namespace: Mapping[str, Any]) -> O
     """Say what could stand at the cursor."""
     if here.where == "%qf":
         return _command(here, session)
+    if here.where == "%%qf" and _opening(here.before) < 0:
+        return _cell_command(here, session, namespace)
     opening = _opening(here.before)
     if opening >= 0:
         options = here.head if here.where == "body" else here.before[:opening]
@@ -221,6 +223,25 @@ def _command(here: Place, session: Session) -> Offer:
     if name == "help":
         return Offer(rest, _starting(table.commands | table.on_line | table.settings, rest))
     return _by_syntax(table.commands[name], rest, here, session) if name in table.commands else NOTHING
+
+
+def _cell_command(here: Place, session: Session, namespace: Mapping[str, Any]) -> Offer:
+    """Behind ``%%qf``: a command; behind ``map``, DATA; then options."""
+    name, blank, rest = here.before.lstrip().partition(" ")
+    if not blank:
+        return Offer(name, _starting(help_table().cell_commands, name))
+    if name == "compare":
+        from .compare_cell import _rows  # noqa: PLC0415 - few complete there
+
+        return _pairs(here._replace(before=rest.lstrip()), _rows(), session)
+    if name != "map":
+        return NOTHING
+    word, blank, rest = rest.lstrip().partition(" ")
+    if not blank:
+        return _expression(word, namespace)
+    from .mapping import map_rows  # noqa: PLC0415 - as above
+
+    return _pairs(here._replace(before=rest.lstrip()), map_rows(), session)
 
 
 def _by_syntax(command: Row, rest: str, here: Place, session: Session) -> Offer:

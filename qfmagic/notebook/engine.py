@@ -116,7 +116,7 @@ class Engine:
     def _ask(self, line: str, cell: str | None) -> Answer | None:
         try:
             arguments, given, ask = self._prepared(line, cell)
-            expected = self._expected(line, arguments, given)
+            expected = self._expected(arguments, given)
         except InputError:
             named = _CHAT.search(line)
             failed(self.session, chat=named[1] if named else None)
@@ -138,7 +138,7 @@ class Engine:
             expected.check(answer, self.namespace, self.shell.displayhook.update_user_ns)
         return answer
 
-    def _expected(self, line: str, arguments: Arguments, given: Mapping[str, Any]) -> "Expectation | None":
+    def _expected(self, arguments: Arguments, given: Mapping[str, Any]) -> "Expectation | None":
         written = arguments.options.get("expect")
         if written is None:
             return None

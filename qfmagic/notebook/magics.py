@@ -197,7 +197,8 @@ def _taken_literally(lines: list[str]) -> list[str]:
 
     The body of a ``%%qianfan`` or ``%%qf`` cell is taken as it stands: IPython would take pasted prompts (``>>>``,
     ``In [1]:``) and the blanks of blank lines out of it, and refuse an empty one with a UsageError that nbval,
-    papermill and Run All pass over. A question mark at the end of a ``%qianfan`` line asks the model, not IPython's help.
+    papermill and Run All pass over. A question mark at the end of a ``%qianfan`` line asks the model, not IPython's
+    help.
     """
     first = next((number for number, line in enumerate(lines) if line.strip()), 0)
     if lines and lines[first].startswith("%%"):

@@ -24,9 +24,9 @@ ERRORS = 3  # kinds of errors
 
 
 class Preview(NamedTuple):
-    """One of the first rows: its number, what was asked, and what came."""
+    """One of the first rows: its label, what was asked, and what came."""
 
-    number: int
+    index: Any
     item: Any
     cells: Mapping[str, Any]
 
@@ -63,7 +63,7 @@ def _table(job: Job, previews: Sequence[Preview], rows: int, lang: str) -> Said:
     new = [name for name in given if any(preview.cells[name] is not None for preview in previews)]
     shown = [
         (
-            preview.number,
+            preview.index,
             *(short(_said(preview.item, name)) for name in asked),
             *(_cell(preview.cells[name]) for name in new),
         )
@@ -103,7 +103,7 @@ def _metadata(session: Session, job: Job, tally: Tally, rows: int) -> dict[str, 
 def previews_of(job: Job, done: Mapping[int, Done]) -> list[Preview]:
     """The first rows and what came of them; data that are no iterator can be read again."""
     rows = islice(job.rows(), SHOWN)
-    return [Preview(number, row.item, job.cells(done.get(number))) for number, row in enumerate(rows)]
+    return [Preview(row.index, row.item, job.cells(done.get(number))) for number, row in enumerate(rows)]
 
 
 def dry_bundle(session: Session, job: Job) -> Bundle:

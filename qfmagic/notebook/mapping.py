@@ -9,9 +9,10 @@ from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..analysis.batch import WORKERS, InOrder, Job, completed, decide
+from ..analysis.batch import WORKERS, Job, completed, decide
 from ..analysis.crew import Work
 from ..analysis.kept import Kept
+from ..analysis.order import InOrder
 from ..analysis.prompt import Template, render
 from ..analysis.questions import Questions, offered
 from ..analysis.results import Tally
@@ -133,10 +134,14 @@ def decided(engine: "Engine", data: Any, name: str, body: str, given: Mapping[st
     )
 
 
-def _read(line: str) -> Arguments:
+def map_rows() -> dict[str, Row]:
+    """What may stand on the line, behind DATA."""
     table = help_table()
-    rows: dict[str, Row] = table.map | {name: table.options[name] for name in _BORROWED} | table.parameters
-    arguments = parse_line(line, rows)
+    return table.map | {name: table.options[name] for name in _BORROWED} | table.parameters
+
+
+def _read(line: str) -> Arguments:
+    arguments = parse_line(line, map_rows())
     if arguments.text:
         word = arguments.text.split()[0]
         check_no_key(word)

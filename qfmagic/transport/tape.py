@@ -97,9 +97,9 @@ class CassetteTape:
         Raises:
             CassetteError: It isn't there, and nothing else may answer.
         """
+        key = self._key(request, slot)  # in the order they ask in, whatever order they are answered in
         if self.mode == "record":
             return None
-        key = self._key(request, slot)
         recorded = self.exchanges.get(key) or self._redacted(request, key[1])
         if recorded is None:
             if self.mode == "auto":

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from .batch import batch
 from .chunks import against_others, flatness
 from .common import Row, worker
 from .first import first_text
@@ -43,6 +44,7 @@ def main() -> None:
             lambda: cost_per_turn(scratch),
             lambda: live_view(server, scratch),
             lambda: load(server, scratch),
+            lambda: batch(server, scratch),
         ):
             new = benchmark()
             rows += new

@@ -17,7 +17,7 @@ REPETITIONS = 60
 class _Instant:
     """A client whose answers are there at once, in place of the network."""
 
-    def send(self, plan: object, *, timeout: float | None = None) -> "_Instant":
+    def send(self, plan: object, *, timeout: float | None = None, slot: object = None) -> "_Instant":
         self._left = [[], None]
         return self
 

@@ -16,12 +16,26 @@ from tests.browser.page import launch
 
 playwright = pytest.importorskip("playwright.sync_api")
 
+ROOT = Path(__file__).parents[2]
 SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
 # What a user can set in JupyterLab's settings; nothing is asked of the network.
+WIDGET_STATE = "@jupyter-widgets/jupyterlab-manager/plugin"
 SETTINGS = {
+    WIDGET_STATE: {"saveState": False},
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
     "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
+}
+# What keeps a server busy for seconds whenever a page is opened, and none of our tests looks at: whether JupyterLab should
+# be built again, which formats nbconvert knows, language servers.
+PAGE = {
+    "buildAvailable": False,
+    "buildCheck": False,
+    "disabledExtensions": {
+        "@jupyterlab/lsp-extension": True,
+        "@jupyterlab/notebook-extension:export": True,
+        "@jupyterlab/notebook-extension:update-raw-mimetype": True,
+    },
 }
 
 
@@ -84,6 +98,9 @@ def start_lab(folder, settings=(), **environ):
         file = user_settings / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(values))
+    page = home / "config" / "labconfig" / "page_config.json"
+    page.parent.mkdir(parents=True)
+    page.write_text(json.dumps(PAGE))
     plain = {k: v for k, v in os.environ.items() if not k.startswith(("QIANFAN_", "QFMAGIC_", "JUPYTER_", "JPY_"))}
     token = "browser-tests"
     environ = {
@@ -93,6 +110,7 @@ def start_lab(folder, settings=(), **environ):
         "JUPYTER_DATA_DIR": str(home / "data"),
         "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
         "IPYTHONDIR": str(home / "ipython"),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *plain.get("PYTHONPATH", "").split(os.pathsep)]).rstrip(os.pathsep),
         "QFMAGIC_HOME": str(home / "qfmagic"),
         "QFMAGIC_LANG": "en",
         "QFMAGIC_TRANSPORT": "stub",
@@ -100,6 +118,7 @@ def start_lab(folder, settings=(), **environ):
     }
     command = [
         *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.root_dir={root}"),
+        "--AsyncMappingKernelManager.kernel_manager_class=tests.browser.forked.ForkedKernelManager",
         *("--ServerApp.port=0", "--ServerApp.ip=127.0.0.1", f"--IdentityProvider.token={token}"),
         *("--LabApp.expose_app_in_browser=True", f"--LabApp.user_settings_dir={user_settings}"),
         *("--LabApp.extension_manager=readonly", "--LabApp.news_url=", "--ServerApp.terminals_enabled=False"),
@@ -144,7 +163,7 @@ def lab(tmp_path_factory):
 
 @pytest.fixture
 def own_lab(tmp_path):
-    """Start servers with settings or an environment of their own."""
+    """Start servers with settings or an environment of their own; each costs as much as several tests."""
     labs = []
 
     def begin(settings=(), **environ):
@@ -156,6 +175,20 @@ def own_lab(tmp_path):
         stop_lab(lab)
 
 
+@pytest.fixture(scope="session")
+def _keeping_lab(tmp_path_factory):
+    lab = start_lab(tmp_path_factory.mktemp("keeping"), {WIDGET_STATE: {"saveState": True}})
+    yield lab
+    stop_lab(lab)
+
+
+@pytest.fixture
+def keeping_lab(_keeping_lab):
+    """A server whose users have the state of widgets saved with their notebooks."""
+    yield _keeping_lab
+    _keeping_lab.shut_down_kernels()
+
+
 # Steers the notebook on the page through JupyterLab's own commands.
 _SCRIPT = """
 window.qf = {
@@ -164,6 +197,11 @@ window.qf = {
   select(index) { this.notebook.activeCellIndex = index; this.notebook.deselectAll(); },
   run(index) { this.select(index); return window.jupyterapp.commands.execute("notebook:run-cell"); },
   command(name, args) { return window.jupyterapp.commands.execute(name, args); },
+  async clear() {
+    const open = () => [...window.jupyterapp.shell.widgets("main")].filter((widget) => widget.context);
+    for (const widget of open()) { widget.context.model.dirty = false; widget.close(); }
+    while (open().length) await new Promise((done) => setTimeout(done, 10));
+  },
   async ready() {
     const panel = this.panel;
     await panel.context.ready; await panel.revealed; await panel.sessionContext.ready;
@@ -189,14 +227,27 @@ class Page:
     problems: list = field(default_factory=list)
 
     def open(self):
+        """Load JupyterLab with the notebook."""
         self.page.goto(f"{self.lab.url}lab/tree/{self.name}?token={self.lab.token}&reset")
+        self._wait()
+        self.page.evaluate(_SCRIPT)
+        return self._ready()
+
+    def open_here(self):
+        """Open the notebook in the JupyterLab that is there."""
+        self.command("docmanager:open", {"path": self.name})
+        self._wait()
+        return self._ready()
+
+    def _wait(self):
         self.page.wait_for_function(
             "name => window.jupyterapp?.shell?.currentWidget?.context?.path === name && "
             "window.jupyterapp.shell.currentWidget.content?.widgets?.length",
             arg=self.name,
             timeout=60_000,
         )
-        self.page.evaluate(_SCRIPT)
+
+    def _ready(self):
         self.page.evaluate("window.qf.ready()")
         return self
 
@@ -213,7 +264,8 @@ class Page:
         return self.page.evaluate("window.running")
 
     def command(self, name, args=None):
-        return self.page.evaluate("([name, args]) => window.qf.command(name, args)", [name, args or {}])
+        """Execute one of JupyterLab's commands; what it returns may be all of JupyterLab, and stays there."""
+        self.page.evaluate("async ([name, args]) => { await window.qf.command(name, args); }", [name, args or {}])
 
     def begin_command(self, name, args=None):
         script = "([name, args]) => { window.running = window.qf.command(name, args); }"
@@ -222,6 +274,11 @@ class Page:
     def set_source(self, index, source):
         script = "([index, source]) => { window.qf.notebook.widgets[index].model.sharedModel.setSource(source); }"
         self.page.evaluate(script, [index, source])
+
+    def change_theme(self, name):
+        """Change the theme; it is the server's from then on."""
+        self.command("apputils:change-theme", {"theme": name})
+        self.page.wait_for_function("name => document.body.dataset.jpThemeName === name", arg=name)
 
     def save(self):
         self.command("docmanager:save")
@@ -245,27 +302,71 @@ class Page:
         self.page.screenshot(path=SCREENSHOTS / f"{name}.png", **kwargs)
 
 
-@pytest.fixture
-def visit(chromium, lab):
-    """Open notebooks: ``visit(name, *cells)`` writes one and opens it; without cells it opens what is there."""
-    contexts = []
+class Desk:
+    """A JupyterLab in which one notebook after the other is opened: loading it takes longer than most tests."""
 
-    def begin(name, *cells, server=None, size=(1200, 900), metadata=None, **context_options):
-        server = server or lab
+    def __init__(self, chromium, **options):
+        self._context = chromium.new_context(**options)
+        self.page = self._context.new_page()
+        self.seen = self.user = None
+        self.page.on("request", lambda request: self.seen and self.seen.requests.append(request.url))
+        self.page.on(
+            "pageerror", lambda error: self.seen and self.seen.problems.append(f"{error.message}\n{error.stack}")
+        )
+        self.page.on("websocket", lambda socket: self.seen and _listen(socket, self.seen.frames))
+
+    def open(self, server, name):
+        first, self.seen = self.seen is None, Page(server, self.page, name)
+        return self.seen.open() if first else self.seen.open_here()
+
+    def clear(self):
+        """Close the notebooks, unsaved as they are."""
+        self.page.evaluate("window.qf.clear()")
+
+    def close(self):
+        self._context.close()
+
+
+@pytest.fixture(scope="module")
+def shared(chromium):
+    """The desk that tests hand on to each other, if there is one."""
+    desks = []
+    yield desks
+    for desk in desks:
+        desk.close()
+
+
+@pytest.fixture
+def visit(chromium, lab, shared, request):
+    """
+    Open notebooks: ``visit(name, *cells)`` writes one and opens it; without cells it opens what is there.
+
+    The first of a test is opened where the last test's was; *fresh*, one on another server and with options for the
+    browser loads JupyterLab anew.
+    """
+    own = []
+
+    def begin(name, *cells, server=lab, size=(1200, 900), metadata=None, fresh=False, **options):
         if cells:
             server.write(name, *cells, metadata=metadata)
-        context = chromium.new_context(viewport={"width": size[0], "height": size[1]}, **context_options)
-        contexts.append(context)
-        page = context.new_page()
-        seen = Page(server, page, name)
-        page.on("request", lambda request: seen.requests.append(request.url))
-        page.on("pageerror", lambda error: seen.problems.append(f"{error.message}\n{error.stack}"))
-        page.on("websocket", lambda socket: _listen(socket, seen.frames))
-        return seen.open()
+        viewport = {"width": size[0], "height": size[1]}
+        if fresh or options or server is not lab or request.node in (desk.user for desk in shared):
+            own.append(Desk(chromium, viewport=viewport, **options))
+            return own[-1].open(server, name)
+        if not shared:
+            shared.append(Desk(chromium))
+        shared[0].user = request.node
+        shared[0].page.set_viewport_size(viewport)
+        return shared[0].open(server, name)
 
+    failed = request.session.testsfailed
     yield begin
-    for context in contexts:
-        context.close()
+    for desk in own:
+        desk.close()
+    if shared and request.session.testsfailed != failed:
+        shared.pop().close()  # nobody knows what state it is in
+    elif shared:
+        shared[0].clear()
     lab.shut_down_kernels()
 
 

@@ -159,9 +159,8 @@ def test_reloading_the_page_loses_nothing(visit, service):
     page.wait()
 
 
-def test_with_widget_state_saving_on_nothing_of_the_widget_is_saved(visit, service, own_lab):
-    server = own_lab({"@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True}})
-    page = visit("state.ipynb", service.setup, ASK, server=server)
+def test_with_widget_state_saving_on_nothing_of_the_widget_is_saved(visit, service, keeping_lab):
+    page = visit("state.ipynb", service.setup, ASK, server=keeping_lab)
     page.run(0)
     held = service.holds()
     page.begin(1)
@@ -172,7 +171,7 @@ def test_with_widget_state_saving_on_nothing_of_the_widget_is_saved(visit, servi
     saved = page.save()
     state = saved.metadata.get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
     assert state == {}
-    server.shut_down_kernels()
+    keeping_lab.shut_down_kernels()
     page.page.reload()
     page.open()
     page.output(1).locator(".jp-RenderedMarkdown h1", has_text="长城").wait_for()
@@ -182,8 +181,8 @@ def test_with_widget_state_saving_on_nothing_of_the_widget_is_saved(visit, servi
 
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
 def test_it_reads_well_narrow_dark_and_in_chinese(visit, service, theme):
-    page = visit("narrow.ipynb", service.setup + "\n%qf set lang=zh", ASK, size=(640, 800))
-    page.command("apputils:change-theme", {"theme": theme})
+    page = visit("narrow.ipynb", service.setup + "\n%qf set lang=zh", ASK, size=(640, 800), fresh=True)
+    page.change_theme(theme)
     page.command("application:toggle-left-area")
     page.page.set_viewport_size({"width": 440, "height": 800})
     page.run(0)
@@ -198,3 +197,4 @@ def test_it_reads_well_narrow_dark_and_in_chinese(visit, service, theme):
     page.screenshot(f"narrow-{theme.split()[-1].lower()}")
     held.let_all()
     page.wait()
+    page.change_theme("JupyterLab Light")

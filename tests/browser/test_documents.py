@@ -11,6 +11,8 @@ import pytest
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter, MarkdownExporter
 
+from tests.kernels import AsyncForkedKernelManager
+
 GUIDES = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
 ALL_RAN = "() => window.qf.notebook.widgets.every(cell => cell.model.type !== 'code' || cell.model.executionCount)"
@@ -28,28 +30,39 @@ def shown(notebook):
     ]
 
 
+@pytest.fixture(scope="module")
+def guides(lab):
+    """The guides as a reader's files."""
+    return shutil.copytree(GUIDES[0].parent, lab.root / "guides")
+
+
+@pytest.fixture(scope="module")
+def saved_guides():
+    """The guides that the tests have saved in JupyterLab so far."""
+    return []
+
+
+def environ():
+    plain = {k: v for k, v in os.environ.items() if not k.startswith(("QIANFAN_", "QFMAGIC_"))}
+    return plain | {"QFMAGIC_LANG": "en", "QFMAGIC_JOURNAL": "false"}
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.stem)
-def test_a_guide_saved_in_the_browser_is_the_same_document_everywhere(visit, lab, guide, tmp_path):
-    shutil.copytree(guide.parent, lab.root / "guides", dirs_exist_ok=True)
+def test_a_guide_saved_in_the_browser_is_the_same_document_everywhere(visit, guides, saved_guides, guide):
     page = visit(f"guides/{guide.name}")
     page.command("notebook:run-all-cells")
     # Of a cell that is meant to fail the command doesn't wait for those behind it.
     page.page.wait_for_function(ALL_RAN, timeout=60_000)
     page.page.evaluate("() => window.qf.ready()")
     saved = page.save()
+    saved_guides.append(guides / guide.name)
     page.screenshot(f"guide-{guide.stem}")
     assert page.problems == []
-    path = lab.root / "guides" / guide.name
 
-    environ = {k: v for k, v in os.environ.items() if not k.startswith(("QIANFAN_", "QFMAGIC_"))}
-    environ |= {"QFMAGIC_LANG": "en", "QFMAGIC_JOURNAL": "false"}
-    command = [sys.executable, "-m", "pytest", "--nbval", path, "-q", "-p", "no:cacheprovider", "-c", "/dev/null"]
-    strict = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, cwd=path.parent)
-    assert strict.returncode == 0, strict.stdout[-4000:]
-
-    again = nbformat.read(path, as_version=4)
-    NotebookClient(again, resources={"metadata": {"path": str(path.parent)}}).execute(env=environ)
+    again = nbformat.read(guides / guide.name, as_version=4)
+    folder = {"metadata": {"path": str(guides)}}
+    NotebookClient(again, resources=folder, kernel_manager_class=AsyncForkedKernelManager).execute(env=environ())
     assert shown(again) == shown(saved)
     assert "application/vnd.jupyter.widget-view+json" not in nbformat.writes(again)
 
@@ -63,3 +76,23 @@ def test_a_guide_saved_in_the_browser_is_the_same_document_everywhere(visit, lab
                 if word.isalnum():
                     assert word in markdown
                     assert word in html
+
+
+@pytest.mark.timeout(300)
+def test_what_was_saved_passes_strict_nbval(guides, saved_guides):
+    """In one run for all: it is the start of pytest that takes long."""
+    assert saved_guides, "it looks at what the tests above have saved"
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--nbval",
+        *saved_guides,
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        os.devnull,
+    ]
+    strict = subprocess.run(command, env=environ(), capture_output=True, text=True, check=False, cwd=guides)
+    assert strict.returncode == 0, strict.stdout[-4000:]

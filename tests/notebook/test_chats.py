@@ -22,7 +22,7 @@ class Service:
         self.sent = []
         self.outcome = "answered"
 
-    def send(self, plan, *, timeout=None):
+    def send(self, plan, *, timeout=None, slot=None):
         messages = [message.content for message in plan.context.messages]
         self.sent.append(messages)
         text = "answer " + hashlib.sha256("\0".join(messages).encode()).hexdigest()[:6]

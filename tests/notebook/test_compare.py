@@ -10,6 +10,8 @@ from qfmagic.core.catalogue import text as text_of
 from qfmagic.core.errors import BudgetError, ExpectationError, InputError, OptionError, PromptError, QianfanError
 from qfmagic.notebook import magics as magics_module
 from qfmagic.notebook import several
+from qfmagic.notebook.asking import prepare
+from qfmagic.notebook.display import View
 from qfmagic.transport.reply import Reply
 from tests.html_judge import markdown_faults
 from tests.services import refusal, serve, v2
@@ -315,6 +317,44 @@ def test_an_interrupt_keeps_what_came(shell, service, published, monkeypatch):
     assert len(published) == 1
 
 
+def test_the_stop_button_of_one_stops_that_one_and_then_the_run(shell, service, monkeypatch):
+    """The other answers come whole; Run All doesn't go on."""
+    monkeypatch.setattr(several, "PATIENCE", 0)
+    slow = v2("The wall", "other").chunks[0].replace(b'"stop"', b"null")
+    service.answers["other"] = Reply((slow, slow), 200, v2("").headers)
+    service.gates["other"] = gate = threading.Event()
+    views = {}
+
+    class Stopping(View):
+        def __init__(self, model):
+            self.model, self.came, self.left = model, "", None
+
+        @property
+        def stopped(self):
+            return self.model == "other" and bool(self.came)
+
+        def add(self, delta):
+            self.came += delta.text
+
+        def finish(self, bundle, metadata):
+            self.left = bundle
+
+    def view_of(ask):
+        return views.setdefault(ask.plan.target.model, Stopping(ask.plan.target.model))
+
+    asks = [prepare(session(shell), "hi", {"model": name}, frozenset({"once"})) for name in ("m", "other")]
+    shown = []
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            several.Several(session(shell), view_of, lambda one: one.answer.text).run(asks, 3, shown.append)
+    finally:
+        gate.set()
+    ((first, second),) = shown
+    assert (first.answer.text, first.answer.finish_reason) == ("the wall is long", "stop")
+    assert (second.answer.text, second.answer.finish_reason) == ("The wall", "interrupted")
+    assert {name: view.left for name, view in views.items()} == {"m": "the wall is long", "other": "The wall"}
+
+
 # ---- model text is data
 
 
@@ -475,6 +515,23 @@ def test_over_rows_a_budget_stops_in_the_middle_and_keeps_what_there_is(shell, s
     found = shell.user_ns["found"]
     assert 2 <= found.answer.count() < 6
     assert len(service.bodies) == found.answer.count()
+
+
+def test_over_rows_an_interrupt_keeps_what_came(shell, service, published, moods):
+    tell = service.answers["other"]
+
+    def interrupted(body):
+        if "bad" in body["messages"][-1]["content"]:
+            os.kill(os.getpid(), signal.SIGINT)
+        return tell(body)
+
+    service.answers["m"] = tell
+    service.answers["other"] = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        compare(shell, "models=m,other over=reviews into=found", MOOD)
+    found = shell.user_ns["found"]
+    assert found[found.model == "m"].answer.count() == 3
+    assert len(published) == 1
 
 
 def test_over_rows_dry(shell, service, capsys, moods):

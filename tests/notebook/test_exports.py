@@ -15,6 +15,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from nbclient import NotebookClient
 
 from qfmagic import Qianfan, Settings
+from qfmagic.analysis.prompt import render
 from qfmagic.core import catalogue
 from qfmagic.core.answer import Answer
 from qfmagic.core.errors import OptionError
@@ -24,7 +25,6 @@ from qfmagic.core.usage import Usage
 from qfmagic.notebook.arguments import parse_line
 from qfmagic.notebook.exports import asking_cell, exported, imported
 from qfmagic.notebook.helptable import help_table
-from qfmagic.analysis.prompt import render
 from qfmagic.testing.server import LoopbackServer
 from qfmagic.transport.stub import StubTransport
 from qfmagic.transport.stub_service import StubKeys

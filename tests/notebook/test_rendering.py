@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qfmagic.core.answer import Answer
 from qfmagic.analysis import rendering
 from qfmagic.analysis.rendering import TEXT_CAP, show
+from qfmagic.core.answer import Answer
 
 np = pytest.importorskip("numpy")
 pd = pytest.importorskip("pandas")

@@ -43,6 +43,12 @@ def reply(said):
     return Reply.of_json({"id": "x", "result": said, "usage": usage})
 
 
+def streamed(said):
+    half = len(said) // 2
+    common = {"id": "x", "is_truncated": False}
+    return Reply.of_events([{**common, "result": said[:half]}, {**common, "result": said[half:], "is_end": True}])
+
+
 @pytest.fixture
 def say(shell):
     """Let the model say these texts, one a question."""
@@ -246,7 +252,27 @@ def test_retry_asks_the_question_as_it_was_sent(shell, say):
     assert sent(transport)[0] == sent(transport)[1]
 
 
-# ---- recorded, journalled, audited
+# ---- live, recorded, journalled, audited
+
+
+def test_live_it_ends_as_one_static_output_that_says_so(start):
+    answers = iter(["no JSON", GOOD, "no", "no"])
+    with LoopbackServer(lambda _: streamed(next(answers)), pace=0.4) as server:
+        kernel = start(QIANFAN_ACCESS_TOKEN="t", **server.environ)
+        ran = kernel.run(f"%%qianfan model=yi_34b_chat schema={SHORT} into=row\nRate it.", cell="c1")
+        assert ran.status == "ok", ran.error
+        (output,) = ran.outputs
+        assert output["data"].keys() == {"text/markdown", "text/plain"}
+        assert "asked again 1×" in output["data"]["text/plain"]
+        assert ran.opened  # there was a live view
+        assert ran.models == set()
+        assert len(ran.metadata["rejected"]) == 1
+        assert kernel.value("row") == str(VALUE)
+        failed = kernel.run(f"%%qianfan model=yi_34b_chat schema={SHORT}\nRate it.", cell="c2")
+        assert failed.error[0] == "SchemaError"
+        assert (len(failed.outputs), failed.models) == (1, set())
+        assert len(failed.traceback) == 1
+        assert kernel.value("_.text") == "no"
 
 
 def test_what_was_asked_again_is_on_the_cassette_and_in_the_journal(shell, tmp_path, monkeypatch):

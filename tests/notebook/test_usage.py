@@ -164,7 +164,7 @@ def test_earlier_kernels_and_other_notebooks_are_told_by_the_journal(shell, serv
 
 def test_without_a_journal_only_this_kernel_is_known(shell, service, usage):
     ask(shell)
-    with pytest.raises(OptionError, match=r"isn't kept here \(journal=false\)"):
+    with pytest.raises(OptionError, match=r"isn't kept here \(it is switched off"):
         usage("notebook")
 
 

@@ -1,0 +1,1 @@
+"""Many prompts: map, compare, structured answers, and what it all used."""

@@ -1,0 +1,210 @@
+"""
+Several answers to one question beside each other: how alike they are, and what each used.
+
+Two answers agree as far as they share their words, each as often as it is there; a Chinese character counts as a word,
+and case, blanks and punctuation don't. The order of words counts for nothing: what is measured is whether the same is
+named, not whether it is written alike. It takes time that grows with the length alone, unlike an alignment of texts.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from ..core.answer import Answer
+from ..core.errors import OptionError, QianfanError
+
+_WORD = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]|[^\W_\u3400-\u9fff\uf900-\ufaff]+")
+
+
+class Compared(NamedTuple):
+    """
+    One of the answers.
+
+    Attributes:
+        model: What was asked.
+        n: Which of the model's answers to the question it is, from 1.
+        answer: The answer, whole or as far as it came.
+        problem: Why there is none, or not all of it.
+        row: The number of the row the question was made from, from 0, where it was made from one.
+        index: The row's label.
+        columns: What the answer holds, where it had to fit a schema.
+    """
+
+    model: str
+    n: int
+    answer: Answer
+    problem: QianfanError | None = None
+    row: int | None = None
+    index: Any = None
+    columns: Mapping[str, Any] = MappingProxyType({})
+
+    @property
+    def answered(self) -> bool:
+        """Whether there is anything to compare."""
+        return bool(self.answer.text.strip())
+
+
+class Agreement(NamedTuple):
+    """
+    How alike answers are.
+
+    Attributes:
+        each: For each, its mean likeness to those of other models; of a model alone, to its other answers. None where
+            there is nothing to compare.
+        same: How many pairs are the same words in the same order.
+        pairs: How many pairs there are.
+    """
+
+    each: tuple[float | None, ...]
+    same: int
+    pairs: int
+
+
+class Summary(NamedTuple):
+    """
+    What one model's answers come to.
+
+    Attributes:
+        model: The model.
+        asked: How often it was asked.
+        answered: How often something came.
+        characters: The mean length of what came; None if nothing did.
+        prompt_tokens: The sum; None where the service didn't say them all.
+        completion_tokens: The same.
+        finish: How the answers ended.
+        agreement: The mean of its answers'.
+        seconds: The sum.
+    """
+
+    model: str
+    asked: int
+    answered: int
+    characters: int | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    finish: tuple[str, ...]
+    agreement: float | None
+    seconds: float
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The words of a text, and its Chinese characters, in order."""
+    return tuple(_WORD.findall(text.casefold()))
+
+
+def likeness(one: Sequence[str], other: Sequence[str]) -> float:
+    """The share of words two texts have in common, from 0 to 1; two texts without words are alike."""
+    if not (one or other):
+        return 1.0
+    shared = sum((Counter(one) & Counter(other)).values())
+    return 2 * shared / (len(one) + len(other))
+
+
+def agreement(compared: Sequence[Compared]) -> Agreement:
+    """How alike the answers to one question are."""
+    kept = [(number, words(one.answer.text)) for number, one in enumerate(compared) if one.answered]
+    alone = len({one.model for one in compared}) == 1
+    found: dict[int, list[float]] = {}
+    same = pairs = 0
+    for (first, one), (second, other) in combinations(kept, 2):
+        pairs += 1
+        same += one == other
+        if alone or compared[first].model != compared[second].model:
+            like = likeness(one, other)
+            found.setdefault(first, []).append(like)
+            found.setdefault(second, []).append(like)
+    return Agreement(tuple(_mean(found.get(number, ())) for number in range(len(compared))), same, pairs)
+
+
+def agreement_by_row(compared: Sequence[Compared]) -> Agreement:
+    """How alike the answers about the same row are, in the order of *compared*."""
+    rows: dict[int | None, list[int]] = {}
+    for position, one in enumerate(compared):
+        rows.setdefault(one.row, []).append(position)
+    each: list[float | None] = [None] * len(compared)
+    same = pairs = 0
+    for positions in rows.values():
+        found = agreement([compared[position] for position in positions])
+        same, pairs = same + found.same, pairs + found.pairs
+        for position, like in zip(positions, found.each, strict=True):
+            each[position] = like
+    return Agreement(tuple(each), same, pairs)
+
+
+def summaries(compared: Sequence[Compared], agreed: Sequence[float | None]) -> list[Summary]:
+    """What each model's answers come to, in the order of the models."""
+    groups: dict[str, list[tuple[Compared, float | None]]] = {}
+    for one, like in zip(compared, agreed, strict=True):
+        groups.setdefault(one.model, []).append((one, like))
+    return [_summary(model, group) for model, group in groups.items()]
+
+
+def _summary(model: str, group: Sequence[tuple[Compared, float | None]]) -> Summary:
+    answers = [one.answer for one, _ in group if one.answered]
+    length = _mean([len(answer.text) for answer in answers])
+    return Summary(
+        model,
+        len(group),
+        len(answers),
+        None if length is None else round(length),
+        _sum(answer.usage.prompt_tokens for answer in answers),
+        _sum(answer.usage.completion_tokens for answer in answers),
+        tuple(dict.fromkeys(ending(one) for one, _ in group)),
+        _mean([like for _, like in group if like is not None]),
+        round(sum(one.answer.seconds for one, _ in group), 3),
+    )
+
+
+def ending(one: Compared) -> str:
+    """How an answer ended: the service's word, or the kind of error."""
+    return type(one.problem).__name__ if one.problem is not None else one.answer.finish_reason
+
+
+def records(compared: Sequence[Compared], agreed: Sequence[float | None], lang: str = "en") -> list[dict[str, Any]]:
+    """The answers as data: a row each."""
+    return [_record(one, like, lang) for one, like in zip(compared, agreed, strict=True)]
+
+
+def check_fields(names: Iterable[str]) -> None:
+    """
+    Check that a schema's fields can stand beside the columns of the data.
+
+    Raises:
+        OptionError: One has the name of a column.
+    """
+    taken = {"row", "index", *_record(Compared("", 1, Answer("")), None, "en")}
+    for name in names:
+        if name in taken:
+            raise OptionError("compare.column", name=name)
+
+
+def _record(one: Compared, like: float | None, lang: str) -> dict[str, Any]:
+    answer = one.answer
+    row: Mapping[str, Any] = {} if one.row is None else {"index": one.index}
+    return {
+        **row,
+        "model": one.model,
+        "n": one.n,
+        "answer": answer.text if one.answered else None,
+        **one.columns,
+        "error": None if one.problem is None else one.problem.message(lang),
+        "finish": ending(one),
+        "characters": len(answer.text),
+        "prompt_tokens": answer.usage.prompt_tokens,
+        "completion_tokens": answer.usage.completion_tokens,
+        "seconds": answer.seconds,
+        "agreement": None if like is None else round(like, 4),
+        "id": answer.id or None,
+    }
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _sum(values: Iterable[int | None]) -> int | None:
+    known = list(values)
+    return sum(count for count in known if count is not None) if known and None not in known else None

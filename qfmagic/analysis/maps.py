@@ -1,0 +1,179 @@
+"""The same question about every row: :func:`map`, and :func:`amap` for ``await``."""
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..client.client import Qianfan
+from ..core.errors import QianfanError
+from .batch import WORKERS, Job, acompleted, completed, decide
+from .crew import Work
+from .kept import Kept
+from .order import InOrder
+from .prompt import Template
+from .questions import Questions
+from .schema import Schema
+from .steps import Done
+
+_PLAIN: Mapping[str, Any] = {}
+
+
+def map(  # noqa: A001 - it does what Python's own does, with a model in between
+    data: Any,
+    template: str,
+    *,
+    client: Qianfan | None = None,
+    model: str | None = None,
+    endpoint: str | None = None,
+    api: str | None = None,
+    workers: int = WORKERS,
+    schema: Any = None,
+    repairs: int = 1,
+    prefix: str = "",
+    sample: int | None = None,
+    keep: str | Path | None = None,
+    fresh: bool = False,
+    namespace: Mapping[str, Any] = _PLAIN,
+    timeout: float | None = None,
+    stream: bool = True,
+    on_done: Callable[[Done], object] = bool,
+    **parameters: Any,
+) -> Any:
+    """
+    Ask a model the same about every row.
+
+    >>> import qfmagic
+    >>> rated = qfmagic.map(frame, "Rate from 1 to 5: {{ text }}", model="yi_34b_chat")  # doctest: +SKIP
+
+    Args:
+        data: A frame or series (pandas, polars, ...), a list, a dict of columns, the path of a CSV, JSONL or Parquet
+            file, a Dask frame, or an iterator, which is read only as fast as answers come.
+        template: The question. ``{{ column }}`` stands for the row's value, ``{{ row }}`` for all of it, ``{{ item }}``
+            for a single value, ``{{ index }}`` for its label.
+        client: Sends the requests; one made of the environment when not given.
+        model: As for :meth:`Qianfan.plan`.
+        endpoint: See there.
+        api: See there.
+        workers: How many requests at a time, at most 100.
+        schema: What each answer must fit (:mod:`qfmagic.analysis.schema`); its fields become columns.
+        repairs: How often an answer that doesn't fit is asked for again.
+        prefix: Stands before the names of the new columns.
+        sample: Only so many rows, from the first.
+        keep: A file that keeps the answers: the same call with it asks only what is missing or failed.
+        fresh: Ask everything again, whatever is kept.
+        namespace: Further names for the template.
+        timeout: Longest silence in seconds.
+        stream: Whether to ask for streams.
+        on_done: Called with each row when it is done.
+        parameters: The model's parameters.
+
+    Returns:
+        The data in their own kind, order and index, with ``answer``, ``error``, ``prompt_tokens``,
+        ``completion_tokens``, ``seconds`` and ``id``. Of a list, dicts; of an iterator, an iterator of dicts.
+
+    Raises:
+        InputError: It can't be asked like that; nothing was sent.
+        QianfanError: What every further row would meet too, such as a wrong key; ``error.result`` is what there is.
+    """
+    given = {name: value for name, value in locals().items() if name not in ("data", "template", "parameters")}
+    if type(data).__module__.partition(".")[0] == "dask":
+        from .cluster import map_cluster  # noqa: PLC0415 - only who has Dask
+
+        return map_cluster(data, template, **given, **parameters)
+    with ExitStack() as closing:
+        job = _decided(closing, data, template, **given, **parameters)
+        if job.table.length is None:
+            return _flowing(job, closing.pop_all(), on_done)
+        done: dict[int, Done] = {}
+        with _with_result(job, done):
+            for one in completed(job, job.rows()):
+                done[one.number] = one
+                on_done(one)
+        return job.gather(done)
+
+
+async def amap(data: Any, template: str, *, on_done: Callable[[Done], object] = bool, **options: Any) -> Any:
+    """
+    Twin of :func:`map` for ``await``: takes the same (Dask frames not), and raises the same.
+
+    Of an iterator it returns an asynchronous iterator. When it is cancelled, what is under way ends; what is done is
+    in ``keep``.
+    """
+    with ExitStack() as closing:
+        job = _decided(closing, data, template, **options)
+        if job.table.length is None:
+            return _aflowing(job, closing.pop_all(), on_done)
+        done: dict[int, Done] = {}
+        with _with_result(job, done):
+            async for one in acompleted(job, job.rows()):
+                done[one.number] = one
+                on_done(one)
+        return job.gather(done)
+
+
+def _decided(
+    closing: ExitStack,
+    data: Any,
+    template: str,
+    *,
+    client: Qianfan | None = None,
+    model: str | None = None,
+    endpoint: str | None = None,
+    api: str | None = None,
+    workers: int = WORKERS,
+    schema: Any = None,
+    repairs: int = 1,
+    prefix: str = "",
+    sample: int | None = None,
+    keep: str | Path | None = None,
+    fresh: bool = False,
+    namespace: Mapping[str, Any] = _PLAIN,
+    timeout: float | None = None,
+    stream: bool = True,
+    on_done: Callable[[Done], object] = bool,  # noqa: ARG001 - the callers' own
+    **parameters: Any,
+) -> Job:
+    def work(parsed: Template, wanted: Schema | None) -> Work:
+        asked = client or closing.enter_context(Qianfan())
+        target, defaults = asked.target(model, endpoint, api)
+        questions = Questions(parsed, target, {**defaults, **parameters}, namespace, wanted, stream)
+        kept = None
+        if keep is not None:
+            kept = Kept(Path(keep))
+            closing.callback(kept.close)
+            if fresh:
+                kept.forget()
+        return Work(asked, questions, kept, timeout=timeout, repairs=repairs)
+
+    return decide(
+        data, template, work, namespace=namespace, schema=schema, workers=workers, prefix=prefix, sample=sample
+    )
+
+
+@contextmanager
+def _with_result(job: Job, done: Mapping[int, Done]) -> Iterator[None]:
+    """What ends a map carries the result so far."""
+    try:
+        yield
+    except QianfanError as error:
+        error.result = job.gather(done)  # type: ignore[attr-defined]
+        raise
+
+
+def _flowing(job: Job, closing: ExitStack, on_done: Callable[[Done], object]) -> Iterator[dict[str, Any]]:
+    """An iterator's rows with their results; no more is pulled than is asked, or waits for one before it."""
+    with closing:
+        order = InOrder(job)
+        for one in completed(job, order.rows(), order.room):
+            on_done(one)
+            yield from order.put(one)
+
+
+async def _aflowing(job: Job, closing: ExitStack, on_done: Callable[[Done], object]) -> AsyncIterator[dict[str, Any]]:
+    with closing:
+        order = InOrder(job)
+        async for one in acompleted(job, order.rows(), order.room):
+            on_done(one)
+            for row in order.put(one):
+                yield row

@@ -1,0 +1,196 @@
+"""
+A budget, and what has been spent of it: a call that would break it is stopped before it is sent.
+
+What a recording or the stub answers costs nothing: it is counted, and not spent.
+"""
+
+import threading
+import weakref
+from collections.abc import Callable
+from typing import NamedTuple, Self
+
+from ..core.answer import Answer
+from ..core.catalogue import Text
+from ..core.context import measure
+from ..core.errors import BudgetError
+from ..core.plan import Plan
+from .prices import Budget, Price, Prices, amount
+from .usage import Call, Kind
+
+
+class Need(NamedTuple):
+    """What a call will take: an estimate for the question, and the most for the answer where that is limited."""
+
+    prompt: int
+    completion: int = 0
+
+
+def need_of(plan: Plan) -> Need:
+    """What a planned call will take, in tokens."""
+    parameters, size = plan.request.parameters, plan.context.size
+    if parameters.get("system") and not plan.context.limits.system_counts:
+        size += measure(parameters["system"])
+    return Need(size.tokens, parameters.get("max_output_tokens", 0))
+
+
+class Held:
+    """
+    What is set aside for a call under way.
+
+    Given back at the end of its ``with``, by :meth:`release`, or when nothing refers to it any more.
+    """
+
+    def __init__(self, give_back: Callable[[], object] = bool) -> None:
+        self._give_back = weakref.finalize(self, give_back)
+        self._give_back.atexit = False
+
+    def release(self) -> None:
+        """Give it back; later calls do nothing."""
+        self._give_back()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+class Meter:
+    """
+    Counts the calls of a notebook in this kernel. May be used from any thread.
+
+    Args:
+        clock: Seconds since 1970.
+        budget: The most that may be spent, asked before each call; None for no limit.
+        prices: What tokens cost, asked where a budget in money needs it.
+        keep: Where each call goes besides, as into a journal.
+        where: The id of the cell that runs, and what the front end shows beside it.
+        free: Whether nothing that is asked now costs anything.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        *,
+        budget: Callable[[], Budget | None] = lambda: None,
+        prices: Callable[[], Prices] = Prices,
+        keep: Callable[[Call], object] = bool,
+        where: Callable[[], tuple[str | None, str]] = lambda: (None, ""),
+        free: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._clock, self._budget, self._prices = clock, budget, prices
+        self._keep, self._where, self._free = keep, where, free
+        # What is held may be given back by the garbage collector, in a thread that has the lock already.
+        self._lock = threading.RLock()
+        self._calls: dict[tuple[object, ...], Call] = {}
+        self._used: dict[str, tuple[int, int]] = {}  # by model, of what isn't free
+        self._held: dict[object, tuple[str, Need]] = {}
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """What was counted, oldest first. Of a cell that asks much, what differs in numbers only is added up."""
+        with self._lock:
+            return tuple(self._calls.values())
+
+    @property
+    def limited(self) -> bool:
+        """Whether a budget holds for what is asked now."""
+        return not self._free() and self._budget() is not None
+
+    def before(self, model: str, tokens: int, completion: int = 0, *, free: Callable[[], bool] = lambda: False) -> Held:
+        """
+        Check that a call is within the budget, and set aside what it will take.
+
+        Calls that run at the same time stay within the budget together: ``with meter.before(...):`` around the call,
+        and :meth:`after` within.
+
+        Args:
+            model: What is asked.
+            tokens: What the question takes.
+            completion: The most the answer takes, where that is limited.
+            free: Tells whether this call costs nothing, where others may; asked if there is a budget.
+
+        Raises:
+            BudgetError: It would break the budget. Or the budget is money, and there is no price for the model.
+        """
+        budget = None if self._free() else self._budget()
+        if budget is None or free():
+            return Held()
+        need = Need(tokens, completion)
+        with self._lock:
+            self._check(budget, model, need)
+            key = object()
+            self._held[key] = model, need
+        return Held(lambda: self._held.pop(key, None))
+
+    def _check(self, budget: Budget, model: str, need: Need) -> None:
+        prices = self._prices() if budget.unit == "CNY" else Prices()
+
+        def worth(model: str, tokens: tuple[int, int], default: Price | None) -> float:
+            price = prices.of(model) or default
+            return sum(tokens) if budget.unit == "tok" or price is None else price.cost(*tokens)
+
+        own = prices.of(model)
+        if budget.unit == "CNY" and own is None:
+            raise BudgetError("budget.no_price", model=model, budget=budget)
+        # What was spent on a model that has lost its price is counted by the price of the one that is asked.
+        spent = sum(worth(name, used, own) for name, used in self._used.items())
+        held = sum(worth(name, wanted, own) for name, wanted in tuple(self._held.values()))
+        takes = worth(model, need, own)
+        if spent + held + takes > budget.amount:
+            under_way = {"held": amount(held, budget.unit)}
+            raise BudgetError(
+                "budget.broken",
+                takes=amount(takes, budget.unit),
+                spent=amount(spent, budget.unit),
+                under_way=Text("budget.under_way", under_way) if held else "",
+                budget=budget,
+            )
+
+    def after(self, answer: Answer, *, kind: Kind, chat: str | None = None, cell: str | None = None) -> None:
+        """
+        Count an answer, whole or as far as it came; one that hasn't begun isn't counted.
+
+        Args:
+            answer: The answer.
+            kind: What asked.
+            chat: The conversation it joins, if it does.
+            cell: The id of the cell that asked; of the one that runs when not given.
+        """
+        usage = answer.usage
+        if not (answer.text or answer.reasoning or answer.id or answer.headers or usage.total_tokens):
+            return
+        here, label = self._where()
+        known = usage.prompt_tokens is not None and usage.completion_tokens is not None
+        prompt, completion = (usage.prompt_tokens, usage.completion_tokens) if known else _estimate(answer)
+        call = Call(
+            self._clock(),
+            answer.model,
+            answer.wire,
+            answer.transport,
+            chat,
+            here if cell is None else cell,
+            kind,
+            prompt,
+            completion,
+            answer.seconds,
+            label if cell in (None, here) else "",
+            not known,
+        )
+        with self._lock:
+            same = self._calls.get(call.alike)
+            self._calls[call.alike] = call if same is None else same.plus(call)
+            if not call.free:
+                before = self._used.get(call.model, (0, 0))
+                self._used[call.model] = before[0] + call.used[0], before[1] + call.used[1]
+        self._keep(call)
+
+
+def _estimate(answer: Answer) -> tuple[int, int]:
+    """The tokens of an answer whose service didn't say them all."""
+    messages = answer.request.get("messages", ())
+    asked = sum(measure(str(message.get("content", ""))).tokens for message in messages)
+    said = measure(answer.text).tokens + measure(answer.reasoning).tokens
+    prompt, whole = answer.usage.prompt_tokens, answer.usage.total_tokens
+    prompt = asked if prompt is None else prompt
+    return prompt, said if whole is None else max(whole - prompt, 0)

@@ -1,0 +1,115 @@
+"""What a map leaves: columns beside the data, and what it all came to."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..core.catalogue import text
+from ..core.errors import QianfanError
+from .schema import Schema
+from .steps import Done
+
+Kinds = Mapping[str, type | None]
+_BEFORE: Kinds = {"answer": str}
+_BEHIND: Kinds = {"error": str, "prompt_tokens": int, "completion_tokens": int, "seconds": float, "id": str}
+_OF_JSON: Kinds = {"string": str, "integer": int, "number": float, "boolean": bool}
+
+
+def result_kinds(schema: Schema | None, prefix: str = "") -> Kinds:
+    """The columns a map adds, with what is in them; None is anything. The schema's fields stand behind the answer."""
+    fields: Kinds = {}
+    if schema is not None:
+        properties = schema.json_schema.get("properties", {})
+        fields = {name: _kind(properties.get(name, {})) for name in schema.names}
+    return {f"{prefix}{name}": kind for name, kind in {**_BEFORE, **fields, **_BEHIND}.items()}
+
+
+def _kind(described: Mapping[str, Any]) -> type | None:
+    choices = described.get("enum")
+    if choices and all(isinstance(choice, str) for choice in choices):
+        return str
+    return _OF_JSON.get(str(described.get("type")))
+
+
+def result_names(schema: Schema | None, prefix: str = "") -> tuple[str, ...]:
+    """The names alone, one that is there twice included."""
+    fields = schema.names if schema is not None else ()
+    return tuple(f"{prefix}{name}" for name in (*_BEFORE, *fields, *_BEHIND))
+
+
+def cells_of(done: Done | None, schema: Schema | None, lang: str) -> tuple[Any, ...]:
+    """One row's results, as :func:`result_names` has them; None for a row that wasn't asked."""
+    fields: Mapping[str, Any] = {}
+    if schema is not None:
+        found = schema.columns(done.value) if done is not None and done.value is not None else {}
+        fields = {name: found.get(name) for name in schema.names}
+    answer = None if done is None else done.answer
+    if done is None:
+        error: str | None = text("map.not_asked", lang)
+    else:
+        error = None if done.error is None else told(done.error, lang)
+    if answer is None:
+        return (None, *fields.values(), error, None, None, None, None)
+    usage = answer.usage
+    return (
+        answer.text,
+        *fields.values(),
+        error,
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        answer.seconds,
+        answer.id or None,
+    )
+
+
+def told(error: QianfanError, lang: str) -> str:
+    """An error as a cell's text."""
+    return f"{type(error).__name__}: {error.message(lang)}"
+
+
+@dataclass
+class Tally:
+    """
+    What a map has come to so far.
+
+    Attributes:
+        answered: How many rows have an answer without an error.
+        kept: How many of these were there before.
+        failed: How many failed.
+        prompt_tokens: Of all answers.
+        completion_tokens: Of all answers.
+        errors: For how many rows each error came, in words.
+        problem: The first error.
+    """
+
+    answered: int = 0
+    kept: int = 0
+    failed: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    problem: QianfanError | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many rows are done."""
+        return self.answered + self.failed
+
+    @property
+    def tokens(self) -> int:
+        """Of questions and answers."""
+        return self.prompt_tokens + self.completion_tokens
+
+    def add(self, done: Done, lang: str) -> None:
+        """Count a row."""
+        if done.error is None:
+            self.answered += 1
+        else:
+            self.failed += 1
+            self.errors[told(done.error, lang)] += 1
+            self.problem = self.problem or done.error
+        self.kept += done.kept
+        if done.answer is not None:
+            self.prompt_tokens += done.answer.usage.prompt_tokens or 0
+            self.completion_tokens += done.answer.usage.completion_tokens or 0

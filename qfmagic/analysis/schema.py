@@ -1,0 +1,204 @@
+"""What an answer is to look like: a class of Python, a JSON Schema or a short form, as one value."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, is_dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, get_origin
+
+from ..core.catalogue import Text, text
+from ..core.errors import OptionError, SchemaError
+from ..core.models import suggest
+from .checkers import Checker, JSONSchemaChecker, TypeChecker, Unfit, loaded
+from .found_json import NoJSON, found_json
+from .shortform import Field, json_schema_of, parse_short_form, type_of
+from .typed_dicts import checkable
+
+# What a pydantic model has, and a TypedDict, of typing or of typing_extensions.
+_MARKS = ("model_fields", "__required_keys__")
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, eq=False)
+class Schema:
+    """
+    What an answer is to look like. Made with :meth:`of`; can be pickled where its class can be.
+
+    >>> Schema.of("name str, score float").names
+    ('name', 'score')
+
+    Attributes:
+        spec: The class, or the JSON Schema as a dict; None of a short form.
+        fields: The fields of a short form.
+    """
+
+    spec: Any = None
+    fields: tuple[Field, ...] = ()
+
+    @classmethod
+    def of(cls, spec: Any, namespace: Mapping[str, Any] = _NOTHING) -> "Schema":
+        """
+        Read a schema.
+
+        Args:
+            spec: A pydantic model, a dataclass, a TypedDict, or ``list[...]`` of one; a JSON Schema as a dict or as
+                text; a short form such as ``"name str, score float"``; or the name of one of these.
+            namespace: Where a name is looked up.
+
+        Raises:
+            OptionError: It is none of these, can't be checked, or what checks it isn't installed.
+        """
+        if isinstance(spec, str):
+            spec = _named(spec.strip(), namespace)
+        if isinstance(spec, Schema):
+            return spec
+        schema = _written(spec.strip()) if isinstance(spec, str) else cls(_checkable(spec))
+        schema.checker  # noqa: B018 - what is wrong with it is told now, not behind an answer that was paid for
+        return schema
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"spec": self.spec, "fields": self.fields}  # and not what checks, which is made anew
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    @cached_property
+    def checker(self) -> Checker:
+        """What checks objects; made when it is first needed, and not pickled."""
+        if isinstance(self.spec, Mapping):
+            return JSONSchemaChecker(self.spec)
+        loaded("pydantic")
+        if self.fields:
+            return TypeChecker(type_of(self.fields), json_schema_of(self.fields))
+        return TypeChecker(checkable(self.spec))
+
+    # ---- how it is asked for
+
+    @property
+    def json_schema(self) -> Mapping[str, Any]:
+        """The schema as a JSON Schema."""
+        return self.checker.json_schema
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the top-level fields; ``("value",)`` where there are none."""
+        return self.checker.names
+
+    @cached_property
+    def is_object(self) -> bool:
+        """Whether what fits is always an object."""
+        return _kind(self.json_schema, self.json_schema) == "object"
+
+    def instruction(self, lang: str) -> str:
+        """What is added to a question, so that the model knows what to answer; in ``"en"`` or ``"zh"``."""
+        written = json.dumps(self.json_schema, ensure_ascii=False, separators=(",", ":"))
+        return f"{text('schema.instruction', lang)}\n{written}"
+
+    def response_format(self) -> Mapping[str, Any]:
+        """
+        The parameter that asks for JSON on V2.
+
+        It is ``json_object``, and goes along with the instruction. Baidu's page names ``json_schema`` too, but neither
+        the form it wants the schema in (bare, or wrapped as OpenAI does) nor which models keep to it.
+        """
+        return {"type": "json_object"}
+
+    # ---- what came
+
+    def parse(self, answer: str) -> Any:
+        """
+        Return the object in a model's text, which may stand in fenced code or within prose.
+
+        Raises:
+            SchemaError: There is none, it doesn't fit, or several do.
+        """
+        try:
+            values = found_json(answer, "{" if self.is_object else "{[")
+        except NoJSON as error:
+            key = "schema.broken" if error.reason else "schema.no_json"
+            raise SchemaError(key, reason=error.reason) from None
+        fitting: dict[str, Any] = {}
+        faults: list[str] = []
+        for value in values:
+            try:
+                fitting[_same(value)] = self.checker.check(json.dumps(value, ensure_ascii=False))
+            except Unfit as error:
+                faults.append(str(error))
+        if not fitting:
+            raise SchemaError("schema.unfit", reason=faults[0])
+        if len(fitting) > 1:
+            raise SchemaError("schema.several", count=len(fitting))
+        return self._completed(next(iter(fitting.values())))
+
+    def _completed(self, value: Any) -> Any:
+        """With every field of a short form, in its order: one that was left out is None."""
+        return {field.name: value.get(field.name) for field in self.fields} if self.fields else value
+
+    def columns(self, value: Any) -> dict[str, Any]:
+        """
+        The top-level fields of an object as plain values, for a row of a frame.
+
+        Those that aren't there are None, and all of them for None itself: for a row without an answer.
+        """
+        if value is None:
+            return dict.fromkeys(self.names)
+        return self.checker.columns(value)
+
+
+def _named(written: str, namespace: Mapping[str, Any]) -> Any:
+    """What a name stands for; a text that is no name as it is."""
+    first, *rest = written.split(".")
+    if not all(part.isidentifier() for part in (first, *rest)):
+        return written
+    if first not in namespace:
+        classes = [name for name, value in namespace.items() if _is_type(value) and not name.startswith("_")]
+        close = suggest(written, classes)
+        hint = Text("option.did_you_mean", {"names": close}) if close else ""
+        raise OptionError("schema.unknown", name=written, suggestions=hint)
+    found = namespace[first]
+    for part in rest:
+        if not hasattr(found, part):
+            raise OptionError("schema.unknown", name=written, suggestions="")
+        found = getattr(found, part)
+    return found
+
+
+def _written(spec: str) -> Schema:
+    if not spec.startswith("{"):
+        return Schema(fields=parse_short_form(spec))
+    try:
+        return Schema(json.loads(spec))
+    except (ValueError, RecursionError) as error:
+        raise OptionError("schema.json", reason=str(error)) from None
+
+
+def _same(value: Any) -> str:
+    """What two equal values have in common, in whatever order their fields stand."""
+    return json.dumps(value, sort_keys=True)
+
+
+def _checkable(spec: Any) -> Any:
+    if isinstance(spec, Mapping) and spec:
+        return dict(spec)
+    if _is_type(spec):
+        return spec
+    raise OptionError("schema.kind", kind=type(spec).__name__)
+
+
+def _is_type(spec: Any) -> bool:
+    """Whether it is a class with fields, or a list of one."""
+    if get_origin(spec) is not None:
+        return not callable(get_origin(spec)) or isinstance(get_origin(spec), type)
+    return isinstance(spec, type) and (is_dataclass(spec) or any(hasattr(spec, name) for name in _MARKS))
+
+
+def _kind(schema: Mapping[str, Any], root: Mapping[str, Any]) -> object:
+    """The type of what fits, as far as it can be told; the root may be a reference to one of its definitions."""
+    reference = schema.get("$ref")
+    if isinstance(reference, str) and reference.startswith("#/") and schema is root:
+        found: Any = root
+        for step in reference[2:].split("/"):
+            found = found.get(step) if isinstance(found, Mapping) else None
+        return _kind(found, root) if isinstance(found, Mapping) else None
+    return schema.get("type") or ("object" if "properties" in schema else None)

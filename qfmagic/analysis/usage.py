@@ -1,0 +1,155 @@
+"""
+What was asked, what it used, and what it cost.
+
+What a recording or the stub answers costs nothing: its tokens are counted, and not spent.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple
+
+from .prices import Prices
+
+Kind = Literal["ask", "map", "compare", "repair"]
+By = Literal["cell", "chat", "model", "day"]
+BY: tuple[By, ...] = ("cell", "chat", "model", "day")
+FREE = ("stub", "replay")  # what answers without anything being paid
+
+
+class Call(NamedTuple):
+    """
+    An answer that came, or began to come; or several of one cell that differ in numbers only.
+
+    Attributes:
+        at: When, in seconds since 1970.
+        model: What was asked.
+        wire: ``"v1"`` or ``"v2"``.
+        transport: What answered: ``"live"``, ``"record"``, ``"replay"``, ``"stub"``.
+        chat: The conversation, where it joined one.
+        cell: The id of the cell that asked, None where the front end gives none.
+        kind: What asked.
+        prompt_tokens: As the service counted them; an estimate if ``estimated``.
+        completion_tokens: The same.
+        seconds: From sending the request to the end of the answer.
+        label: What the front end shows beside the cell, ``In 3``.
+        estimated: Whether the service didn't say, as with an answer that was broken off.
+        times: How many it stands for; the numbers are their sums.
+    """
+
+    at: float
+    model: str
+    wire: str
+    transport: str
+    chat: str | None
+    cell: str | None
+    kind: Kind
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    seconds: float
+    label: str = ""
+    estimated: bool = False
+    times: int = 1
+
+    @property
+    def alike(self) -> tuple[object, ...]:
+        """What calls have in common that may be added up."""
+        numbers = ("at", "prompt_tokens", "completion_tokens", "seconds", "times")
+        return (_day(self.at), *(value for name, value in self._asdict().items() if name not in numbers))
+
+    def plus(self, other: "Call") -> "Call":
+        """Both in one; the time is the first's."""
+        (prompt, completion), (more, longer) = self.used, other.used
+        return self._replace(
+            prompt_tokens=prompt + more,
+            completion_tokens=completion + longer,
+            seconds=self.seconds + other.seconds,
+            times=self.times + other.times,
+        )
+
+    @property
+    def free(self) -> bool:
+        """Whether it cost nothing."""
+        return self.transport in FREE
+
+    @property
+    def used(self) -> tuple[int, int]:
+        """The tokens of question and answer."""
+        return self.prompt_tokens or 0, self.completion_tokens or 0
+
+    def of(self, by: By) -> tuple[str, str]:
+        """The group it belongs to, and the group's name."""
+        if by == "cell":
+            return self.cell or self.label, self.label or "-"
+        if by == "chat":  # what joins none is told by what asked it
+            name = self.chat or f"({'once' if self.kind == 'ask' else self.kind})"
+        else:
+            name = self.model if by == "model" else _day(self.at)
+        return name, name
+
+
+def _day(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).astimezone().date().isoformat()
+
+
+class Total(NamedTuple):
+    """
+    What several calls used.
+
+    Attributes:
+        name: What they have in common.
+        calls: How many there were.
+        free: How many of them cost nothing.
+        prompt_tokens: Of the questions, the free ones included.
+        completion_tokens: Of the answers, the free ones included.
+        spent_tokens: Of both, the free ones not included.
+        seconds: The sum of their seconds.
+        cost: In CNY, of those whose price is known.
+        unpriced: How many cost something, and it isn't known how much.
+        estimated: Whether a count among them is an estimate.
+    """
+
+    name: str
+    calls: int
+    free: int
+    prompt_tokens: int
+    completion_tokens: int
+    spent_tokens: int
+    seconds: float
+    cost: float
+    unpriced: int
+    estimated: bool
+
+    @property
+    def tokens(self) -> int:
+        """Of questions and answers."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+def total(calls: Iterable[Call], prices: Prices, name: str = "") -> Total:
+    """Add calls up."""
+    calls = list(calls)
+    paid = [call for call in calls if not call.free]
+    priced = [(call, price) for call in paid if (price := prices.of(call.model)) is not None]
+    times, unpaid = sum(call.times for call in calls), sum(call.times for call in calls if call.free)
+    return Total(
+        name,
+        times,
+        unpaid,
+        sum(call.used[0] for call in calls),
+        sum(call.used[1] for call in calls),
+        sum(sum(call.used) for call in paid),
+        round(sum(call.seconds for call in calls), 3),
+        sum(price.cost(*call.used) for call, price in priced),
+        times - unpaid - sum(call.times for call, _ in priced),
+        any(call.estimated for call in calls),
+    )
+
+
+def totals(calls: Iterable[Call], by: By, prices: Prices) -> list[Total]:
+    """Add calls up in groups, in the order in which the groups begin; a group has the name its last call gives it."""
+    groups: dict[str, list[Call]] = {}
+    names: dict[str, str] = {}
+    for call in calls:
+        key, names[key] = call.of(by)
+        groups.setdefault(key, []).append(call)
+    return [total(group, prices, names[key]) for key, group in groups.items()]

@@ -1,0 +1,258 @@
+"""Schemas: what may be given as one, how it's asked for, and what an object's columns are."""
+
+import dataclasses
+import datetime as dt
+import enum
+import pickle
+import typing
+from contextlib import suppress
+from types import SimpleNamespace
+
+import pydantic
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typing_extensions import TypedDict
+
+from qfmagic import Schema
+from qfmagic.analysis.shortform import TYPES, parse_short_form
+from qfmagic.core.errors import OptionError, SchemaError
+
+
+class Mood(enum.Enum):
+    GOOD = "good"
+    BAD = "bad"
+
+
+class Review(pydantic.BaseModel):
+    name: str
+    score: float = pydantic.Field(ge=0, le=1)
+    mood: Mood = Mood.GOOD
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    y: int = 0
+
+
+class Inner(typing.TypedDict, total=False):
+    deep: int
+
+
+class Record(typing.TypedDict):
+    """One of typing's own, which pydantic refuses before Python 3.12."""
+
+    when: dt.date
+    inner: list[Inner]
+    note: typing.NotRequired[str]
+
+
+class Extended(TypedDict):
+    a: int
+
+
+JSON = {
+    "type": "object",
+    "properties": {"a": {"type": "integer"}, "b": {"$ref": "#/$defs/B"}},
+    "required": ["a"],
+    "$defs": {"B": {"enum": ["x", "y"]}},
+}
+NAMESPACE = {
+    "Review": Review,
+    "Point": Point,
+    "Record": Record,
+    "JSON": JSON,
+    "short": "a int",
+    "models": SimpleNamespace(Point=Point),
+}
+
+
+@pytest.mark.parametrize(
+    ("spec", "written", "value", "columns"),
+    [
+        (
+            Review,
+            '{"name": "a", "score": 0.5}',
+            Review(name="a", score=0.5),
+            {"name": "a", "score": 0.5, "mood": "good"},
+        ),
+        ("Review", '{"name": "a", "score": 1}', Review(name="a", score=1), {"name": "a", "score": 1.0, "mood": "good"}),
+        (Point, '{"x": 1}', Point(1), {"x": 1, "y": 0}),
+        ("models.Point", '{"x": 1}', Point(1), {"x": 1, "y": 0}),
+        (Extended, '{"a": 1}', {"a": 1}, {"a": 1}),
+        (
+            "Record",
+            '{"when": "2025-01-08", "inner": [{"deep": 1}, {}]}',
+            {"when": dt.date(2025, 1, 8), "inner": [{"deep": 1}, {}]},
+            {"when": dt.date(2025, 1, 8), "inner": [{"deep": 1}, {}], "note": None},
+        ),
+        (list[Point], '[{"x": 1}, {"x": 2}]', [Point(1), Point(2)], {"value": [{"x": 1, "y": 0}, {"x": 2, "y": 0}]}),
+        (JSON, '{"a": 1, "b": "x", "more": 0}', {"a": 1, "b": "x", "more": 0}, {"a": 1, "b": "x"}),
+        ("JSON", '{"a": 1}', {"a": 1}, {"a": 1, "b": None}),
+        ('{"type": "object", "properties": {"a": {}}}', '{"a": null}', {"a": None}, {"a": None}),
+        ({"type": "array"}, "[1]", [1], {"value": [1]}),
+        ("short", '{"a": "3"}', {"a": 3}, {"a": 3}),
+        ("b str, a float, c int?", '{"a": 1, "b": 2025, "d": 0}', {"b": "2025", "a": 1.0, "c": None}, None),
+        ("t list[a|b]?, n 1|2", '{"t": ["a", "b"], "n": 2}', {"t": ["a", "b"], "n": 2}, None),
+        ("情感 正面｜负面，分数: float？", '{"情感": "正面"}', {"情感": "正面", "分数": None}, None),
+        ("d date, t datetime?, b bool", '{"d": "2025-01-08", "b": true}', None, None),
+    ],
+)
+def test_each_kind_gives_its_objects_and_columns(spec, written, value, columns):
+    schema = Schema.of(spec, NAMESPACE)
+    found = schema.parse(written)
+    assert value is None or found == value
+    assert list(schema.columns(found)) == list(schema.names)
+    assert schema.columns(found) == (columns or found)
+    assert schema.columns(None) == dict.fromkeys(schema.names)
+
+
+def test_the_columns_of_a_short_form_have_their_types():
+    row = Schema.of("d date, t datetime, n int, x float, b bool").parse(
+        '{"d": "2025-01-08", "t": "2025-01-08T12:00:00", "n": 1, "x": 1, "b": false}'
+    )
+    assert [type(value) for value in row.values()] == [dt.date, dt.datetime, int, float, bool]
+
+
+@pytest.mark.parametrize("spec", [Review, Point, Record, JSON, "a int, b x|y?"])
+def test_a_schema_survives_pickling(spec):
+    schema = Schema.of(spec)
+    schema.names  # noqa: B018 - what checks has been made
+    copy = pickle.loads(pickle.dumps(schema))
+    assert (copy.names, copy.json_schema) == (schema.names, schema.json_schema)
+
+
+def test_a_schema_is_its_own_schema():
+    schema = Schema.of("a int")
+    assert Schema.of(schema) is schema
+    assert Schema.of("it", {"it": schema}) is schema
+
+
+def test_the_json_schema_of_a_short_form_is_ours_and_says_all():
+    assert Schema.of("name str, tags list[str], n 1|2, note float?").json_schema == {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string"},
+            "tags": {"type": "array", "items": {"type": "string"}},
+            "n": {"enum": [1, 2]},
+            "note": {"anyOf": [{"type": "number"}, {"type": "null"}]},
+        },
+        "required": ["name", "tags", "n"],
+    }
+
+
+def test_the_instruction_holds_the_schema_as_it_stands_in_both_languages():
+    schema = Schema.of({"type": "object", "properties": {"a": {"description": "two  blanks, {braces} 和中文"}}})
+    for lang, word in (("en", "JSON"), ("zh", "请")):
+        assert word in schema.instruction(lang)
+        assert schema.instruction(lang).endswith(
+            '\n{"type":"object","properties":{"a":{"description":"two  blanks, {braces} 和中文"}}}'
+        )
+
+
+@pytest.mark.parametrize(
+    ("spec", "is_object"),
+    [(Review, True), (Point, True), ("a int", True), (JSON, True), ({"properties": {}}, True), (list[Review], False),
+     ({"type": ["object", "null"]}, False), ({"$ref": "#/$defs/A", "$defs": {"A": {"type": "object"}}}, True),
+     ({"$ref": "#/$defs/A", "$defs": {"A": {"enum": [1]}}}, False)],
+)  # fmt: skip
+def test_whether_only_objects_fit_is_known(spec, is_object):
+    assert Schema.of(spec).is_object is is_object
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ("Reviw", "Did you mean Review?"),
+        ("Review.Nope", "Review.Nope names nothing"),
+        ("name", "schema=name names nothing"),
+        ("name strng", "'name strng' is wrong: there is no type 'strng'. Did you mean str?"),
+        ("a int, b list[oops]", "'b list[oops]'"),
+        ("a int, b", "b has no type"),
+        ("a int, a str", "another field a"),
+        ("a int,, b str", "nothing between two commas"),
+        ("1a int", "'1a' can't be the name"),
+        ("a x|x", "between the | there must be words"),
+        ("a x|", "between the | there must be words"),
+        ("import os; os.system('x')", "there is no type"),
+        ("__import__('os')", "can't be the name"),
+        (5, "type int is no schema"),
+        (None, "type NoneType is no schema"),
+        (int, "is no schema"),
+        (Point(1), "type Point is no schema"),
+        ({}, "type dict is no schema"),
+        ([], "type list is no schema"),
+        (len, "is no schema"),
+        ('{"type": ', "JSON Schema can't be used"),
+        ({"type": "strin"}, "JSON Schema can't be used: Unknown type"),
+        ({"properties": 5}, "JSON Schema can't be used"),
+        ({"properties": {"a": {"pattern": "("}}}, "JSON Schema can't be used"),
+        ({"$ref": "#/nope"}, "JSON Schema can't be used: Unresolvable"),
+        ({"items": [{"$ref": "http://127.0.0.1:1/x"}]}, "refers to http://127.0.0.1:1/x"),
+        ({"properties": {"prefixItems": {"prefixItems": [{}]}}}, "keyword prefixItems"),
+        (list[object()], "can't be used as a schema"),
+    ],
+)
+def test_what_is_no_schema_is_refused_with_what_is_wrong(spec, told):
+    with pytest.raises(OptionError) as caught:
+        Schema.of(spec, NAMESPACE)
+    assert told in caught.value.message("en")
+    assert caught.value.message("zh")
+
+
+def test_names_of_keywords_are_no_keywords_where_they_name_fields():
+    schema = Schema.of(
+        {"type": "object", "properties": {"prefixItems": {"type": "string"}, "$ref": {"const": "$anchor"}}}
+    )
+    assert schema.parse('{"prefixItems": "x"}') == {"prefixItems": "x"}
+
+
+@pytest.mark.parametrize(("spec", "package"), [("a int", "pydantic"), (Review, "pydantic"), (JSON, "fastjsonschema")])
+def test_without_the_extra_the_error_says_what_to_install(monkeypatch, spec, package):
+    monkeypatch.setitem(__import__("sys").modules, package, None)
+    with pytest.raises(OptionError, match=rf"needs the package {package}: pip install 'qfmagic\[pydantic\]'"):
+        Schema.of(spec)
+
+
+def test_a_class_whose_validator_breaks_is_an_answer_that_does_not_fit():
+    class Broken(pydantic.BaseModel):
+        a: int
+
+        @pydantic.field_validator("a")
+        @classmethod
+        def look(cls, value):
+            raise KeyError(value)
+
+    with pytest.raises(SchemaError, match="KeyError: 1"):
+        Schema.of(Broken).parse('{"a": 1}')
+
+
+def test_a_schema_that_only_refers_to_itself_ends():
+    with pytest.raises(SchemaError, match="RecursionError"):
+        Schema.of({"$ref": "#"}).parse("{}")
+
+
+names = st.text(min_size=1, max_size=8).filter(str.isidentifier)
+words = st.text(st.characters(categories=["L"], exclude_characters="｜"), min_size=1, max_size=6)
+kinds = st.one_of(st.sampled_from(list(TYPES)), st.lists(words, min_size=2, max_size=4, unique=True).map("|".join))
+
+
+@given(st.dictionaries(names, st.tuples(kinds, st.booleans(), st.booleans()), min_size=1, max_size=5))
+@settings(deadline=None)
+def test_every_short_form_that_can_be_written_can_be_read(fields):
+    parts = [
+        f"{name} {f'list[{kind}]' if many else kind}{'?' if maybe else ''}"
+        for name, (kind, many, maybe) in fields.items()
+    ]
+    read = parse_short_form(", ".join(parts))
+    assert [(f.name, f.kind or "|".join(map(str, f.choices)), f.many, f.optional) for f in read] == [
+        (name, kind, many, maybe) for name, (kind, many, maybe) in fields.items()
+    ]
+
+
+@given(st.text(max_size=60))
+@settings(deadline=None)
+def test_any_text_is_a_short_form_or_refused(written):
+    with suppress(OptionError):
+        assert parse_short_form(written) is not None
