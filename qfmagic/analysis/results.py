@@ -79,6 +79,8 @@ class Tally:
         failed: How many failed.
         prompt_tokens: Of all answers.
         completion_tokens: Of all answers.
+        paid: How many whole answers came now, those that didn't fit included.
+        transports: Where the answers come from.
         errors: For how many rows each error came, in words.
         problem: The first error.
     """
@@ -88,6 +90,8 @@ class Tally:
     failed: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    paid: int = 0
+    transports: set[str] = field(default_factory=set)
     errors: Counter[str] = field(default_factory=Counter)
     problem: QianfanError | None = None
 
@@ -110,6 +114,8 @@ class Tally:
             self.errors[told(done.error, lang)] += 1
             self.problem = self.problem or done.error
         self.kept += done.kept
+        self.paid += sum(answer.complete for answer in done.paid)
         if done.answer is not None:
+            self.transports.add(done.answer.transport)
             self.prompt_tokens += done.answer.usage.prompt_tokens or 0
             self.completion_tokens += done.answer.usage.completion_tokens or 0

@@ -10,7 +10,7 @@ from .checks import check_cell
 from .document import Cell, cells_of
 from .questions import Asked, asked
 from .recorded import check_recorded
-from .report import KINDS, Answered, Finding, Report
+from .report import KINDS, Answered, Finding, Mapped, Report
 from .secrets import Keyring, saved_keys
 
 _ORDER = {key: number for number, key in enumerate(KINDS)}
@@ -42,8 +42,9 @@ def audit(
     else:
         findings += check_recorded(cells, cassette)
     answers = tuple(Answered(cell.number, cell.ran, given) for cell, _ in cells for _, given in cell.answers)
+    batches = tuple(Mapped(cell.number, cell.ran, batch) for cell, _ in cells for _, batch in cell.batches)
     findings.sort(key=lambda finding: (finding.cell or 0, _ORDER[finding.key]))
-    return Report(answers, tuple(findings), keyring.masked)
+    return Report(answers, tuple(findings), keyring.masked, batches)
 
 
 class _Said:

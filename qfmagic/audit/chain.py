@@ -81,7 +81,7 @@ def _counts(cells: Sequence[Cell]) -> Iterator[Finding]:
     """Cells that were run before the one above them."""
     before: Cell | None = None
     for cell in cells:
-        if cell.ran is None or not any(cell.answers):
+        if cell.ran is None or not (any(cell.answers) or any(cell.batches)):
             continue
         if before is not None and before.ran is not None and cell.ran <= before.ran:
             yield Finding("audit.order.counts", cell.number, cell.ran, {"above": before.number})

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ..core.fingerprint import of_source
 from ..core.plain import fitted, printable
-from .document import Cell, Output, Provenance
+from .document import Batch, Cell, Output, Provenance
 from .questions import Asked
 from .report import Finding
 
@@ -19,21 +19,21 @@ def check_cell(cell: Cell, asked: Asked) -> Iterator[Finding]:
 
 def _answers(cell: Cell) -> Iterator[tuple[str, dict[str, object]]]:
     source = of_source(cell.source)
-    answers = list(cell.answers)
+    answers: list[tuple[Output, Provenance | Batch]] = [*cell.answers, *cell.batches]
     if any(given.cell not in (None, source) for _, given in answers):
         yield "audit.changed", {}
     told = dict.fromkeys(key for output, given in answers for key in _answer(output, given))
     yield from ((key, {}) for key in told)
 
 
-def _answer(output: Output, given: Provenance) -> Iterator[str]:
+def _answer(output: Output, given: Provenance | Batch) -> Iterator[str]:
     if given.shown is None:
         yield "audit.no_provenance.old"
     elif given.shown != output.fingerprint:
         yield "audit.edited"
     if given.incomplete:
         yield "audit.incomplete"
-    if given.transport == "stub":
+    if "stub" in (given.transports if isinstance(given, Batch) else (given.transport,)):
         yield "audit.stub"
 
 
@@ -46,10 +46,12 @@ def _errors(cell: Cell) -> Iterator[tuple[str, dict[str, object]]]:
 def _questions(cell: Cell, asked: Asked) -> Iterator[tuple[str, dict[str, object]]]:
     """Questions without an answer: never asked, or their answer's origin isn't known."""
     left_alone = "skip-execution" in cell.tags or any(output.kind == "error" for output in cell.outputs)
-    if not asked.questions or asked.dry or left_alone or any(cell.answers):
+    if not asked.questions or asked.dry or left_alone or any(cell.answers) or any(cell.batches):
         return
     if cell.ran is not None and not asked.answered:
         return
     # Beside a line that asks, other lines may show something; below a whole cell only its answer stands.
     shown = asked.whole and any(output.kind in _SHOWN for output in cell.outputs)
+    if shown and asked.command == "map":  # what hands the rows to a cluster leaves a note, and no answers
+        return
     yield ("audit.no_provenance" if shown else "audit.unasked"), {}

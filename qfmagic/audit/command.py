@@ -7,12 +7,18 @@ With ``--json``, one object is written::
      "notebooks": [
        {"notebook": "a.ipynb",            as it was named
         "cassette": "a.qf.jsonl",         null where there is none
-        "error": null,                    why the file can't be read; then there are no answers and no findings
+        "error": null,                    why the file can't be read; then there are no answers, batches and findings
         "answers": [
           {"cell": 3,                     the place in the document, from 1
            "execution_count": 2, "chat": "main", "turn": 1, "model": "yi_34b_chat", "endpoint": "yi_34b_chat",
            "api": "v1", "parameters": {}, "transport": "live", "finish": "stop", "request": "...", "hash": "...",
            "tokens": {"prompt": 4, "completion": 20, "total": 24}}],      each of these is null where it isn't known
+        "batches": [                     questions about many rows: %%qf map, and %%qf compare with over=
+          {"cell": 5, "execution_count": 4,
+           "command": "map",             or "compare"
+           "models": ["yi_34b_chat"], "apis": ["v1"], "parameters": {}, "transports": ["live"],
+           "asked": 200, "answered": 199,       null where it isn't known, as are the tokens
+           "tokens": {"prompt": 4000, "completion": 20000}}],
         "findings": [
           {"code": "edited",              the codes are in KINDS of qfmagic/audit/report.py
            "severity": "error",           or "warning"
@@ -65,7 +71,8 @@ def run(
     entries: list[dict[str, Any]] = []
     unreadable = False
     for path in paths:
-        entry: dict[str, Any] = {"notebook": str(path), "cassette": None, "error": None, "answers": [], "findings": []}
+        entry: dict[str, Any] = {"notebook": str(path), "cassette": None, "error": None}
+        entry |= Report().as_json(lang)
         entries.append(entry)
         try:
             source = load(path, cassette)

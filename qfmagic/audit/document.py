@@ -33,6 +33,7 @@ class Provenance(NamedTuple):
     sent: int | None
     available: int | None
     rejected: tuple[str, ...] = ()  # the requests before it whose answers didn't fit its schema
+    answer: str | None = None  # the fingerprint of its text, where several are shown in one output
 
     @classmethod
     def of(cls, written: Mapping[str, Any]) -> "Provenance":
@@ -50,20 +51,82 @@ class Provenance(NamedTuple):
             "shown",
             "finish",
             "state",
+            "answer",
         )
         found: dict[str, Any] = {name: _text(written.get(name)) for name in texts}
         found |= {name: _count(usage.get(name)) for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
         found |= {name: _count(context.get(name)) for name in ("sent", "available")}
-        found |= {
-            name: tuple(one for one in _list(written.get(name)) if isinstance(one, str))
-            for name in ("parents", "rejected")
-        }
+        found |= {name: _texts(written.get(name)) for name in ("parents", "rejected")}
         return cls(parameters=_map(written.get("parameters")), turn=_count(written.get("turn")), **found)
 
     @property
     def incomplete(self) -> bool:
         """Whether the answer isn't whole."""
         return self.state == "interrupted" or self.finish in ("interrupted", "incomplete")
+
+
+class Exchanges(NamedTuple):
+    """How many of a cassette's answers by a model are a batch's: at least, and at most."""
+
+    wire: str | None
+    model: str | None
+    least: int
+    most: int
+
+
+class Batch(NamedTuple):
+    """
+    What the output of a question about many rows says; None where it says nothing, or nothing that could be.
+
+    The fields are those of ``output.metadata.qfmagic_map`` and, with several models, ``qfmagic_compare``.
+    """
+
+    command: str
+    transports: tuple[str, ...]
+    wires: tuple[str, ...]
+    models: tuple[str, ...]
+    parameters: Mapping[str, Any]
+    asked: int | None
+    answered: int | None
+    failed: int | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cell: str | None
+    shown: str | None
+    exchanges: tuple[Exchanges, ...]
+
+    @classmethod
+    def of(cls, command: str, written: Mapping[str, Any]) -> "Batch":
+        """Read it."""
+        usage = _map(written.get("usage"))
+        given = [_map(one) for one in _list(written.get("exchanges"))]
+        exchanges = tuple(
+            Exchanges(_text(one.get("wire")), _text(one.get("model")), least, max(least, _count(one.get("most")) or 0))
+            for one in given
+            if (least := _count(one.get("least"))) is not None
+        )
+        wires = (_text(written.get("wire")), *(one.wire for one in exchanges))
+        return cls(
+            command,
+            _texts(written.get("transports")) or _texts([written.get("transport")]),
+            tuple(dict.fromkeys(filter(None, wires))),
+            _texts(written.get("models")) or _texts([written.get("model")]),
+            _map(written.get("parameters")),
+            _count(written.get("rows" if command == "map" else "asked")),
+            _count(written.get("answered" if command == "map" else "answers")),
+            _count(written.get("failed")),
+            _count(usage.get("prompt_tokens")),
+            _count(usage.get("completion_tokens")),
+            _text(written.get("cell")),
+            _text(written.get("shown")),
+            exchanges,
+        )
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether it ended before all rows were asked."""
+        counts = (self.asked, self.answered, self.failed)
+        return None not in counts and (self.answered or 0) + (self.failed or 0) < (self.asked or 0)
 
 
 class Output(NamedTuple):
@@ -74,13 +137,15 @@ class Output(NamedTuple):
         kind: ``display_data``, ``execute_result``, ``stream``, ``error``.
         data: What it shows by MIME type; texts whole.
         error: The exception's name.
-        provenance: Where it comes from; None where that isn't said.
+        provenances: Where its answers come from, the first's first; none where that isn't said.
+        batch: Where they come from, if they are about many rows.
     """
 
     kind: str
     data: Mapping[str, Any]
     error: str
-    provenance: Provenance | None
+    provenances: tuple[Provenance, ...] = ()
+    batch: Batch | None = None
 
     @property
     def plain(self) -> str:
@@ -118,8 +183,13 @@ class Cell(NamedTuple):
 
     @property
     def answers(self) -> Iterator[tuple[Output, Provenance]]:
-        """The outputs that are answers."""
-        return ((output, output.provenance) for output in self.outputs if output.provenance is not None)
+        """The answers with their outputs."""
+        return ((output, given) for output in self.outputs for given in output.provenances)
+
+    @property
+    def batches(self) -> Iterator[tuple[Output, Batch]]:
+        """The outputs of questions about many rows."""
+        return ((output, output.batch) for output in self.outputs if output.batch is not None)
 
 
 def cells_of(notebook: Mapping[str, Any]) -> tuple[Cell, ...]:
@@ -152,13 +222,22 @@ def _output(output: Mapping[str, Any]) -> Output:
         name: joined(value) if isinstance(value, list) and not name.endswith("json") else value
         for name, value in _map(output.get("data")).items()
     }
-    written = _map(output.get("metadata")).get("qfmagic")
+    metadata = _map(output.get("metadata"))
+    batches = {name: metadata.get(f"qfmagic_{name}") for name in ("map", "compare")}
     return Output(
         _text(output.get("output_type")) or "",
         data,
         _text(output.get("ename")) or "",
-        Provenance.of(written) if isinstance(written, Mapping) else None,
+        _provenances(metadata.get("qfmagic")),
+        next((Batch.of(name, found) for name, found in batches.items() if isinstance(found, Mapping)), None),
     )
+
+
+def _provenances(written: object) -> tuple[Provenance, ...]:
+    if not isinstance(written, Mapping):
+        return ()
+    others = (other for other in _list(written.get("others")) if isinstance(other, Mapping))
+    return tuple(Provenance.of(one) for one in (written, *others))
 
 
 def _map(value: object) -> Mapping[str, Any]:
@@ -167,6 +246,10 @@ def _map(value: object) -> Mapping[str, Any]:
 
 def _list(value: object) -> Sequence[Any]:
     return value if isinstance(value, list) else ()
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(one for one in _list(value) if isinstance(one, str))
 
 
 def _text(value: object) -> str | None:

@@ -8,11 +8,13 @@ from ..core.catalogue import read_table
 
 # A whole cell; or a line, perhaps one whose answer is assigned.
 _CELL = re.compile(r"\s*%%qianfan\b([^\n]*)")
+_SEVERAL = re.compile(r"\s*%%qf[ \t]+(compare|map)\b([^\n]*)")
 _LINE = re.compile(r"^([ \t]*)(?:[\w., \t]+=[ \t]*)?%qianfan\b([^\n]*)", re.MULTILINE)
 _COMMAND = re.compile(r"^[ \t]*(?:[\w., \t]+=[ \t]*)?%qf[ \t]+(\w+)", re.MULTILINE)
 _OPTION = re.compile(
     r"""\s*+[A-Za-z_][\w.-]*+=(?:\{\{.*?\}\}|"(?:\\.|[^"\\])*+"|'[^']*+'|\[[^\]]*+\]|\{[^}]*+\}|\S)*+"""
 )
+_MODELS = re.compile(r"""(?<!\S)model=("[^"]*"|'[^']*'|\S*)""")
 _WORD = re.compile(r"\s*+(\w++)(?!\S)")
 
 # What makes a conversation other than its questions do: from there on, turns needn't follow from each other.
@@ -25,19 +27,28 @@ class Asked(NamedTuple):
     What a cell asks.
 
     Attributes:
-        whole: Whether it is a ``%%qianfan`` cell.
+        whole: Whether it is a ``%%qianfan``, ``%%qf compare`` or ``%%qf map`` cell.
         questions: The flags of each question that is asked whenever the cell is run.
         commands: The commands of ``%qf`` in it.
+        command: ``compare`` or ``map``, where the cell is one of these; they ask more than one question.
     """
 
     whole: bool = False
     questions: tuple[frozenset[str], ...] = ()
     commands: frozenset[str] = frozenset()
+    command: str = ""
+    models: int = 1
 
     @property
     def quiet(self) -> int:
         """How many of them leave no output."""
-        return sum("quiet" in flags for flags in self.questions)
+        return sum("quiet" in flags for flags in self.questions) if not self.command else 0
+
+    @property
+    def unseen(self) -> float:
+        """How many answers a cassette may have of it that are shown nowhere."""
+        quiet = sum("quiet" in flags for flags in self.questions)
+        return float("inf") if quiet and self.command else quiet * self.models
 
     @property
     def answered(self) -> bool:
@@ -54,12 +65,16 @@ def asked(source: str) -> Asked:
     """Read the source of a code cell."""
     whole = _CELL.match(source)
     if whole:
-        return Asked(True, (_flags(whole[1]),))
+        return Asked(True, (_flags(whole[1]),), models=_models(whole[1]))
+    several = _SEVERAL.match(source)
+    if several:  # an expression with blanks may stand before the options
+        return Asked(True, (frozenset(several[2].split()) & _known_flags(),), command=several[1])
     if source.lstrip().startswith("%%"):  # what another magic does with it isn't known
         return Asked()
     # An indented line may be one that isn't come to.
-    lines = tuple(_flags(line[2]) for line in _LINE.finditer(source) if not line[1])
-    return Asked(False, lines, frozenset(_COMMAND.findall(source)))
+    lines = [line[2] for line in _LINE.finditer(source) if not line[1]]
+    commands = frozenset(_COMMAND.findall(source))
+    return Asked(False, tuple(map(_flags, lines)), commands, models=max(map(_models, lines), default=1))
 
 
 def _flags(line: str) -> frozenset[str]:
@@ -74,6 +89,11 @@ def _flags(line: str) -> frozenset[str]:
         if step is word and word is not None:
             found.add(word[1])
         position = step.end()
+
+
+def _models(line: str) -> int:
+    """How many models a line names; more rather than too few."""
+    return max((1 + names[1].count(",") for names in _MODELS.finditer(line)), default=1)
 
 
 @cache

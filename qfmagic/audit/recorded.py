@@ -1,15 +1,17 @@
 """Whether the answers are those of the cassette."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..core.context import Exchange, Size
+from ..core.fingerprint import of_text
 from ..core.plain import printable
 from ..core.turns import chain, chain_of
 from ..transport.cassette import Cassette
 from ..transport.recording import Played, Recorded
-from .document import Cell, Output, Provenance
+from .document import Batch, Cell, Exchanges, Output, Provenance
 from .questions import Asked
 from .report import Finding
 
@@ -19,19 +21,22 @@ _REPLAYED = ("record", "replay")
 def check_recorded(cells: Sequence[tuple[Cell, Asked]], cassette: Cassette | None) -> Iterator[Finding]:
     """What is wrong between the document and its cassette."""
     answers = [(cell, output, given) for cell, _ in cells for output, given in cell.answers if given.request]
+    batches = [(cell, batch) for cell, _ in cells for _, batch in cell.batches]
     if cassette is None:
-        if any(given.transport in _REPLAYED for _, _, given in answers):
+        used = {given.transport for _, _, given in answers}.union(*(batch.transports for _, batch in batches))
+        if used.intersection(_REPLAYED):
             yield Finding("audit.cassette.absent")
         return
     tape = _Tape(cassette)
     # First each answer that is the recorded one: what is then left may be that of an answer that isn't.
     others = [(cell, given) for cell, output, given in answers if not tape.take(output, given)]
-    for cell, given in others:
-        key = tape.fault(given)
-        if key is not None:
-            yield Finding(key, cell.number, cell.ran)
-    unplayed = tape.left()
-    unseen = sum(asked.quiet for cell, asked in cells if cell.ran is not None)
+    faults = dict.fromkeys((tape.fault(given), cell.number, cell.ran) for cell, given in others)
+    yield from (Finding(key, number, ran) for key, number, ran in faults if key is not None)
+    for cell, batch in batches:
+        if batch.transports and set(batch.transports) <= set(_REPLAYED) and not tape.has_all(batch):
+            yield Finding("audit.missing.fewer", cell.number, cell.ran)
+    unplayed = tape.left([one for _, batch in batches for one in batch.exchanges])
+    unseen = sum(asked.unseen for cell, asked in cells if cell.ran is not None)
     if len(unplayed) > unseen:
         first = unplayed[0]
         yield Finding(
@@ -47,6 +52,7 @@ class _Tape:
         for recorded in cassette.exchanges.values():
             self._left.setdefault(recorded.hash, []).append((recorded, recorded.play()))
         self._known = set(self._left)
+        self._whole = Counter(_who(recorded) for recorded in self._not_taken())
 
     def take(self, output: Output, given: Provenance) -> bool:
         """Use the exchange of an answer; whether there is one."""
@@ -80,9 +86,29 @@ class _Tape:
                     return True
         return False
 
-    def left(self) -> list[Recorded]:
-        """The whole answers that were not used."""
+    def has_all(self, batch: Batch) -> bool:
+        """Whether there are as many answers by its models as a batch has."""
+        return all(self._whole[one.wire, one.model] >= one.least for one in batch.exchanges)
+
+    def left(self, batches: Sequence[Exchanges]) -> list[Recorded]:
+        """The whole answers that were not used, without as many of them as are the batches'; which, nobody knows."""
+        theirs: Counter[tuple[str | None, str | None]] = Counter()
+        for one in batches:
+            theirs[one.wire, one.model] += one.most
+        found = []
+        for recorded in self._not_taken():
+            if theirs[_who(recorded)]:
+                theirs[_who(recorded)] -= 1
+            else:
+                found.append(recorded)
+        return found
+
+    def _not_taken(self) -> list[Recorded]:
         return [recorded for there in self._left.values() for recorded, played in there if played.complete]
+
+
+def _who(recorded: Recorded) -> tuple[str | None, str | None]:
+    return recorded.wire, recorded.model
 
 
 def _is_it(recorded: Recorded, played: Played, output: Output, given: Provenance) -> bool:
@@ -90,6 +116,8 @@ def _is_it(recorded: Recorded, played: Played, output: Output, given: Provenance
     if recorded.redacted:
         return True
     text = played.outcome.text
+    if given.answer is not None:
+        return given.answer == of_text(text)
     if given.hash is None:  # it joined no conversation
         return _shows(output, text)
     said = _said(recorded.body)

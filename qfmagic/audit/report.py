@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from ..core.catalogue import Text, text
-from .document import Provenance
+from .document import Batch, Provenance
 
 Severity = Literal["error", "warning"]
 
@@ -87,6 +87,26 @@ class Answered(NamedTuple):
         }
 
 
+class Mapped(NamedTuple):
+    """A question about many rows: its cell's place and ``In [n]``, and what its output says about it."""
+
+    cell: int
+    ran: int | None
+    batch: Batch
+
+    def as_json(self, mask: Callable[[str], str]) -> dict[str, Any]:
+        """For machines."""
+        given = self.batch
+        names = ("command", "models", "parameters", "transports", "asked", "answered")
+        return {
+            "cell": self.cell,
+            "execution_count": self.ran,
+            "apis": _plain(given.wires, mask),
+            **{name: _plain(getattr(given, name), mask) for name in names},
+            "tokens": {name: getattr(given, f"{name}_tokens") for name in ("prompt", "completion")},
+        }
+
+
 class Report(NamedTuple):
     """
     All of it.
@@ -95,11 +115,18 @@ class Report(NamedTuple):
         answers: The answers, in the document's order.
         findings: What is wrong, in the document's order; what is in no cell comes first.
         mask: Takes the keys that were found out of a text that is to be shown.
+        batches: The questions about many rows, in the document's order.
     """
 
     answers: tuple[Answered, ...] = ()
     findings: tuple[Finding, ...] = ()
     mask: Callable[[str], str] = str
+    batches: tuple[Mapped, ...] = ()
+
+    @property
+    def answered(self) -> int:
+        """How many answers there are, those about each row included."""
+        return len(self.answers) + sum(one.batch.answered or 0 for one in self.batches)
 
     def count(self, severity: Severity) -> int:
         """How many findings are that bad."""
@@ -117,7 +144,11 @@ class Report(NamedTuple):
             }
             for finding in self.findings
         ]
-        return {"answers": [answer.as_json(self.mask) for answer in self.answers], "findings": findings}
+        return {
+            "answers": [answer.as_json(self.mask) for answer in self.answers],
+            "batches": [one.as_json(self.mask) for one in self.batches],
+            "findings": findings,
+        }
 
 
 def listed(items: list[int]) -> str:
@@ -143,4 +174,4 @@ def _plain(value: object, mask: Callable[[str], str], depth: int = 0) -> Any:
         return "..."
     if isinstance(value, Mapping):
         return {mask(str(name)): _plain(inner, mask, depth + 1) for name, inner in value.items()}
-    return [_plain(inner, mask, depth + 1) for inner in value] if isinstance(value, list) else mask(str(value))
+    return [_plain(inner, mask, depth + 1) for inner in value] if isinstance(value, (list, tuple)) else mask(str(value))

@@ -6,8 +6,9 @@ from typing import Any
 from ..core.catalogue import text
 from ..core.messages import whole_text
 from ..core.plain import aligned, printable
+from .document import Batch, Provenance
 from .files import Source
-from .report import Answered, Finding, Report, listed
+from .report import Answered, Finding, Mapped, Report, listed
 
 _COLUMNS = ("cell", "count", "turn", "model", "api", "parameters", "tokens", "transport", "finish")
 
@@ -17,19 +18,20 @@ def shown(report: Report, source: Source, lang: str) -> str:
     cassette = source.cassette_path
     head = text("audit.head", lang, path=source.path) if cassette is None else ""
     lines = [_safe(report, head or text("audit.head.cassette", lang, path=source.path, cassette=cassette))]
-    if report.answers:
+    entries: list[Answered | Mapped] = sorted([*report.answers, *report.batches], key=lambda one: one.cell)
+    if entries:
         names = [text(f"audit.column.{name}", lang) for name in _COLUMNS]
-        rows = [[_safe(report, cell) for cell in _row(answer)] for answer in report.answers]
+        rows = [[_safe(report, cell) for cell in _row(one)] for one in entries]
         lines += ["", *(f"  {line}" for line in aligned([names, *rows]))]
     if report.findings:
         lines += ["", *(f"  {line}" for line in _findings(report, lang))]
-    counts = {"answers": len(report.answers), "errors": report.count("error"), "warnings": report.count("warning")}
+    counts = {"answers": report.answered, "errors": report.count("error"), "warnings": report.count("warning")}
     lines += ["", f"  {text('audit.summary', lang, **counts) if report.findings else _clean(report, lang)}"]
     return "\n".join(lines)
 
 
 def _clean(report: Report, lang: str) -> str:
-    return text("audit.clean", lang, answers=len(report.answers))
+    return text("audit.clean", lang, answers=report.answered)
 
 
 def _findings(report: Report, lang: str) -> list[str]:
@@ -52,21 +54,44 @@ def _where(findings: list[Finding], lang: str) -> str:
     return text("audit.where.cell" if len(numbers) == 1 else "audit.where.cells", lang, cells=listed(numbers))
 
 
-def _row(answer: Answered) -> list[str]:
-    given = answer.provenance
-    turn = " ".join(_word(part) for part in (given.chat, given.turn) if part is not None)
-    tokens = [_word(count) for count in (given.prompt_tokens, given.completion_tokens)]
+def _row(one: Answered | Mapped) -> list[str]:
+    row = _of_batch(one.batch) if isinstance(one, Mapped) else _of_answer(one.provenance)
+    return [str(one.cell), _word(one.ran), *row]
+
+
+def _of_batch(given: Batch) -> list[str]:
+    """A line for all its rows; at its end stands how many were answered."""
     return [
-        str(answer.cell),
-        _word(answer.ran),
+        given.command,
+        _word(",".join(given.models)),
+        _word(",".join(given.wires)),
+        _parameters(given.parameters),
+        _tokens(given),
+        _word(",".join(given.transports)),
+        "-" if given.asked is None else f"{_word(given.answered)}/{given.asked}",
+    ]
+
+
+def _of_answer(given: Provenance) -> list[str]:
+    turn = " ".join(_word(part) for part in (given.chat, given.turn) if part is not None)
+    return [
         turn or "-",
         _word(given.model),
         _word(given.wire),
-        " ".join(f"{name}={_value(value)}" for name, value in given.parameters.items()) or "-",
-        "-" if tokens == ["-", "-"] else "+".join(tokens),
+        _parameters(given.parameters),
+        _tokens(given),
         _word(given.transport),
         _word(given.finish),
     ]
+
+
+def _parameters(given: Mapping[str, Any]) -> str:
+    return " ".join(f"{name}={_value(value)}" for name, value in given.items()) or "-"
+
+
+def _tokens(given: Provenance | Batch) -> str:
+    tokens = [_word(count) for count in (given.prompt_tokens, given.completion_tokens)]
+    return "-" if tokens == ["-", "-"] else "+".join(tokens)
 
 
 def _word(value: object) -> str:

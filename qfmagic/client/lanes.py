@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 
 import httpx
 
@@ -47,7 +48,7 @@ class Lanes(httpx.AsyncBaseTransport):
         self._free.clear()
         self._busy.clear()
         for lane in lanes:
-            await lane.aclose()
+            await _close(lane)
 
     async def _leave(self, lane: httpx.AsyncBaseTransport) -> None:
         """The request on it has ended; what has rested for long is closed."""
@@ -56,8 +57,14 @@ class Lanes(httpx.AsyncBaseTransport):
         self._busy.remove(lane)
         now = self._timer()
         self._free.append((now, lane))
-        while self._free[0][0] < now - IDLE:
-            await self._free.pop(0)[1].aclose()
+        while self._free and self._free[0][0] < now - IDLE:  # while one is closed, others may be taken
+            await _close(self._free.pop(0)[1])
+
+
+async def _close(lane: httpx.AsyncBaseTransport) -> None:
+    """Close a connection; that it can't be closed in order is no fault of the request that happens to do it."""
+    with suppress(Exception):
+        await lane.aclose()
 
 
 class _Body(httpx.AsyncByteStream):

@@ -16,7 +16,7 @@ MASK = "***"
 
 def redact(error: QianfanError, secrets: Iterable[str]) -> None:
     """Take *secrets*, as they are and as they are written in addresses and headers, out of an error and its causes."""
-    forms = sorted({form for secret in secrets for form in written_forms(secret)}, key=len, reverse=True)
+    forms = forms_of(secrets)
     if not forms:
         return
     error.values = _without(error.values, forms)
@@ -31,11 +31,9 @@ def redact(error: QianfanError, secrets: Iterable[str]) -> None:
         link = inner
 
 
-def hidden(data: bytes, secrets: Iterable[str]) -> bytes:
-    """*data* without *secrets* in any of their forms; as it was if there are none in it."""
-    for form in sorted({form for secret in secrets for form in written_forms(secret)}, key=len, reverse=True):
-        data = re.sub(re.escape(form.encode()), MASK.encode(), data, flags=re.IGNORECASE)
-    return data
+def forms_of(secrets: Iterable[str]) -> list[str]:
+    """How *secrets* may be written, the longest first."""
+    return sorted({form for secret in secrets for form in written_forms(secret)}, key=len, reverse=True)
 
 
 def written_forms(secret: str) -> Iterable[str]:

@@ -1,6 +1,6 @@
 """What may stand between a client and the service: a tape that answers from what was recorded, or records."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable, Sequence
 from typing import Protocol
 
 import httpx
@@ -29,7 +29,7 @@ class Tape(Protocol):
         request: ChatRequest,
         slot: Hashable,
         response: httpx.Response,
-        hide: Callable[[bytes], bytes],
+        keys: Sequence[str],
     ) -> httpx.Response:
         """
         Return the response in a form that is recorded while it is read.
@@ -38,6 +38,6 @@ class Tape(Protocol):
             request: What was asked.
             slot: Who asks; what it was answered before is replaced.
             response: The service's.
-            hide: Takes keys out of what is kept.
+            keys: The keys in use, as they may be written, the longest first; none of them is kept.
         """
         ...

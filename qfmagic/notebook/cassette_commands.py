@@ -2,15 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..core.catalogue import text
 from ..core.errors import CassetteError, OptionError
 from ..transport import cassette
-from ..transport.recording import Recorded
+from ..transport.recording import Key, Recorded
 from ..transport.redaction import redacted
 from .arguments import split_words
 from .session import Session
 from .tables import Said, Table, code, short
+from .transports import user_path
+
+if TYPE_CHECKING:
+    from ..transport.tape import CassetteTape
 
 USAGE = "%qf cassette [list | show N | prune | redact TEXT ...] [path=PATH]"
 
@@ -47,12 +52,18 @@ def run(session: Session, words: str) -> Said:
 
 def _path(session: Session, paths: Sequence[str]) -> Path:
     if paths:
-        return Path(paths[0]).expanduser()
+        return user_path(paths[0])
     tape = session.tape
     if tape is None:
         raise OptionError("command.no_cassette")
     tape.tidy()
     return tape.path
+
+
+def _in_use(session: Session, path: Path) -> "CassetteTape | None":
+    """The tape that plays or records this file, by whatever name; None for none."""
+    tape = session.tape
+    return tape if tape is not None and tape.path.resolve() == path.resolve() else None
 
 
 def _in_order(path: Path) -> list[Recorded]:
@@ -65,7 +76,7 @@ def _list(session: Session, path: Path, rest: Sequence[str]) -> Said:
     lang = session.lang
     head = text("cassette.head", lang).split(" | ")
     rows = []
-    tape = session.tape if session.tape is not None and session.tape.path == path.absolute() else None
+    tape = _in_use(session, path)
     for number, one in enumerate(_in_order(path), 1):
         played = one.play()
         answer = played.error.message(lang) if played.error else played.outcome.text
@@ -103,34 +114,38 @@ def _show(session: Session, path: Path, rest: Sequence[str]) -> Said:
 
 def _prune(session: Session, path: Path, rest: Sequence[str]) -> Said:
     """Drop what the notebook no longer asks; only after it was run, or everything would go."""
-    tape = session.tape
-    if rest or tape is None or tape.path != path.absolute():
+    tape = _in_use(session, path)
+    if rest or tape is None:
         raise OptionError("command.usage", usage=USAGE)
     used = tape.played | tape.recorded
     if not used:
         raise CassetteError("cassette.prune_first", path=path.name)
-    exchanges = _in_order(path)
-    kept = [one for one in exchanges if one.key in used]
-    cassette.rewrite(path, kept)
-    for one in exchanges:
+    kept: list[Recorded] = []
+
+    def keep_used(one: Recorded) -> Recorded | None:
         if one.key not in used:
             tape.exchanges.pop(one.key, None)
-    return Said.of(
-        text("cassette.pruned", session.lang, path=path.name, count=len(exchanges) - len(kept), kept=len(kept))
-    )
+            return None
+        kept.append(one)
+        return one
+
+    count = cassette.change(path, keep_used)
+    return Said.of(text("cassette.pruned", session.lang, path=path.name, count=count, kept=len(kept)))
 
 
 def _redact(session: Session, path: Path, words: Sequence[str]) -> Said:
     if not words or not all(words):
         raise OptionError("command.usage", usage=USAGE)
-    exchanges = _in_order(path)
-    changed = [redacted(one, words) for one in exchanges]
-    count = sum(new is not old for new, old in zip(changed, exchanges, strict=True))
-    if count:
-        cassette.rewrite(path, changed)
-    tape = session.tape
-    if tape is not None and tape.path == path.absolute():
-        tape.exchanges.update({one.key: one for one in changed})
+    changed: dict[Key, Recorded] = {}
+
+    def take_out(one: Recorded) -> Recorded:
+        changed[one.key] = redacted(one, words)
+        return changed[one.key]
+
+    count = cassette.change(path, take_out)
+    tape = _in_use(session, path)
+    if tape is not None:
+        tape.exchanges.update(changed)
     return Said.of(text("cassette.redacted", session.lang, path=path.name, count=count))
 
 

@@ -1,5 +1,6 @@
 """``%%qf compare over=DATA``: a template over rows, asked of several models."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,13 @@ from ..analysis.table import Row
 from ..core.answer import Answer
 from ..core.catalogue import text
 from ..core.errors import BudgetError, OptionError, QianfanError
+from ..core.fingerprint import of_json, of_source
 from ..core.models import registry
 from ..core.params import check_parameters
 from ..core.plain import printable
 from ..version import __version__
 from .arguments import Arguments
+from .display import Bundle
 from .helptable import help_table
 from .interrupts import Interrupts
 from .side_by_side import agreement_notes, shared_notes, summary_table
@@ -58,7 +61,7 @@ def compare_rows(engine: "Engine", shower: "Shower", names: Sequence[str], argum
             if interrupts.came or isinstance(asked.problem, BudgetError):
                 break
         if asked.compared:
-            _show(engine, shower, asked.compared)
+            _show(engine, shower, asked)
         if isinstance(asked.problem, BudgetError):
             raise asked.problem
     if asked.problem is not None and not any(one.answered for one in asked.compared):
@@ -76,6 +79,7 @@ class _Asked:
         self._engine, self._rows = engine, rows
         self.compared: list[Compared] = []
         self.problem: QianfanError | None = None
+        self.paid: Counter[tuple[str, str]] = Counter()  # whole answers that came, by wire and model
 
     def ask(self, name: str, n: int, job: Job, interrupts: Interrupts) -> None:
         """Ask one model about all rows; what ends it before its time is the problem of the rows it leaves."""
@@ -85,6 +89,7 @@ class _Asked:
         problem: QianfanError | None = None
         try:
             for done in completed(job, iter(self._rows), started=interrupts.tell):
+                self.paid[job.questions.target.wire, model] += sum(answer.complete for answer in done.paid)
                 error = None if done.error is None else self._engine.session.keys.explained(done.error)
                 index = self._rows[done.number].index
                 answer = done.answer or missing
@@ -139,9 +144,9 @@ def _job(engine: "Engine", name: str, n: int, arguments: Arguments, body: str) -
     return job
 
 
-def _show(engine: "Engine", shower: "Shower", compared: Sequence[Compared]) -> None:
+def _show(engine: "Engine", shower: "Shower", asked: _Asked) -> None:
     """Leave the table of the models, and below it the first rows with each model's answer."""
-    lang = engine.session.lang
+    lang, compared = engine.session.lang, asked.compared
     agreed = agreement_by_row(compared)
     shower.bind(compared, agreed)
     if shower.quiet:
@@ -158,18 +163,30 @@ def _show(engine: "Engine", shower: "Shower", compared: Sequence[Compared]) -> N
         "text/markdown": "\n\n".join(filter(None, marked)),
         "text/plain": printable("\n\n".join(filter(None, plain))),
     }
-    engine.front.conclude(bundle, {"qfmagic_compare": _metadata(compared, count)}, clear=False)
+    engine.front.conclude(bundle, {"qfmagic_compare": _metadata(engine, asked, count, bundle)}, clear=False)
 
 
-def _metadata(compared: Sequence[Compared], rows: int) -> dict[str, Any]:
+def _metadata(engine: "Engine", asked: _Asked, rows: int, bundle: Bundle) -> dict[str, Any]:
     """Where the answers come from; no secrets."""
+    compared, source = asked.compared, engine.session.source
     came = [one.answer for one in compared if one.answered]
+    usage = {
+        name: sum(getattr(answer.usage, name) or 0 for answer in came)
+        for name in ("prompt_tokens", "completion_tokens")
+    }
     return {
         "version": __version__,
         "transports": sorted({answer.transport for answer in came}),
         "models": list(dict.fromkeys(one.model for one in compared)),
         "rows": rows,
+        "asked": len(compared),
         "answers": len(came),
+        "usage": usage,
+        "cell": None if source is None else of_source(source),
+        "shown": of_json(bundle),
+        "exchanges": [
+            {"wire": wire, "model": model, "least": count, "most": count} for (wire, model), count in asked.paid.items()
+        ],
         "seconds": round(sum(answer.seconds for answer in came), 3),
     }
 

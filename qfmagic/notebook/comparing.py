@@ -9,6 +9,7 @@ from ..analysis.compare import Agreement, Compared, agreement, records
 from ..core.answer import Answer
 from ..core.catalogue import text
 from ..core.errors import QianfanError
+from ..core.fingerprint import of_text
 from .asking import Ask, failed, turn_of
 from .display import Bundle, View, answer_bundle, notes
 from .provenance import provenance
@@ -145,7 +146,11 @@ class Shower:
         """The first answer's origin, as every output has it, and with it the others'."""
         session = self._engine.session
         found = [
-            provenance(one.answer, one.ask, turn_of(session, one.ask, one.answer), bundle, session.source)
+            {
+                **provenance(one.answer, one.ask, turn_of(session, one.ask, one.answer), bundle, session.source),
+                # The bundle shows several, so which of a cassette's answers this is can't be read there.
+                "answer": of_text(one.answer.text),
+            }
             for one in outcomes
             if one.answer.text or one.problem is None
         ]

@@ -11,7 +11,7 @@ from ..analysis.results import Tally
 from ..analysis.steps import Done, Task, steps
 from ..core.catalogue import text
 from ..core.errors import QianfanError
-from ..core.fingerprint import of_text
+from ..core.fingerprint import of_json, of_source
 from ..core.plain import printable
 from ..version import __version__
 from .display import Bundle
@@ -52,7 +52,7 @@ def map_bundle(
         "text/markdown": "\n\n".join(one.markdown for one in said),
         "text/plain": printable("\n\n".join(one.plain for one in said)),
     }
-    return bundle, {"qfmagic_map": _metadata(session, job, tally, rows)}
+    return bundle, {"qfmagic_map": {**_metadata(session, job, tally, rows), "shown": of_json(bundle)}}
 
 
 def _table(job: Job, previews: Sequence[Preview], rows: int, lang: str) -> Said:
@@ -83,20 +83,25 @@ def _cell(value: Any) -> str:
 
 
 def _metadata(session: Session, job: Job, tally: Tally, rows: int) -> dict[str, Any]:
-    questions = job.questions
+    questions, least = job.questions, tally.paid + tally.kept
+    # Of a row that was there before, nobody knows how often it was asked.
+    most = least + (tally.kept * job.work.repairs if questions.schema is not None else 0)
     return {
         "version": __version__,
         "transport": session.mode,
+        "transports": sorted(tally.transports),
         "wire": questions.target.wire,
         "model": questions.target.model,
         "endpoint": questions.target.endpoint,
         "parameters": dict(questions.parameters),
-        "cell": None if session.source is None else of_text(session.source.rstrip("\n")),
+        "cell": None if session.source is None else of_source(session.source),
         "rows": rows,
         "answered": tally.answered,
         "kept": tally.kept,
         "failed": tally.failed,
         "usage": {"prompt_tokens": tally.prompt_tokens, "completion_tokens": tally.completion_tokens},
+        # How many of a cassette's answers are this map's; which, is too much to be told of every row.
+        "exchanges": [{"wire": questions.target.wire, "model": questions.target.model, "least": least, "most": most}],
     }
 
 

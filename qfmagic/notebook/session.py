@@ -21,7 +21,7 @@ from .document import Document, notebook_path
 from .journal import Journal, journal_path
 from .keys import Keys
 from .preferences import Preferences
-from .transports import FORCED, TAPED, VARIABLE, Transport, from_variable, read_transport, tape_of
+from .transports import FORCED, TAPED, VARIABLE, Transport, from_variable, here, read_transport, tape_of
 from .verdict import Verdict
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ class Session:
         self._client: Qianfan | None = None
         self._client_is_for: object = None
         self._transport: Transport | None = None
+        self._folder = here()  # what the environment names is seen from where the kernel began
+        self._named: tuple[str, Transport] | None = None
         self._tape: CassetteTape | None = None
         self._tape_is_for: Transport | None = None
         self._asked_here = 0
@@ -135,11 +137,14 @@ class Session:
         Raises:
             OptionError: The environment names what can't.
         """
-        if FORCED in self.environ:
-            return from_variable(self.environ[FORCED], self.environ)
-        if self._transport is None and self.environ.get(VARIABLE):
-            return from_variable(self.environ[VARIABLE], self.environ)
-        return self._transport or Transport()
+        written = self.environ.get(FORCED)
+        if written is None and self._transport is None:
+            written = self.environ.get(VARIABLE) or None
+        if written is None:
+            return self._transport or Transport()
+        if self._named is None or self._named[0] != written:
+            self._named = written, from_variable(written, self.environ, self._folder)
+        return self._named[1]
 
     @property
     def mode(self) -> str:
@@ -191,7 +196,7 @@ class Session:
         """The cassette in use; made when it is first asked for. Raises as :meth:`change_transport`."""
         transport = self.transport
         if self._tape_is_for != transport:
-            self._put_in(transport)
+            self._put_in(transport, self._folder)
         return self._tape
 
     @property
@@ -199,8 +204,8 @@ class Session:
         """What kept the last exchange off the cassette; None for nothing, and where there is none."""
         return self._tape.trouble if self._tape is not None else None
 
-    def _put_in(self, transport: Transport) -> None:
-        tape = tape_of(transport, self.environ) if transport.mode in TAPED else None
+    def _put_in(self, transport: Transport, folder: Path | None = None) -> None:
+        tape = tape_of(transport, self.environ, folder) if transport.mode in TAPED else None
         if self._tape is not None:
             self._tape.tidy()
         self._tape, self._tape_is_for = tape, transport

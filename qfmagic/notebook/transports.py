@@ -42,11 +42,25 @@ class Transport(NamedTuple):
         return " ".join(map(str, filter(None, (self.mode, self.path, "pace=recorded" if self.paced else ""))))
 
 
-def read_transport(written: str, environ: Mapping[str, str]) -> Transport:
+def user_path(written: str) -> Path:
+    """A file as a user writes it; ``~`` is the home folder, or a part of the name where there is none."""
+    return Path(os.path.expanduser(written))  # noqa: PTH111 - pathlib's raises where there is none
+
+
+def here() -> Path | None:
+    """The current folder; None for one that is gone."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return None
+
+
+def read_transport(written: str, environ: Mapping[str, str], folder: Path | None = None) -> Transport:
     """
     Read ``record PATH`` and the like, as it stands behind ``%qf transport``.
 
-    Without a path it is the file beside the notebook, where the front end names the notebook.
+    Without a path it is the file beside the notebook, where the front end names the notebook; written as seen from
+    *folder*, the current one when not given.
 
     Raises:
         OptionError: There is no such mode; or it needs a path.
@@ -63,13 +77,13 @@ def read_transport(written: str, environ: Mapping[str, str]) -> Transport:
     if mode not in TAPED:
         return Transport(mode)
     return Transport(
-        mode, Path(paths[0]).expanduser() if paths else _beside(mode, environ), _PACES[pace or "pace=instant"]
+        mode, user_path(paths[0]) if paths else _beside(mode, environ, folder), _PACES[pace or "pace=instant"]
     )
 
 
-def from_variable(written: str, environ: Mapping[str, str]) -> Transport:
+def from_variable(written: str, environ: Mapping[str, str], folder: Path | None = None) -> Transport:
     """
-    Read ``record:PATH`` and the like, as it stands in :data:`VARIABLE`.
+    Read ``record:PATH`` and the like, as it stands in :data:`VARIABLE`; *folder* is as for :func:`read_transport`.
 
     Raises:
         OptionError: As :func:`read_transport`.
@@ -78,11 +92,11 @@ def from_variable(written: str, environ: Mapping[str, str]) -> Transport:
     if mode not in MODES:
         raise OptionError("command.transport", value=written)
     if mode not in TAPED or not path:
-        return read_transport(mode, environ)
-    return Transport(mode, Path(path).expanduser())
+        return read_transport(mode, environ, folder)
+    return Transport(mode, user_path(path))
 
 
-def _beside(mode: str, environ: Mapping[str, str]) -> Path | None:
+def _beside(mode: str, environ: Mapping[str, str], folder: Path | None) -> Path | None:
     notebook = notebook_path(environ)
     if notebook is not None:
         from ..transport.cassette import beside  # noqa: PLC0415 - only who records or replays
@@ -95,12 +109,13 @@ def _beside(mode: str, environ: Mapping[str, str]) -> Path | None:
     if path is None:
         return None
     # As a user would write it: the kernel runs in the notebook's folder, in most cases.
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    folder = folder or Path.cwd()
+    return path.relative_to(folder) if path.is_relative_to(folder) else path
 
 
-def tape_of(transport: Transport, environ: Mapping[str, str]) -> Any:
+def tape_of(transport: Transport, environ: Mapping[str, str], folder: Path | None = None) -> Any:
     """
-    Make the tape of a mode that has one.
+    Make the tape of a mode that has one; its path is relative to *folder*, the current one when not given.
 
     Raises:
         CassetteError: The file isn't there, can't be read or written, or is none.
@@ -118,7 +133,7 @@ def tape_of(transport: Transport, environ: Mapping[str, str]) -> Any:
                 file.write(f"{os.path.realpath(path)}\t{recorded.hash}\t{recorded.n}\n")
 
     assert transport.path is not None
-    path = transport.path.absolute()  # a cell may change the folder
+    path = (folder or Path.cwd()) / transport.path  # a cell may change the current one
     return CassetteTape(
         path, cast("Mode", transport.mode), sleep=asyncio.sleep if transport.paced else None, on_play=note
     )

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -42,8 +42,10 @@ class Cassette(NamedTuple):
 
 def shown(path: Path) -> str:
     """A file's name as a user in this folder would write it; where the folder is isn't said."""
-    folder = Path.cwd()
-    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except (ValueError, OSError):  # elsewhere; or the folder is gone
+        return str(path)
 
 
 def beside(notebook: Path) -> Path:
@@ -110,7 +112,7 @@ _BROKEN = {"json": "cassette.broken", "shape": "cassette.broken", "edited": "cas
 def _check_header(line: str, path: Path) -> None:
     try:
         version = json.loads(line)["cassette"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise CassetteError("cassette.none", path=shown(path)) from None
     if version != VERSION:
         raise CassetteError("cassette.newer", path=shown(path), version=version, known=VERSION)
@@ -132,7 +134,7 @@ def append(path: Path, recorded: Recorded) -> None:
             if whole:
                 file.write(f"{recorded.line()}\n".encode("utf-8", "replace"))
         if not whole:  # a writer was killed in the middle of a line
-            _replace(path, [*read(path).exchanges.values(), recorded])
+            _replace(path, {**read(path).exchanges, recorded.key: recorded}.values())
 
 
 def tidy(path: Path) -> Cassette:
@@ -160,6 +162,24 @@ def rewrite(path: Path, exchanges: Iterable[Recorded]) -> None:
         _replace(path, exchanges)
 
 
+def change(path: Path, become: Callable[[Recorded], Recorded | None]) -> int:
+    """
+    Have each exchange be what *become* makes of it, and dropped for None; return how many changed.
+
+    Others who write the file wait meanwhile; and nothing that was replaced before stays in it.
+
+    Raises:
+        CassetteError: As :func:`read`; or it can't be written.
+    """
+    with _locked(path):
+        cassette = read(path)
+        made = [(one, become(one)) for one in cassette.exchanges.values()]
+        count = sum(new is not old for old, new in made)
+        if count or cassette.untidy:
+            _replace(path, [new for _, new in made if new is not None])
+        return count
+
+
 def check_writable(path: Path) -> None:
     """
     Make a file that isn't there, with nothing in it; check one that is.
@@ -177,7 +197,8 @@ def check_writable(path: Path) -> None:
 
 
 def _replace(path: Path, exchanges: Iterable[Recorded]) -> None:
-    """Write a whole file beside, then put it in its place, so that none is ever half written."""
+    """Write a whole file beside, then put it in its place, so that none is ever half written; a link stays one."""
+    path = path.resolve()
     ordered = sorted(exchanges, key=lambda recorded: recorded.key)
     content = "".join(f"{line}\n" for line in (_HEADER, *(recorded.line() for recorded in ordered), _END))
     beside_it = path.with_name(f".{path.name}.{os.getpid()}")

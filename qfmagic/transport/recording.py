@@ -130,7 +130,7 @@ class Recorded(NamedTuple):
         """
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise RecordingError("json") from None
         try:
             digest = row.pop("digest")

@@ -7,13 +7,18 @@ A stream cuts a word apart, so the pieces of an answer's text are searched as on
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.wire import ChatRequest
-from .recording import Recorded
+from .recording import Recorded, canonical
 
 MARK = "[…]"
+HIDDEN = "***"  # what stands in a key's place
 _PREFIX = b"data:"
+_DONE = b"data: [DONE]"
+# Names are the API's own, and so is what some of them say: without those nothing could be read. Not so in these.
+_FREE = ("metadata", "response_format")
+_SAYING = frozenset(("role", "object", "model", "finish_reason"))
 Path = tuple[str | int, ...]
 
 
@@ -23,16 +28,43 @@ def redacted(recorded: Recorded, words: Sequence[str]) -> Recorded:
 
     The hash stays that of the request as it was sent, so that it still answers a notebook that wasn't changed.
     """
-    body = _without(recorded.body, words)
-    events = _events(recorded, words)
-    if body == recorded.body and events == recorded.events:
+    made = _taken_out(recorded, _Words(re.compile(_any_of(words)), MARK))
+    return recorded if made == recorded else made._replace(redacted=True)
+
+
+def hidden(recorded: Recorded, keys: Sequence[str]) -> Recorded:
+    """Return the recording without *keys*, in whatever case a service repeats them; the same value if it has none."""
+    if not keys:
         return recorded
-    return recorded._replace(body=body, events=events, redacted=True)
+    words = _Words(re.compile(_any_of(keys), re.IGNORECASE), HIDDEN)
+    made = _taken_out(recorded, words)._replace(cut=words.out_of(recorded.cut))
+    return made._replace(redacted=recorded.redacted or made.body != recorded.body)
+
+
+class _Words(NamedTuple):
+    pattern: re.Pattern[str]
+    mark: str
+
+    def out_of(self, text: str) -> str:
+        return self.pattern.sub(lambda _: self.mark, text)
+
+
+def _any_of(words: Sequence[str]) -> str:
+    return "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+
+
+def _taken_out(recorded: Recorded, words: _Words) -> Recorded:
+    return recorded._replace(body=_without(recorded.body, words), events=_events(recorded, words))
 
 
 def fits(recorded: Recorded, request: ChatRequest) -> bool:
-    """Whether a request is the recorded one, whatever was taken out of that."""
-    if not recorded.redacted:
+    """
+    Whether a request is the recorded one, whatever was taken out of that.
+
+    Something was taken out of the request too, or out of an answer that goes along with it: else it has the hash it
+    was recorded with, or it is another.
+    """
+    if not recorded.redacted or MARK not in canonical(request.body):
         return False
     same = (recorded.wire, recorded.model, recorded.endpoint) == (request.wire, request.model, request.endpoint)
     return same and _alike(recorded.body, request.body)
@@ -40,8 +72,7 @@ def fits(recorded: Recorded, request: ChatRequest) -> bool:
 
 def _alike(kept: Any, asked: Any) -> bool:
     if isinstance(kept, str) and isinstance(asked, str):
-        parts = map(re.escape, kept.split(MARK))
-        return re.fullmatch(".*".join(parts), asked, re.DOTALL) is not None
+        return _covers(kept, asked)
     if isinstance(kept, Mapping) and isinstance(asked, Mapping):
         return kept.keys() == asked.keys() and all(_alike(kept[name], asked[name]) for name in kept)
     if isinstance(kept, list) and isinstance(asked, list):
@@ -49,7 +80,24 @@ def _alike(kept: Any, asked: Any) -> bool:
     return bool(kept == asked)
 
 
-def _events(recorded: Recorded, words: Sequence[str]) -> tuple[tuple[float, bytes], ...]:
+def _covers(kept: str, asked: str) -> bool:
+    """Whether *asked* is *kept* with anything in place of the marks."""
+    first, *others = kept.split(MARK)
+    if not others:
+        return kept == asked
+    *between, last = others
+    at, end = len(first), len(asked) - len(last)
+    if at > end or not (asked.startswith(first) and asked.endswith(last)):
+        return False
+    for part in between:
+        found = asked.find(part, at, end)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
+
+
+def _events(recorded: Recorded, words: _Words) -> tuple[tuple[float, bytes], ...]:
     parsed = [_parsed(data) for _, data in recorded.events]
     for find in (_texts, _thoughts):
         places = [(payload, path) for payload in parsed if payload is not None for path in find(payload)]
@@ -62,19 +110,9 @@ def _events(recorded: Recorded, words: Sequence[str]) -> tuple[tuple[float, byte
     )
 
 
-def _cut_out(pieces: Sequence[str], words: Sequence[str]) -> list[str]:
+def _cut_out(pieces: Sequence[str], words: _Words) -> list[str]:
     """The pieces of one text, each without its part of the words; the mark stands where a word began."""
-    for word in words:
-        whole = "".join(pieces)
-        start, spans = whole.find(word), []
-        while start >= 0:
-            spans.append((start, start + len(word)))
-            start = whole.find(word, start + len(word))
-        pieces = _without_spans(pieces, spans)
-    return list(pieces)
-
-
-def _without_spans(pieces: Sequence[str], spans: Sequence[tuple[int, int]]) -> list[str]:
+    spans = [match.span() for match in words.pattern.finditer("".join(pieces))]
     found: list[str] = []
     offset = 0
     for piece in pieces:
@@ -83,36 +121,41 @@ def _without_spans(pieces: Sequence[str], spans: Sequence[tuple[int, int]]) -> l
             if last <= offset or first >= end:
                 continue
             kept += piece[max(position, offset) - offset : max(first, offset) - offset]
-            kept += MARK if first >= offset else ""
+            kept += words.mark if first >= offset else ""
             position = last
         found.append(kept + piece[max(position, offset) - offset :])
         offset = end
     return found
 
 
-def _without(value: Any, words: Sequence[str]) -> Any:
+def _without(value: Any, words: _Words, *, named: bool = False) -> Any:
+    """The value without the words; *named* by the user, the names in it too."""
     if isinstance(value, str):
-        for word in words:
-            value = value.replace(word, MARK)
-        return value
+        return words.out_of(value)
     if isinstance(value, dict):
-        return {_without(name, words): _without(inner, words) for name, inner in value.items()}
+        return {
+            words.out_of(name) if named else name: inner
+            if name in _SAYING and not named
+            else _without(inner, words, named=named or name in _FREE)
+            for name, inner in value.items()
+        }
     if isinstance(value, list):
-        return [_without(inner, words) for inner in value]
+        return [_without(inner, words, named=named) for inner in value]
     return value
 
 
-def _plainly(data: bytes, words: Sequence[str]) -> bytes:
-    for word in words:
-        data = data.replace(word.encode(), MARK.encode())
-    return data
+def _plainly(data: bytes, words: _Words) -> bytes:
+    if data.strip() == _DONE:
+        return data
+    # Bytes that are no text pass unchanged.
+    return words.out_of(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
 def _parsed(data: bytes) -> Any:
     """The JSON of an event or a body; None for anything else."""
     try:
         payload = json.loads(data.strip().removeprefix(_PREFIX))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return payload if isinstance(payload, dict) else None
 
@@ -121,7 +164,10 @@ def _written(data: bytes, payload: Any) -> bytes:
     """The event with that payload, as it was written if nothing of it changed."""
     if payload == _parsed(data):
         return data
-    text = json.dumps(payload, ensure_ascii=False).encode()
+    try:
+        text = json.dumps(payload, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half of a character, written as an escape
+        text = json.dumps(payload).encode()
     return b"data: " + text + b"\n\n" if data.lstrip().startswith(_PREFIX) else text
 
 

@@ -8,7 +8,7 @@ gets the next one. So a notebook that was tried out cell by cell is replayed as 
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -19,8 +19,8 @@ from ..core.errors import CassetteError, ContentError, RequestError
 from ..core.wire import ChatRequest
 from . import cassette
 from .misses import miss
-from .recording import Key, Recorded, in_events, recorded_of
-from .redaction import fits
+from .recording import Key, Recorded, recorded_of
+from .redaction import fits, hidden
 
 LARGEST = 16 * 1024 * 1024  # bytes of a response; what is longer is no answer, and no file for version control
 Mode = Literal["record", "replay", "auto"]
@@ -104,13 +104,16 @@ class CassetteTape:
         if recorded is None:
             if self.mode == "auto":
                 return None
-            raise miss(self.path, request, key[1], self.exchanges.values())
+            asked = list(self._slots[request.hash]).index(slot)
+            raise miss(self.path, request, asked, list(self.exchanges.values()))
         if self.mode == "auto" and not _final(recorded):
             return None
+        self.trouble = None
         self.played.add(recorded.key)
         self._on_play(recorded)
         stream = _PlayedStream(recorded, self.sleep)
-        return httpx.Response(recorded.status, headers=dict(recorded.headers), stream=stream)
+        headers = [(name.encode(), value.encode()) for name, value in recorded.headers.items()]
+        return httpx.Response(recorded.status, headers=headers, stream=stream)
 
     def has(self, request: ChatRequest, slot: Hashable) -> bool:
         """Whether :meth:`play` would answer: then asking costs nothing. To be asked with a slot of one's own."""
@@ -123,7 +126,7 @@ class CassetteTape:
         request: ChatRequest,
         slot: Hashable,
         response: httpx.Response,
-        hide: Callable[[bytes], bytes],
+        keys: Sequence[str],
     ) -> httpx.Response:
         """
         Return the response so that it is written while it is read: when its end, or the answer's, has come.
@@ -136,9 +139,8 @@ class CassetteTape:
 
         def keep(pieces: list[tuple[float, bytes]], *, cut: str, whole: bool) -> None:
             readable = _readable(pieces, headers)
-            timed = [(at - started, hide(data)) for at, data in in_events(readable)]
-            broken = hide(cut.encode()).decode()
-            made = recorded_of(request, key[1], status=status, headers=headers, events=timed, cut=broken)
+            timed = [(at - started, data) for at, data in readable]
+            made = hidden(recorded_of(request, key[1], status=status, headers=headers, events=timed, cut=cut), keys)
             if whole or cut or _decided(made):
                 self._keep(made)
 
@@ -170,11 +172,20 @@ class CassetteTape:
 
     def _key(self, request: ChatRequest, slot: Hashable) -> Key:
         asking = self._slots.setdefault(request.hash, {})
-        return request.hash, asking.setdefault(slot, len(asking))
+        if slot not in asking:
+            asking[slot] = self._next(request.hash, next(reversed(asking.values()), -1) + 1)
+        return request.hash, asking[slot]
+
+    def _next(self, asked: str, n: int) -> int:
+        """The number of one more who asks; one that is missing was that of a question without an answer."""
+        if self.mode == "record" or (asked, n) in self.exchanges:
+            return n
+        return min((other for known, other in list(self.exchanges) if known == asked and other > n), default=n)
 
     def _redacted(self, request: ChatRequest, n: int) -> Recorded | None:
         """What was recorded for a request of which words were taken out: of the answers before it, or of itself."""
-        return next((one for one in self.exchanges.values() if one.n == n and fits(one, request)), None)
+        known = list(self.exchanges.values())  # another thread may add to them
+        return next((one for one in known if one.n == n and fits(one, request)), None)
 
 
 class NoNetwork(httpx.AsyncBaseTransport):
@@ -211,8 +222,10 @@ class _Recording(httpx.AsyncByteStream):
         self._end(whole=True)
 
     async def aclose(self) -> None:
-        await self._stream.aclose()
-        self._end()
+        try:
+            await self._stream.aclose()
+        finally:  # what has come has come, however the connection ends
+            self._end()
 
     def _add(self, piece: bytes) -> None:
         self._size += len(piece)

@@ -124,7 +124,7 @@ def test_without_a_library_of_frames_files_are_lists(tmp_path, monkeypatch):
     ("data", "key"),
     [
         ([], "map.empty"),
-        (iter([]), "map.empty"),
+        pytest.param(iter([]), "map.empty", id="an empty iterator"),
         ({}, "map.empty"),
         (pd.DataFrame({"t": []}), "map.empty"),
         (pd.DataFrame([[1, 2]], columns=["t", "t"]), "map.two_columns"),

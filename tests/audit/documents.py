@@ -63,6 +63,19 @@ def asked(prompt, answer, ran, history=(), *, line="%%qianfan", source=None, **c
     )
 
 
+def mapped(ran=2, *, source="%%qf map df\nRate {{ text }}", **changed):
+    """A cell that asked about many rows, with its summary."""
+    data = {"text/markdown": "3 of 3 rows", "text/plain": "3 of 3 rows"}
+    given = {
+        "transport": "record", "transports": ["record"], "wire": "v1", "model": "yi_34b_chat",
+        "endpoint": "yi_34b_chat", "parameters": {"temperature": 0.3}, "cell": of_source(source),
+        "rows": 3, "answered": 3, "kept": 0, "failed": 0, "shown": of_json(data),
+        "usage": {"prompt_tokens": 12, "completion_tokens": 60},
+        "exchanges": [{"wire": "v1", "model": "yi_34b_chat", "least": 3, "most": 3}], **changed,
+    }  # fmt: skip
+    return code(source, ran, {"output_type": "display_data", "data": data, "metadata": {"qfmagic_map": given}})
+
+
 def talk(turns=TURNS, **changed):
     """One cell for each turn of a conversation."""
     return [asked(*turn, n + 2, turns[:n], **changed) for n, turn in enumerate(turns)]

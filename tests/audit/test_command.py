@@ -18,7 +18,7 @@ from qfmagic.core.plain import width
 from qfmagic.core.turns import Conversation
 from qfmagic.transport.cassette import rewrite
 
-from .documents import TURNS, asked, cassette, code, failed, notebook, recorded, talk, tape
+from .documents import TURNS, asked, cassette, code, failed, mapped, notebook, recorded, talk, tape
 
 GUIDES = Path(__file__).parents[2] / "notebooks"
 
@@ -148,6 +148,7 @@ def test_json_says_it_all_in_a_fixed_form():
                         "tokens": {"prompt": 4, "completion": 20, "total": 24},
                     }
                 ],
+                "batches": [],
                 "findings": [
                     {
                         "code": "stub",
@@ -170,6 +171,7 @@ def test_json_says_it_all_in_a_fixed_form():
                 "cassette": None,
                 "error": "none.ipynb: there is no such file.",
                 "answers": [],
+                "batches": [],
                 "findings": [],
             },
         ],
@@ -177,6 +179,26 @@ def test_json_says_it_all_in_a_fixed_form():
         "warnings": 1,
     }
     assert said.err == ["none.ipynb: there is no such file."]
+
+
+def test_json_has_a_question_about_many_rows_by_itself():
+    written("a.ipynb", notebook(mapped()))
+    (entry,) = Said("a.ipynb", as_json=True).json["notebooks"]
+    assert entry["answers"] == []
+    assert entry["batches"] == [
+        {
+            "cell": 2,
+            "execution_count": 2,
+            "command": "map",
+            "models": ["yi_34b_chat"],
+            "apis": ["v1"],
+            "parameters": {"temperature": 0.3},
+            "transports": ["record"],
+            "asked": 3,
+            "answered": 3,
+            "tokens": {"prompt": 12, "completion": 60},
+        }
+    ]
 
 
 def _Answer(text):  # noqa: N802 - the class is imported where it is needed
@@ -396,7 +418,7 @@ def test_a_long_notebook_is_done_in_reasonable_time():
 def test_the_guides_are_documents_but_for_the_stub(path):
     source = load(path)
     report = audit(source.notebook, source.cassette, recorded=source.recorded)
-    assert report.answers
+    assert report.answered
     if source.cassette is not None:
         assert report.findings == ()
     # Older ones can't be checked for changes.

@@ -6,6 +6,7 @@ from qfmagic.audit.audit import audit
 from qfmagic.audit.report import KINDS
 from qfmagic.core.catalogue import messages
 from qfmagic.core.errors import CassetteError
+from qfmagic.core.fingerprint import of_text
 from qfmagic.transport.recording import Recorded
 
 from .documents import (
@@ -16,6 +17,7 @@ from .documents import (
     failed,
     found,
     hashes,
+    mapped,
     notebook,
     provenance,
     recorded,
@@ -116,6 +118,12 @@ def test_an_answer_of_an_old_version_can_not_be_checked():
         ('%%qianfan metadata={"k": "v"} quiet\nhi', 2, []),
         ("%%qianfan system={{ a + b }} quiet\nhi", 2, []),
         ('%%qianfan system="a \\" quiet" once\nhi', 2, ["unasked"]),
+        ("%%qf compare models=a,b\nhi", None, ["unasked"]),
+        ("%%qf compare models=a,b\nhi", 2, ["unasked"]),
+        ("%%qf compare models=a,b into=a quiet\nhi", 2, []),
+        ("%%qf map df[df.n > 1] into=a\nhi", 2, ["unasked"]),
+        ("%%qf map df[df.n > 1] into=a quiet\nhi", 2, []),
+        ("%%qf map df dry\nhi", None, []),
         ("%%qianfan dry\nhi", None, []),
         ("%%qianfan dry\nhi", 2, []),
         ("%qianfan dry hi", 2, []),
@@ -364,3 +372,84 @@ def test_recordings_are_what_they_were():
     for exchange in tape().exchanges.values():
         assert Recorded.of_line(exchange.line()) == exchange
     assert provenance("hi", "Hello!")["request"] == recorded("hi", "Hello!").hash
+
+
+# ---- many rows
+
+
+ROWS = tuple((f"Rate {n}", f"{n} of 5") for n in range(3))
+
+
+def _tape(*turns):
+    return cassette(*(recorded(*turn) for turn in turns))
+
+
+def test_the_answers_of_a_map_are_as_many_of_its_models():
+    assert found(mapped()) == [("cassette", None)]
+    assert found(mapped(transport="live", transports=["live"])) == []
+    assert found(mapped(), cassette=_tape(*ROWS)) == []
+    assert found(mapped(), cassette=_tape(*ROWS, TURNS[0])) == [("cassette", None)]
+    assert found(mapped(), asked(*TURNS[0], 3), cassette=_tape(*ROWS, TURNS[0])) == []
+    assert found(mapped(), cassette=_tape(*ROWS[:2])) == [("missing", 2)]
+    others = [recorded(*turn, model="ernie-4.0-8k") for turn in ROWS]
+    assert found(mapped(), cassette=cassette(*others)) == [("cassette", None), ("missing", 2)]
+
+
+def test_what_a_map_may_have_asked_earlier_is_not_left_over():
+    """Of a row that was there already nobody knows how many answers didn't fit before it."""
+    exchanges = [{"wire": "v1", "model": "yi_34b_chat", "least": 3, "most": 6}]
+    assert found(mapped(exchanges=exchanges), cassette=_tape(*ROWS)) == []
+    assert found(mapped(exchanges=exchanges), cassette=_tape(*ROWS, *TURNS)) == []
+
+
+def test_a_map_is_looked_at_as_an_answer_is():
+    assert found(mapped(transports=["live", "stub"])) == [("stub", 2)]
+    assert found(mapped(transports=[], transport="stub")) == [("stub", 2)]
+    assert found(mapped(transports=["live"], answered=1, failed=1)) == [("incomplete", 2)]
+    assert found(mapped(transports=["live"], answered=2, failed=1)) == []
+    assert found(mapped(transports=["live"], shown="0" * 16)) == [("edited", 2)]
+    assert found(mapped(transports=["live"], shown=None)) == [("no_provenance", 2)]
+    assert found(mapped(transports=["live"], cell="0" * 16)) == [("changed", 2)]
+    assert found(mapped(4, transports=["live"]), mapped(3, transports=["live"])) == [("order", 3)]
+
+
+@pytest.mark.parametrize("value", [None, 1, "a", [1], {"a": 1}, [{"least": -1}], [{"least": 1, "most": "a"}]])
+def test_a_map_that_says_nothing_that_could_be_is_no_failure(value):
+    names = ("transports", "transport", "exchanges", "model", "models", "wire", "usage", "parameters", "rows", "cell")
+    for name in names:
+        cell = mapped(**{name: value})
+        found(cell, cassette=_tape(*ROWS))
+        cell["outputs"][0]["metadata"] = {"qfmagic_map": value, "qfmagic": {"others": value}}
+        found(cell, cassette=_tape(*ROWS))
+
+
+@pytest.mark.parametrize(("line", "models"), [("model=a,b", 2), ("model='a, b, c'", 3), ("model=a", 1)])
+def test_quiet_answers_of_several_models_are_not_left_over(line, models):
+    cell = code(f"%%qianfan {line} quiet into=x\nhi", 2)
+    assert found(cell, cassette=_tape(*TURNS[:models])) == []
+    if models < len(TURNS):
+        assert found(cell, cassette=_tape(*TURNS[: models + 1])) == [("cassette", None)]
+
+
+def test_how_many_answers_a_quiet_map_had_is_not_known():
+    assert found(code("%%qf map df quiet into=x\nRate {{ text }}", 2), cassette=_tape(*ROWS)) == []
+
+
+# ---- several models
+
+
+def test_each_answer_of_several_is_looked_at():
+    data = asked(*TURNS[0], 2)
+    given = data["outputs"][0]["metadata"]["qfmagic"]
+    alone = {"chat": None, "turn": None, "hash": None, "shown": given["shown"], "cell": given["cell"]}
+    others = [{**provenance(*TURNS[0], **alone), "answer": of_text(text)} for text in ("Short.", "Broad.")]
+    given |= {"answer": of_text(TURNS[0][1]), "others": others}
+    whole = [recorded(TURNS[0][0], text, n=n) for n, text in enumerate(("Broad.", "Short.", TURNS[0][1]))]
+    assert found(data, cassette=cassette(*whole)) == []
+    assert len(audit(notebook(data)).answers) == 3
+    assert found(data, cassette=cassette(*whole[:2])) == [("missing", 2)]
+    assert found(data, cassette=cassette(*whole[1:], recorded(TURNS[0][0], "Other."))) == [("missing", 2)]
+    others[1]["finish"] = "interrupted"
+    assert found(data, cassette=cassette(*whole[1:])) == [("incomplete", 2)]
+    others[1] |= {"finish": "stop", "transport": "stub"}
+    assert found(data) == [("stub", 2)]

@@ -4,7 +4,7 @@ import asyncio
 import sys
 import threading
 
-from .server import END, HEAD, parts
+from .server import END, HEAD, encoded
 
 LATENCY = 0.1  # seconds
 
@@ -12,7 +12,7 @@ LATENCY = 0.1  # seconds
 class _Late(asyncio.Protocol):
     def __init__(self) -> None:
         self._incoming = b""
-        self._reply = b"".join((HEAD, *parts("v1", 1), END))
+        self._reply = b"".join((HEAD, *encoded("v1", 1), END))
 
     def connection_made(self, transport) -> None:
         self._transport = transport

@@ -44,7 +44,7 @@ def _v2(count: int) -> Iterator[str]:
 
 
 @cache
-def parts(wire: str, count: int) -> list[bytes]:
+def encoded(wire: str, count: int) -> list[bytes]:
     """The events, each a chunk of the transfer encoding, as the service sends them."""
     events = (f"data: {data}\n\n".encode() for data in (_v2 if wire == "v2" else _v1)(count))
     return [b"%x\r\n%s\r\n" % (len(event), event) for event in events]
@@ -60,7 +60,7 @@ def _answer(connection: socket.socket) -> None:
                 length = int(value) if name.lower() == b"content-length" else length
             incoming.read(length)
             _, way, count, rest = request.split()[1].decode().split("/", 3)
-            parts = parts("v2" if rest.startswith("v2") else "v1", int(count))
+            parts = encoded("v2" if rest.startswith("v2") else "v1", int(count))
             if way == "block":
                 connection.sendall(b"".join((HEAD, *parts, END)))
                 continue

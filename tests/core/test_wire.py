@@ -499,3 +499,12 @@ def test_nothing_a_service_says_is_obeyed_by_a_terminal_or_goes_on_for_pages():
     error = make_error("v2", "\x1b[31m", "x" * 5000, request_id="\x07id")
     assert (error.code, error.request_id) == ("[31m", "id")
     assert len(error.message("en")) < 1200
+
+
+@pytest.mark.parametrize("wire", ["v1", "v2"])
+def test_json_nested_beyond_reading_is_no_answer(wire):
+    deep = "[" * 100_000
+    with pytest.raises(ProtocolError):
+        read_body(wire, deep.encode())
+    with pytest.raises(ProtocolError):
+        feed_events(wire, Collector(streamed=True), SSEDecoder().feed(f"data: {deep}\n\n".encode()))

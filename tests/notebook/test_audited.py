@@ -1,14 +1,18 @@
 """What an audit says of a notebook while somebody works on it, as JupyterLab would save it at that moment."""
 
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from qfmagic.audit.audit import audit
 from qfmagic.audit.files import load
+from qfmagic.audit.table import shown
 from qfmagic.testing.server import LoopbackServer
+from qfmagic.transport.cassette import read, rewrite
 from qfmagic.transport.stub_service import StubKeys, StubService
+from tests.services import v2
 
 
 class Document:
@@ -51,10 +55,17 @@ class Document:
         cells = [{"id": name, **cell} for name, cell in self.cells.items()]
         Path("talk.ipynb").write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}))
 
-    def found(self):
+    def _audited(self):
         self.save()
         source = load(Path("talk.ipynb"))
-        report = audit(source.notebook, source.cassette, recorded=source.recorded)
+        return audit(source.notebook, source.cassette, recorded=source.recorded), source
+
+    def shown(self):
+        """What is said of it, in lines."""
+        return shown(*self._audited(), "en").splitlines()
+
+    def found(self):
+        report, _ = self._audited()
         names = list(self.cells)
         return [(finding.code, finding.cell and names[finding.cell - 1]) for finding in report.findings]
 
@@ -144,3 +155,75 @@ def test_an_answer_that_goes_on_and_one_that_is_shown_otherwise_are_those_of_the
     )
     page.run()
     assert page.found() == []
+
+
+@dataclass
+class Models:
+    """Models that say their name and what they were asked; where JSON is wanted, each says at first that it is none."""
+
+    asked: set[tuple[str, str]] = field(default_factory=set)
+
+    def __call__(self, request):
+        body = request.json()
+        said = [message["content"] for message in body["messages"]]
+        text = f"{body['model']} says: {said[-1]}"
+        if any("JSON" in one for one in said):
+            first = (body["model"], said[0]) not in self.asked
+            self.asked.add((body["model"], said[0]))
+            text = "no" if first else '{"mood": "fine"}'
+        return v2(text, body["model"])
+
+
+def test_several_models_and_many_rows_are_audited_recorded_and_replayed(start):
+    several = "ernie-4.5-turbo-128k,deepseek-v3"
+    cells = {
+        "data": "rows = ['one', 'two', 'three', 'two']\n%qf set model=ernie-4.0-8k",
+        "both": f"%%qianfan model={several}\nHow long is it?",
+        "compare": f"%%qf compare models={several} n=2\nHow long is it?",
+        "over": f"%%qf compare models={several} over=rows\nRate {{{{ item }}}}",
+        "map": "%%qf map rows into=rated\nRate {{ item }}",
+        "fields": "%%qf map rows into=moods schema='mood str'\nThe mood of {{ item }}",
+        "schema": "%%qianfan schema='mood str' into=mood\nThe mood?",
+        "after": "%%qianfan\nAnd now?",
+    }
+    with LoopbackServer(Models()) as server:
+        keys = {"QIANFAN_BEARER_TOKEN": StubKeys().bearer_token}
+        page = Document(start(**server.environ, **keys, QFMAGIC_TRANSPORT="record", **saved()), **cells)
+        page.run()
+        assert page.found() == []
+        recorded = page.shown()
+    page = Document(start(QFMAGIC_TRANSPORT="replay", **saved()), **cells)
+    page.run()
+    assert page.found() == []
+    assert [line.replace("replay", "record").split() for line in page.shown()] == [line.split() for line in recorded]
+    first, second = several.split(",")
+    assert [(line.split()[0], line.split()[-6]) for line in recorded[3:-2]] == [
+        ("2", first), ("2", second), *[("3", first)] * 2, *[("3", second)] * 2, ("4", several),
+        ("5", "ernie-4.0-8k"), ("6", "ernie-4.0-8k"), ("7", "ernie-4.0-8k"), ("8", "ernie-4.0-8k"),
+    ]  # fmt: skip
+    assert [line.split()[-1] for line in recorded[9:12]] == ["8/8", "4/4", "4/4"]
+
+    # Hand edits, whatever asked.
+    for name in ("both", "compare", "over", "map", "fields"):
+        data = page.cells[name]["outputs"][0]["data"]
+        data["text/markdown"] += " And more."
+        assert page.found() == [("edited", name)]
+        data["text/markdown"] = data["text/markdown"].removesuffix(" And more.")
+        page.cells[name]["source"] += "?"
+        assert page.found() == [("changed", name)]
+        page.cells[name]["source"] = page.cells[name]["source"].removesuffix("?")
+
+    # Without a cell, its answers are left over; what the cassette lacks is missing.
+    for name in ("both", "compare", "over", "map", "fields"):
+        outputs, page.cells[name]["outputs"] = page.cells[name]["outputs"], []
+        assert ("cassette", None) in page.found()
+        assert ("unasked", name) in page.found()
+        page.cells[name]["outputs"] = outputs
+    kept = Path("talk.qf.jsonl")
+    exchanges = read(kept).exchanges
+    rewrite(kept, [one for one in exchanges.values() if one.model != second])
+    assert page.found() == [("missing", "both"), ("missing", "compare"), ("missing", "over")]
+    rewrite(kept, [one for one in exchanges.values() if one.model != "ernie-4.0-8k"])
+    assert page.found() == [("missing", name) for name in ("map", "fields", "schema", "after")]
+    kept.unlink()
+    assert page.found() == [("cassette", None)]

@@ -123,6 +123,20 @@ def test_a_recorded_stub_stays_a_stub(shell, monkeypatch, capsys):
     assert "[stub:" in capsys.readouterr().out
 
 
+def test_a_cell_that_changes_the_folder_changes_nothing(live, monkeypatch):
+    here = Path.cwd()
+    (here / "my 数据.ipynb").write_text('{"cells": []}')
+    (here / "sub").mkdir()
+    monkeypatch.setenv("JPY_SESSION_NAME", str(here / "my 数据.ipynb"))
+    for written, name in (("record", "my 数据.qf.jsonl"), ("record:a.qf.jsonl", "a.qf.jsonl")):
+        monkeypatch.setenv("QFMAGIC_TRANSPORT", written)
+        monkeypatch.chdir(here / "sub")
+        ask(live, "aside", "once")
+        monkeypatch.chdir(here)
+        ask(live, "aside", "once")
+        assert [one.n for one in cassette.read(here / name).exchanges.values()] == [0, 1]
+
+
 # ---- how a mode is written
 
 
@@ -230,6 +244,17 @@ def test_one_of_them_is_shown(recorded, capsys):
             qf(recorded, capsys, f"cassette {wrong}")
     with pytest.raises(OptionError, match="among the cassette's 3"):
         qf(recorded, capsys, "cassette show 4")
+
+
+def test_a_file_in_use_is_known_by_any_name(recorded, capsys):
+    Path("link.jsonl").symlink_to(PATH)
+    qf(recorded, capsys, "transport replay link.jsonl")
+    ask(recorded, "of 李四", "once")
+    assert qf(recorded, capsys, "cassette list path=a.qf.jsonl").count("not played") == 2
+    assert "kept: 1" in qf(recorded, capsys, "cassette prune path=./a.qf.jsonl")
+    for line in ("transport replay", "cassette list path="):
+        with pytest.raises(CassetteError, match="There is no cassette ~nobody-of-that-name/a"):
+            qf(recorded, capsys, f"{line}{'' if line.endswith('=') else ' '}~nobody-of-that-name/a")
 
 
 def test_what_the_notebook_no_longer_asks_is_dropped(recorded, capsys):

@@ -63,6 +63,32 @@ def test_a_writer_killed_in_the_middle_of_a_line_leaves_a_readable_file():
     assert PATH.read_bytes().endswith(b"\n")
 
 
+def test_what_was_replaced_stays_nowhere_in_the_file():
+    for torn in (b"", b'{"body"'):
+        PATH.write_bytes(made(recording(text="the old")) + torn)
+        cassette.append(PATH, recording(text="the new"))
+        assert cassette.change(PATH, lambda one: one) == 0
+        assert b"the old" not in PATH.read_bytes()
+        assert not cassette.read(PATH).untidy
+
+
+def test_a_file_is_changed_with_all_that_others_have_added():
+    made(*OTHERS[:2])
+    cassette.append(PATH, OTHERS[2])
+    assert cassette.change(PATH, lambda one: None if one == OTHERS[0] else one) == 1
+    assert set(cassette.read(PATH).exchanges) == {OTHERS[1].key, OTHERS[2].key}
+
+
+def test_a_link_to_a_file_stays_one():
+    Path("elsewhere").mkdir()
+    PATH.symlink_to("elsewhere/b.jsonl")
+    for one in OTHERS:
+        cassette.append(PATH, one)
+    cassette.tidy(PATH)
+    assert PATH.is_symlink()
+    assert len(cassette.read(Path("elsewhere/b.jsonl")).exchanges) == len(OTHERS)
+
+
 @pytest.mark.parametrize("keep", range(1, 100, 7))
 def test_a_file_cut_short_is_told_from_that(keep):
     whole = made(*OTHERS)
@@ -86,6 +112,8 @@ def test_a_file_cut_short_is_told_from_that(keep):
         (lambda data: b"", "cassette.none", ""),
         (lambda data: b'{"cells": []}', "cassette.none", ""),
         (lambda data: b"[]\n", "cassette.none", ""),
+        (lambda data: b"[" * 100_000, "cassette.none", ""),
+        (lambda data: data.replace(b'{"body"', b"[" * 100_000, 1), "cassette.broken", "Line 2 "),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said(change, key, said):

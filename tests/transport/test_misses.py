@@ -7,6 +7,7 @@ import pytest
 from qfmagic.core.context import Exchange
 from qfmagic.core.models import registry
 from qfmagic.core.plan import plan_request
+from qfmagic.transport import misses
 from qfmagic.transport.misses import miss, short_difference
 
 from .test_recording import recorded_of, recording, request_of
@@ -72,3 +73,18 @@ def test_one_more_time_than_it_was_recorded():
 )
 def test_a_short_difference(was, now, shown):
     assert short_difference(was, now) == shown
+
+
+def test_the_nearest_of_many_is_found_without_a_close_look_at_each(monkeypatch):
+    compared = []
+
+    class Counting(misses.SequenceMatcher):
+        def ratio(self):
+            compared.append(self)
+            return super().ratio()
+
+    monkeypatch.setattr(misses, "SequenceMatcher", Counting)
+    known = [recording(f"question {number}: {chr(97 + number % 26) * 50}") for number in range(100)]
+    error = miss(PATH, request_of(f"question 61: {'j' * 49}"), 0, known)
+    assert recording(f"question 61: {'j' * 50}").hash in str(error)
+    assert 0 < len(compared) <= misses.CANDIDATES

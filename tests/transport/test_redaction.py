@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qfmagic.transport.recording import Recorded
-from qfmagic.transport.redaction import fits, redacted
+from qfmagic.transport.redaction import fits, hidden, redacted
 
 from .test_recording import events_of, recorded_of, recording, request_of
 
@@ -58,12 +58,55 @@ def test_bodies_and_what_is_no_json():
 
 def test_it_still_answers_the_request_it_was_recorded_for_and_the_one_with_the_words_gone():
     kept = redacted(recording("me: 张三!"), ["张三"])
-    for prompt in ("me: 张三!", "me: […]!", "me: 李四!"):
-        assert fits(kept, request_of(prompt))
+    assert kept.hash == request_of("me: 张三!").hash
+    assert fits(kept, request_of("me: […]!"))
     for other in (
+        request_of("me: 李四!"),  # another question, of which nothing was taken out
         request_of("you: 张三!"),
         request_of("me: 张三!", temperature=0.1),
         request_of("me: 张三!", "ernie-4.0-8k"),
     ):
         assert not fits(kept, other)
     assert not fits(recording("hi"), request_of("hi"))
+
+
+def test_whether_a_request_is_the_recorded_one_is_soon_told_however_much_was_taken_out():
+    kept = redacted(recording("ab" * 60), ["b"])
+    assert not fits(kept, request_of("[…]" + "ca" * 200))
+    assert fits(kept, request_of("a[…]" * 60))
+
+
+def test_half_a_character_beside_a_word_stays():
+    events = [b'data: {"id":"1","result":"Bob\\ud83d"}\n\n', b'data: {"result":"\\ude00","is_end":true}\n\n']
+    one = recorded_of(request_of(stream=True), 0, status=200, headers={}, events=[(0.0, data) for data in events])
+    after = redacted(one, ["Bob"])
+    assert "Bob" not in after.line()
+    assert after.play().outcome.text == "[…]" + one.play().outcome.text.removeprefix("Bob")
+
+
+def test_keys_go_in_any_case_and_however_a_stream_or_an_escape_cuts_them():
+    key = "SEKRET-key/1"
+    one = streamed(["it is SEK", "RET-KEY", "/1!"])
+    escaped = b'data: {"result":"SEKRET\\u002dkey\\/1"}\n\n'
+    one = one._replace(events=((0.0, escaped), *one.events, (0.0, b"\xff sekret-KEY/1")), cut=f"at {key}")
+    after = hidden(one, [key])
+    assert after.play().outcome.text == "***it is ***!"
+    assert after.events[-1][1] == b"\xff ***"
+    assert after.cut == "at ***"
+    assert not after.redacted  # the request is whole
+    asked = hidden(recording(f"with {key}"), [key])
+    assert asked.body["messages"][0]["content"] == "with ***"
+    assert Recorded.of_line(asked.line()) == asked
+    assert hidden(one, []) is one
+
+
+@pytest.mark.parametrize("wire", ["v1", "v2"])
+def test_words_that_the_api_itself_uses_leave_it_readable(wire):
+    words = ["result", "content", "role", "user", "data", "stop", "DONE", "id", "张三", "delta", "messages"]
+    before = streamed(["the role of 张三", " and its content"], wire)
+    after = redacted(before, words)
+    assert after.play().complete
+    assert after.play().outcome.text == "the […] of […] and its […]"
+    assert after.body["messages"] == [{"role": "user", "content": "of […]"}]
+    own = before._replace(body={**before.body, "metadata": {"role 张三": "x"}})
+    assert "张三" not in redacted(own, words).line()

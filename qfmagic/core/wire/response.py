@@ -156,7 +156,7 @@ def feed_events(wire: Wire, collector: Collector, events: list[Event]) -> None:
             payload, end = _DECODE(data)
             if end != len(data):
                 payload = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             _feed_other(wire, collector, event)
             continue
         if not isinstance(payload, dict):
@@ -210,7 +210,7 @@ def read_body(wire: Wire, body: bytes) -> Collector:
     text = body.decode("utf-8-sig", "replace")
     try:
         payload = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # nested too deeply
         raise ProtocolError("protocol.json", start=_start(text)) from None
     if not isinstance(payload, dict):
         raise ProtocolError("protocol.shape", start=_start(text))
