@@ -45,9 +45,11 @@ notebooks: $(VENV)/.dev
 clean:
 	rm -rf $(VENV)
 
+# A new pip: the one that comes with Python 3.11 takes minutes to choose the versions.
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "qfmagic needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 
 $(VENV)/.demo: EXTRAS = demo
 $(VENV)/.lab: EXTRAS = demo,lab

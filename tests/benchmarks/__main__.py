@@ -13,6 +13,7 @@ from .common import Row, worker
 from .first import first_text
 from .live import live_view
 from .load import load
+from .replay import replay
 from .starts import starts
 from .turns import cost_per_turn
 
@@ -43,6 +44,7 @@ def main() -> None:
             lambda: flatness(server, scratch),
             lambda: cost_per_turn(scratch),
             lambda: live_view(server, scratch),
+            lambda: replay(scratch),
             lambda: load(server, scratch),
             lambda: batch(server, scratch),
         ):
