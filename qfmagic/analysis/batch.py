@@ -176,7 +176,13 @@ class Flow:
             return None
         need = need_of(task.plan)
         expected = need.completion or (sum(self._said) // len(self._said) if self._said else 0)
-        return self.job.meter.before(task.plan.request.model, need.prompt, expected)
+        work = self.job.work
+        return self.job.meter.before(
+            task.plan.request.model,
+            need.prompt,
+            expected,
+            free=lambda: work.client.recorded(task.plan, work.slot(task)),
+        )
 
     def came(self, done: Done) -> Done:
         """Take in what has come."""

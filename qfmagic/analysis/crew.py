@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import NamedTuple
 
@@ -69,10 +69,12 @@ class Work(NamedTuple):
             came: Structured = ended.value
             return came
 
+    def slot(self, task: Task, number: int = 0) -> Hashable:
+        """Who asks, for a tape; each question that follows on an answer is another asker."""
+        return "map", self.job, *task.asked, number
+
     async def _send(self, task: Task, plan: Plan, paid: list[Answer]) -> Answer:
-        # Each question that follows is another asker.
-        slot = "map", self.job, *task.asked, len(paid)
-        paid.append(await self.client.run(plan, timeout=self.timeout, slot=slot))
+        paid.append(await self.client.run(plan, timeout=self.timeout, slot=self.slot(task, len(paid))))
         return paid[-1]
 
 

@@ -200,6 +200,10 @@ class Qianfan:
         """Have *work* run in this client's loop."""
         return self._loop.submit(work)
 
+    def recorded(self, plan: Plan, slot: Hashable) -> bool:
+        """Whether a tape answers this in any case, so that it costs nothing; *slot* is who asks."""
+        return self._tape is not None and self._tape.has(plan.request, slot)
+
     def check(self) -> "list[Finding]":
         """Look at keys, addresses, proxies, certificates and clocks; see :mod:`qfmagic.client.diagnosis`."""
         from .diagnosis import check  # noqa: PLC0415 - only who asks for it

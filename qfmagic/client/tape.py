@@ -24,6 +24,10 @@ class Tape(Protocol):
         """
         ...
 
+    def has(self, request: ChatRequest, slot: Hashable) -> bool:
+        """Whether :meth:`play` would answer: then asking costs nothing. To be asked with a slot of one's own."""
+        ...
+
     def record(
         self,
         request: ChatRequest,

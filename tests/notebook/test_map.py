@@ -7,6 +7,7 @@ import signal
 import pandas as pd
 import pytest
 
+from qfmagic.core.errors import BudgetError
 from qfmagic.notebook.completion import candidates, place
 from qfmagic.notebook.magics import _LOADED
 from qfmagic.notebook.session import Session
@@ -136,6 +137,18 @@ def test_a_budget_stops_it_and_what_came_is_there(shell, service, frame):
     shell.run_line_magic("qf", "set budget=4000tok")
     run(shell, "df into=rated workers=1")
     assert len(service.bodies) == 3, "nothing is paid for twice"
+
+
+def test_a_budget_lets_pass_what_the_cassette_answers(shell, service, frame):
+    shell.run_line_magic("qf", "transport record a.qf.jsonl")
+    run(shell, "df into=rated")
+    shell.run_line_magic("qf", "transport auto a.qf.jsonl")
+    shell.run_line_magic("qf", "set budget=1tok")
+    run(shell, "df into=rated")
+    assert shell.user_ns["rated"]["answer"].notna().all()
+    assert len(service.bodies) == 3
+    with pytest.raises(BudgetError):
+        shell.run_cell_magic("qf", "map df into=rated", "Judge {{ text }}\n")
 
 
 def test_an_interrupt_keeps_what_is_done(shell, service, frame):

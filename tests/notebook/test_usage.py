@@ -145,7 +145,7 @@ def journal(monkeypatch):
 def test_earlier_kernels_and_other_notebooks_are_told_by_the_journal(shell, service, usage, journal, monkeypatch):
     ask(shell, text="a secret question")
     own = session(shell)
-    other = own.journal.__class__(own.journal.path, "/work/other.ipynb", lambda: 0.0)
+    other = own.journal.__class__(own.journal.path, "/elsewhere/other.ipynb", lambda: 0.0)
     other.save_call(own.meter.calls[0]._replace(label="In 9"))
     other.close()
     earlier = own.journal.__class__(own.journal.path, own.journal._notebook, lambda: 0.0)
