@@ -123,7 +123,8 @@ class Watch:
 
     def _failed(self, request):
         self._ended(request)
-        if request.failure == "csp" and request in self.asked:  # the page's own rules: nothing left the browser
+        # The page's own rules, or that an SVG takes nothing from other servers: nothing left the browser.
+        if request.failure in ("csp", "origin") and request in self.asked:
             self.asked.remove(request)
 
     def _dialog(self, dialog):
