@@ -128,7 +128,9 @@ def test_an_interrupt(lab, service, moment, times):
     try:
         reply = cell.end()
         assert time.monotonic() - began < 10  # machines may be busy; a second is usual
-        assert (reply["status"], reply["ename"], len(reply["traceback"])) == ("error", "KeyboardInterrupt", 1)
+        assert (reply["status"], reply["ename"]) == ("error", "KeyboardInterrupt")
+        # A later one may come when the cell has ended, and take the text from IPython; no stack of ours is ever in it.
+        assert len(reply["traceback"]) == 1 or (times > 1 and not reply["traceback"])
     except Empty:
         if times == 1:
             raise
