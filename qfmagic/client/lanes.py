@@ -36,7 +36,7 @@ class Lanes(httpx.AsyncBaseTransport):
         try:
             response = await lane.handle_async_request(request)
         except BaseException:
-            await self._leave(lane)
+            await self._drop(lane)
             raise
         assert isinstance(response.stream, httpx.AsyncByteStream)
         response.stream = _Body(response.stream, self, lane)
@@ -60,6 +60,17 @@ class Lanes(httpx.AsyncBaseTransport):
         while self._free and self._free[0][0] < now - IDLE:  # while one is closed, others may be taken
             await _close(self._free.pop(0)[1])
 
+    async def _drop(self, lane: httpx.AsyncBaseTransport) -> None:
+        """
+        The request on it was broken off: it is not used again.
+
+        One that is cancelled while its connection is being closed leaves that counted as taken, and the next request
+        there would wait for it without end.
+        """
+        if lane in self._busy:
+            self._busy.remove(lane)
+            await _close(lane)
+
 
 async def _close(lane: httpx.AsyncBaseTransport) -> None:
     """Close a connection; that it can't be closed in order is no fault of the request that happens to do it."""
@@ -72,13 +83,18 @@ class _Body(httpx.AsyncByteStream):
 
     def __init__(self, stream: httpx.AsyncByteStream, lanes: Lanes, lane: httpx.AsyncBaseTransport) -> None:
         self._stream, self._lanes, self._lane = stream, lanes, lane
+        self._whole = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for piece in self._stream:
             yield piece
+        self._whole = True
 
     async def aclose(self) -> None:
+        closed = False
         try:
             await self._stream.aclose()
+            closed = True
         finally:
-            await self._lanes._leave(self._lane)  # noqa: SLF001 - its own
+            end = self._lanes._leave if self._whole and closed else self._lanes._drop  # noqa: SLF001 - its own
+            await end(self._lane)
