@@ -166,31 +166,6 @@ class Session:
         self._transport = transport
         return transport
 
-    # ---- what it costs
-
-    @property
-    def prices(self) -> Prices:
-        """
-        The prices the user has set; read again when their file has changed.
-
-        Raises:
-            OptionError: They can't be read.
-        """
-        path = self.preferences.setting("prices").value
-        if path is None:
-            return Prices()
-        try:
-            read = str(path), Path(str(path)).expanduser().stat().st_mtime_ns
-        except OSError:
-            return Prices.of_toml(str(path))  # says what is wrong
-        if self._prices is None or self._prices[0] != read:
-            self._prices = read, Prices.of_toml(str(path))
-        return self._prices[1]
-
-    def _keep_call(self, call: Call) -> None:
-        if self.journal is not None:
-            self.journal.save_call(call)
-
     @property
     def tape(self) -> "CassetteTape | None":
         """The cassette in use; made when it is first asked for. Raises as :meth:`change_transport`."""
@@ -263,6 +238,31 @@ class Session:
             self.journal.close()
             self.chats.recorder = self.journal = None
         self.loop.close()
+
+    # ---- what it costs
+
+    @property
+    def prices(self) -> Prices:
+        """
+        The prices the user has set; read again when their file has changed.
+
+        Raises:
+            OptionError: They can't be read.
+        """
+        path = self.preferences.setting("prices").value
+        if path is None:
+            return Prices()
+        try:
+            read = str(path), Path(str(path)).expanduser().stat().st_mtime_ns
+        except OSError:
+            return Prices.of_toml(str(path))  # says what is wrong
+        if self._prices is None or self._prices[0] != read:
+            self._prices = read, Prices.of_toml(str(path))
+        return self._prices[1]
+
+    def _keep_call(self, call: Call) -> None:
+        if self.journal is not None:
+            self.journal.save_call(call)
 
     # ---- the journal
 
