@@ -238,6 +238,8 @@ def _settled(
     if isinstance(problem, QianfanError) and not answer.text:
         if ask.joins and not ask.again:
             failed(session, ask.slot, ask.prompt)
+        if ask.joins and session.journal is not None:
+            session.journal.drop_partial(ask.slot.chat)
         raise problem
     answer = joined(ask.begun, answer)
     session.last = answer

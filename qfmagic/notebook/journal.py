@@ -96,6 +96,13 @@ class Journal:
         with self._kept():
             self._write(chat, [(_UNDER_WAY, turn, index + 1)])
 
+    def drop_partial(self, chat: str) -> None:
+        """The turn that was under way came to nothing."""
+        if self._foreign:
+            return
+        with self._kept():
+            self._delete(chat, "seq = ?", _UNDER_WAY)
+
     def save_call(self, call: Call) -> None:
         """Keep what a call used; from any thread."""
         if self._foreign:

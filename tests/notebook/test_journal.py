@@ -2,12 +2,19 @@
 
 import os
 import sqlite3
+import threading
 
 import pytest
 
 from qfmagic.core.answer import Answer
+from qfmagic.core.errors import ServiceError
 from qfmagic.core.turns import Conversation, Turn
 from qfmagic.notebook.journal import Journal
+from qfmagic.notebook.magics import _LOADED
+from qfmagic.transport.reply import EVENT_TYPE, Reply
+from tests.services import serve
+
+STREAM = {"content-type": EVENT_TYPE}
 
 
 def journal(tmp_path):
@@ -60,6 +67,25 @@ def test_a_locked_file_costs_the_record_not_the_answer(tmp_path):
     other.execute("rollback")
     kept.save(Conversation(), Conversation().add("a", Answer("A")))
     assert len(journal(tmp_path).last()) == 1
+
+
+def test_a_question_that_fails_without_a_word_leaves_nothing_under_way(shell, monkeypatch):
+    monkeypatch.setattr("qfmagic.notebook.asking.KEEP_EVERY", 0.0)
+    service = serve(shell, monkeypatch)
+    session = _LOADED[shell].engine.session
+    shell.run_line_magic("qf", "set journal=true model=m")
+    saved = threading.Event()
+    kept = session.open_journal()
+    save = kept.save_partial
+    monkeypatch.setattr(kept, "save_partial", lambda *of: (save(*of), saved.set()))
+    service.gates["m"] = saved
+    service.answers["m"] = Reply((b": alive\n\n", b'data: {"error": {"code": "x", "message": "no"}}\n\n'), 200, STREAM)
+    with pytest.raises(ServiceError):
+        shell.run_cell_magic("qianfan", "", "hi")
+    assert saved.is_set()
+    later = Journal(kept.path, kept._notebook, kept._clock)
+    assert later.last() == []
+    later.close()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
