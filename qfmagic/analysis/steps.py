@@ -163,6 +163,8 @@ class Pipeline:
 
 def together(answers: tuple[Answer, ...]) -> Answer:
     """The last of several answers, with the tokens and the time of all."""
+    if len(answers) == 1:
+        return answers[0]
     counts = {
         name: None if None in (found := [getattr(answer.usage, name) for answer in answers]) else sum(found)
         for name in ("prompt_tokens", "completion_tokens", "total_tokens")

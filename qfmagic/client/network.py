@@ -3,7 +3,8 @@
 import asyncio
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -11,6 +12,7 @@ import httpx
 
 from ..core.errors import ConnectError, ProtocolError, QianfanError, ResponseTimeout, TransportError
 from ..version import __version__
+from .lane import Lane
 from .lanes import Lanes
 from .outgoing import Outgoing
 from .settings import OFFLINE, Settings
@@ -35,8 +37,9 @@ class Network:
     def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._settings = settings
         self._transport = transport
-        self._network: dict[str, httpx.AsyncBaseTransport] = {}
+        self._network: dict[tuple[str, str, int | None, str], httpx.AsyncBaseTransport] = {}
         self._proxies: dict[tuple[str | None, ...], str] = {}
+        self._addresses: dict[str, httpx.URL] = {}
 
     async def aclose(self) -> None:
         """Close the connections; a later request opens new ones."""
@@ -59,7 +62,7 @@ class Network:
         query = f"?{urlencode(outgoing.query)}" if outgoing.query else ""
         proxy = ""
         try:
-            url = httpx.URL(f"{outgoing.base.rstrip('/')}{outgoing.path}{query}")
+            url = self._address(f"{outgoing.base.rstrip('/')}{outgoing.path}{query}")
             # Straight to the transport: of what httpx's client adds (redirects, cookies, a log of whole addresses
             # with the token in them) nothing is wanted here. Silence is measured between texts, not between bytes.
             request = httpx.Request(
@@ -123,6 +126,12 @@ class Network:
             return ""
         return self._settings.proxy or self._environments_proxy(scheme, host)
 
+    def _address(self, written: str) -> httpx.URL:
+        """An address, read once: most requests go where the one before went, and reading takes as long as sending."""
+        if written not in self._addresses:
+            self._addresses = {written: httpx.URL(written)}
+        return self._addresses[written]
+
     def _environments_proxy(self, scheme: str, host: str) -> str:
         """As the environment has it now; looked up again only where it has changed, as that reads all of it."""
         key = scheme, host, *map(os.environ.get, PROXIES)
@@ -135,26 +144,38 @@ class Network:
         """The transport that was handed in; else the network, through the proxy that is set for the address."""
         if self._transport is not None:
             return self._transport
-        key = f"{url.scheme} {proxy}"
+        key = url.scheme, url.host, url.port, proxy
         if key not in self._network:
-            # Certificates are read (80 ms) only for addresses that need them.
-            secure = url.scheme == "https" or proxy.startswith("https:")
-            # One context for all connections; making one takes longer than a request.
-            checked = secure and self._settings.ssl_verification
-            verify = _certificates() if checked else httpx.create_ssl_context(verify=False, trust_env=False)
-            limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
-
-            def lane() -> httpx.AsyncBaseTransport:
-                return httpx.AsyncHTTPTransport(verify=verify, proxy=proxy or None, limits=limits, trust_env=False)
-
             try:
-                lane()  # a proxy that can't be one is told now
-                self._network[key] = Lanes(lane)
+                make = self._lane(url, proxy)
+                make()  # a proxy that can't be one is told now
             except (ValueError, ImportError, httpx.InvalidURL) as error:
                 # The text of most repeats a part of the address, with the password in it.
                 reason = str(error) if isinstance(error, ImportError) else type(error).__name__
                 raise ConnectError("connect.proxy_form", proxy=shown_address(proxy), reason=reason) from None
+            self._network[key] = Lanes(make)
         return self._network[key]
+
+    def _lane(self, url: httpx.URL, proxy: str) -> Callable[[], httpx.AsyncBaseTransport]:
+        """What makes a connection."""
+        if url.scheme not in ("http", "https"):
+            raise httpx.UnsupportedProtocol(url.scheme)
+        if not proxy:
+            trusted = self._trusted if url.scheme == "https" else None
+            return partial(Lane, url, trusted)
+        # Certificates are read (80 ms) only for addresses that need them.
+        secure = url.scheme == "https" or proxy.startswith("https:")
+        verify = self._trusted if secure else httpx.create_ssl_context(verify=False, trust_env=False)
+        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
+        return partial(httpx.AsyncHTTPTransport, verify=verify, proxy=proxy, limits=limits, trust_env=False)
+
+    @cached_property
+    def _trusted(self) -> ssl.SSLContext:
+        """The certificates: one context for all connections, as making one takes longer than a request."""
+        verify = self._settings.ssl_verification
+        context = _certificates() if verify else httpx.create_ssl_context(verify=False, trust_env=False)
+        context.set_alpn_protocols(["http/1.1"])
+        return context
 
 
 def _certificates() -> ssl.SSLContext:

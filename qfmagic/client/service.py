@@ -16,7 +16,7 @@ from ..core.clock import clock_hint, service_time
 from ..core.context import measure
 from ..core.errors import AuthenticationError, GoneError, QianfanError, ServiceError
 from ..core.limits import Limits
-from ..core.models import registry
+from ..core.models import Wire, registry
 from ..core.retry import Attempted, GiveUp, decide
 from ..core.waits import Wait
 from ..core.wire import ChatRequest
@@ -76,7 +76,8 @@ class Service:
         self._clock, self._timer, self._sleep, self._draw = clock, timer, sleep, draw
         self._policy = settings.retry_policy
         self._shares = transport is None
-        self._throttles: dict[str, Throttle] = {}
+        self._credentials: dict[Wire, Credential] = {}
+        self._throttles: dict[tuple[Wire, Credential], Throttle] = {}
         self.network = Network(settings, transport)
         self.authorizer = Authorizer(settings, self.network.fetch, clock)
         # Whoever has no connection yet waits here: that is no silence of the service's.
@@ -184,7 +185,7 @@ class Service:
             await attempt(exchange, _ready(played), PLAYED)
             return
         self.network.check_allowed()  # before any advice about keys
-        credential = choose(self._settings, exchange.request.wire)
+        credential = self._credential(exchange.request.wire)
         try:
             await self._in_turn(exchange, credential)
         except ServiceError as error:
@@ -197,7 +198,7 @@ class Service:
         """Send when the limits allow, and tell them what came of it."""
         request = exchange.request
         exchange.begin()
-        throttle = self._throttle(credential, request)
+        throttle = self._throttle(credential, request.wire)
         place = throttle.book(request.model, lambda: _tokens(request))
         try:
             if place.reason is not None:
@@ -212,7 +213,7 @@ class Service:
             outgoing = await self._outgoing(request, credential)
             exchange.token = self.authorizer.token(credential)
             await attempt(exchange, lambda: self._open(exchange, outgoing), self._label)
-            used = exchange.collector.outcome().usage.total_tokens
+            used = exchange.collector.counts().total_tokens
             if used is not None:
                 throttle.settle(place, used)
         finally:
@@ -226,15 +227,20 @@ class Service:
         keys = forms_of({*self._settings.secrets, *self.authorizer.handed_out})
         return self._tape.record(exchange.request, exchange.slot, response, keys)
 
-    def _throttle(self, credential: Credential, request: ChatRequest) -> Throttle:
+    def _credential(self, wire: Wire) -> Credential:
+        if wire not in self._credentials:
+            self._credentials[wire] = choose(self._settings, wire)
+        return self._credentials[wire]
+
+    def _throttle(self, credential: Credential, wire: Wire) -> Throttle:
         """The limits for these keys: shared by all in the process that use the network with them."""
-        base = self._settings.base_url if request.wire == "v1" else self._settings.console_base_url
-        key = f"{base} {credential.kind} {fingerprint(credential.key + credential.secret)}"
-        if key not in self._throttles:
+        if (wire, credential) not in self._throttles:
+            base = self._settings.base_url if wire == "v1" else self._settings.console_base_url
+            key = f"{base} {credential.kind} {fingerprint(credential.key + credential.secret)}"
             throttle = shared_throttle(key, self._timer) if self._shares else Throttle(self._timer)
             throttle.join(self, self._limits)
-            self._throttles[key] = throttle
-        return self._throttles[key]
+            self._throttles[wire, credential] = throttle
+        return self._throttles[wire, credential]
 
     async def _outgoing(self, request: ChatRequest, credential: Credential) -> Outgoing:
         settings = self._settings

@@ -60,6 +60,10 @@ class Collector:
         self.taken, self.taken_thoughts = len(self.pieces), len(self.thoughts)
         return Delta(whole_text(text), whole_text(thought))
 
+    def counts(self, *, whole: bool = True) -> Usage:
+        """The tokens as far as they are known; *whole*: neither interrupted nor broken off."""
+        return read_usage(self.usage, streamed=self.streamed, complete=self.ended and whole)
+
     def outcome(self, *, interrupted: bool = False, broken: bool = False) -> Outcome:
         """
         What stands now. Without an end mark the answer is marked as not complete, whatever else it says.
@@ -77,9 +81,7 @@ class Collector:
         return Outcome(
             text=whole_text("".join(self.pieces)),
             reasoning=whole_text("".join(self.thoughts)),
-            usage=read_usage(
-                self.usage, streamed=self.streamed, complete=self.ended and not interrupted and not broken
-            ),
+            usage=self.counts(whole=not interrupted and not broken),
             id=self.id,
             created=self.created,
             finish_reason=finish,
