@@ -15,6 +15,17 @@ async def ask(lane, url, body=b"hi", **extensions):
     return await lane.handle_async_request(httpx.Request("POST", url, content=body, extensions=extensions))
 
 
+async def until(so):
+    """Let the network bring what it brings."""
+    while not so():
+        await asyncio.sleep(0.001)  # noqa: ASYNC110 - a connection tells nobody
+
+
+async def keep(response, came):
+    async for piece in response.stream:
+        came.append(piece)  # noqa: PERF401 - what came before an error counts
+
+
 async def read(response):
     found = [piece async for piece in response.stream]
     await response.aclose()
@@ -49,8 +60,7 @@ def test_one_that_the_server_has_ended_meanwhile_is_not():
         async def use(lane):
             for _ in range(3):
                 assert await read(await ask(lane, server.url)) == b"fine"
-                while not lane._connection.has_expired():  # until the server's goodbye is here
-                    await asyncio.sleep(0.001)
+                await until(lane._connection.has_expired)  # the server's goodbye is here
 
         run(server.url, use)
     assert (server.connections, len(server.heads)) == (3, 3)
@@ -63,12 +73,10 @@ def test_what_came_before_a_connection_broke_is_read_before_that_is_told(end, er
         async def use(lane):
             response = await ask(lane, server.url)
             stream = response.extensions["network_stream"]
-            while not stream.get_extra_info("is_readable") or not stream._ended:
-                await asyncio.sleep(0.001)
+            await until(lambda: stream._ended)
             came = []
             with pytest.raises(error):
-                async for piece in response.stream:
-                    came.append(piece)  # noqa: PERF401 - what came before the error counts
+                await keep(response, came)
             assert b"".join(came) == b"firstsecond"
             await response.aclose()
 
@@ -82,8 +90,7 @@ def test_a_body_that_nobody_reads_is_left_on_the_network():
         async def use(lane):
             response = await ask(lane, server.url)
             stream = response.extensions["network_stream"]
-            while stream._transport.is_reading():
-                await asyncio.sleep(0.001)
+            await until(lambda: not stream._transport.is_reading())
             assert MUCH < len(stream._came) < 2 * MUCH
             assert await read(response) == body
 
