@@ -17,13 +17,13 @@ async def ask(lane, url, body=b"hi", **extensions):
 
 async def until(so):
     """Let the network bring what it brings."""
-    while not so():
-        await asyncio.sleep(0.001)  # noqa: ASYNC110 - a connection tells nobody
+    while not so():  # noqa: ASYNC110 - a connection tells nobody
+        await asyncio.sleep(0.001)
 
 
 async def keep(response, came):
     async for piece in response.stream:
-        came.append(piece)  # noqa: PERF401 - what came before an error counts
+        came.append(piece)
 
 
 async def read(response):
