@@ -15,18 +15,19 @@ from typing import Any
 
 from ..core.errors import OptionError
 from ..core.params import check_parameters
-from .crew import Crew, Work
-from .meter import Held, Meter, need_of
+from .crew import Arrival, Crew, Ended, Work
+from .meter import Meter
 from .prompt import Template
 from .questions import Questions, check_columns, check_template
 from .results import cells_of, result_kinds, result_names
 from .schema import Schema
-from .steps import Done, Pipeline, Task, steps
+from .steps import Done, Pipeline, steps
 from .table import Row, Table, read_table
 from .usage import Kind
 
 WORKERS = 8
 MOST = 100  # workers: the client's connections
+MOST_REPAIRS = 10
 GRACE = 2.0  # seconds an interrupt leaves to what is under way, as it is paid for
 LATELY = 50  # answers whose size says what the next will take
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -47,9 +48,7 @@ class Job:
         workers: How many at a time.
         prefix: Stands before the names of the results.
         sample: Only so many rows, from the first; None for all.
-        meter: Counts what is used, and holds the budget.
         lang: Language of the errors in the results.
-        kind: What asks, for the meter.
     """
 
     table: Table
@@ -57,9 +56,7 @@ class Job:
     workers: int = WORKERS
     prefix: str = ""
     sample: int | None = None
-    meter: Meter | None = None
     lang: str = "en"
-    kind: Kind = "map"
 
     @property
     def questions(self) -> Questions:
@@ -82,12 +79,6 @@ class Job:
         """The rows that are asked for."""
         return islice(self.table.rows(), self.sample)
 
-    def count(self, done: Done) -> None:
-        """Have the meter count what was paid for a row."""
-        if self.meter is not None:
-            for position, answer in enumerate(done.paid):
-                self.meter.after(answer, kind="repair" if position else self.kind)
-
     def gather(self, done: Mapping[int, Done]) -> Any:
         """The data with the results of those rows that are done."""
         cells = [self.cells(done.get(number)) for number in range(self.length or 0)]
@@ -106,9 +97,20 @@ def check_workers(workers: object) -> int:
     Raises:
         OptionError: It is none.
     """
-    if isinstance(workers, int) and not isinstance(workers, bool) and 1 <= workers <= MOST:
-        return workers
-    raise OptionError("option.value", name="workers", value=repr(workers), allowed=f"1, 2, ..., {MOST}")
+    return check_whole("workers", workers, 1, MOST)
+
+
+def check_whole(name: str, value: object, least: int, most: int | None = None) -> int:
+    """
+    Check a whole number.
+
+    Raises:
+        OptionError: It is none, or out of its range.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and least <= value and (most is None or value <= most):
+        return value
+    end = "" if most is None else f", {most}"
+    raise OptionError("option.value", name=name, value=repr(value), allowed=f"{least}, {least + 1}, ...{end}")
 
 
 def decide(
@@ -120,23 +122,42 @@ def decide(
     namespace: Mapping[str, Any] = _NOTHING,
     schema: Any = None,
     workers: int = WORKERS,
+    sample: int | None = None,
+    meter: Meter | None = None,
+    kind: Kind = "map",
     **others: Any,
 ) -> Job:
     """
     Check everything that can be checked before the first row is asked.
 
+    Args:
+        data: The data.
+        template: The question.
+        work: Says how the rows are asked, of the template and the schema as they were read.
+        name: What an error calls the data.
+        namespace: Further names for the template.
+        schema: What each answer must fit.
+        workers: How many at a time.
+        sample: Only so many rows.
+        meter: Counts what is used, and holds the budget.
+        kind: What asks, for the meter.
+        others: What :class:`Job` takes beside.
+
     Raises:
         InputError: It can't be asked like that.
     """
     check_workers(workers)
+    if sample is not None:
+        check_whole("sample", sample, 1)
     table = read_table(data, name)
     parsed = Template.parse(template)
     check_template(parsed, table.names, namespace)
     wanted = None if schema is None else Schema.of(schema, namespace)
-    made = work(parsed, wanted)
+    made = work(parsed, wanted)._replace(meter=meter, kind=kind)
+    check_whole("repairs", made.repairs, 0, MOST_REPAIRS)
     target = made.questions.target
     check_parameters(made.questions.parameters, target.parameters, model=target.title, source=target.source.title)
-    job = Job(table, made, workers, **others)
+    job = Job(table, made, workers, sample=sample, **others)
     check_columns(table.names, job.names)
     return job
 
@@ -148,56 +169,63 @@ class Flow:
     Args:
         job: The job.
         rows: Its rows, or some of them.
-        deliver: Is handed what has become of a row, in the client's thread; it goes to :meth:`came`.
+        deliver: Is handed what has become of rows, in the client's thread; they go to :meth:`came`.
         room: Whether another row may begin.
     """
 
     def __init__(
-        self, job: Job, rows: Iterator[Row], deliver: Callable[[Any], object], room: Callable[[], bool]
+        self, job: Job, rows: Iterator[Row], deliver: Callable[[Arrival], object], room: Callable[[], bool]
     ) -> None:
         self.job = job
+        self._room = room
         self._said: list[int] = []  # tokens of the answers so far: what the next is expected to take
-        limited = job.meter is not None and job.meter.limited
+        work = job.work
+        self._limited = work.meter is not None and work.meter.limited
         # As many again wait their turn, so that no worker does; but where a budget holds, none is set going early.
-        ahead = job.workers if limited else 2 * job.workers
-        self.pipeline = Pipeline(steps(rows, job.questions, job.work.kept), ahead, self._hold, room)
-        self._crew = Crew(job.work, job.workers, deliver)
+        ahead = job.workers if self._limited else 2 * job.workers
+        found = steps(rows, job.questions, work.there)
+        self.pipeline = Pipeline(found, ahead, lambda task: work.hold(task, self._expected), self._may_begin)
+        self._crew = Crew(work, job.workers, deliver)
 
-    def begin(self) -> Iterator[Done]:
-        """Begin what can be begun; yield what is done without it."""
+    @property
+    def _expected(self) -> int:
+        return sum(self._said) // len(self._said) if self._said else 0
+
+    def _may_begin(self) -> bool:
+        """Where a budget holds, the first answer tells what the others will take."""
+        known = self._said or not self._limited or "max_output_tokens" in self.job.questions.parameters
+        return bool(known) and self._room()
+
+    def begin(self, arrived: Callable[[], bool]) -> Iterator[Done]:
+        """Begin what can be begun, until something has *arrived*; yield what is done without it."""
         while (step := self.pipeline.next()) is not None:
             if isinstance(step, Done):
                 yield step
             else:
                 self._crew.put(step)
-
-    def _hold(self, task: Task) -> Held | None:
-        if self.job.meter is None:
-            return None
-        need = need_of(task.plan)
-        expected = need.completion or (sum(self._said) // len(self._said) if self._said else 0)
-        work = self.job.work
-        return self.job.meter.before(
-            task.plan.request.model,
-            need.prompt,
-            expected,
-            free=lambda: work.client.recorded(task.plan, work.slot(task)),
-        )
+            if arrived():  # the rows' source may be slow
+                return
 
     def came(self, done: Done) -> Done:
         """Take in what has come."""
-        self.job.count(done)
+        self.job.work.count_paid(done)
         self._said = [*self._said, *(answer.usage.completion_tokens or 0 for answer in done.paid)][-LATELY:]
         return self.pipeline.came(done)
 
-    def stop(self) -> None:
+    def stop(self, problem: BaseException | None = None) -> None:
         """Begin no more rows; those under way have a moment."""
-        self.pipeline.end()
+        self.pipeline.end(problem)
         self._crew.end(GRACE)
 
     def close(self) -> None:
         """End the workers, at once."""
         self._crew.end()
+
+    def check(self, ended: Ended | None = None) -> None:
+        """Raise what ended it before its time."""
+        problem = self.pipeline.problem or (ended.problem if ended is not None else None)
+        if problem is not None:
+            raise problem
 
 
 def completed(
@@ -216,32 +244,35 @@ def completed(
         started: Is handed what stops it: from a signal handler, too.
 
     Raises:
-        QianfanError: What ends it before its time, when the rows that were under way have been yielded.
+        BaseException: What ends it before its time, be it the service's, the rows' own or an interrupt, when the rows
+            that were under way have been yielded.
     """
-    arrived: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    arrived: queue.SimpleQueue[Arrival] = queue.SimpleQueue()
     flow = Flow(job, rows, arrived.put, room)
     started(flow.stop)
     try:
         while True:
-            yield from flow.begin()
+            yield from flow.begin(lambda: not arrived.empty())
             if not flow.pipeline.out:
                 break
-            done = _next(arrived)
-            if not isinstance(done, Done):  # stopped, or broken
-                _raise(done)
+            try:
+                arrival = _next(arrived)
+            except KeyboardInterrupt as interrupt:
+                if flow.pipeline.problem is not None:  # the second one
+                    raise
+                flow.stop(interrupt)
+                continue
+            if isinstance(arrival, Ended):  # stopped, or broken
+                flow.check(arrival)
                 return
-            yield flow.came(done)
+            for done in arrival:
+                yield flow.came(done)
     finally:
         flow.close()
-    _raise(flow.pipeline.problem)
+    flow.check()
 
 
-def _raise(problem: BaseException | None) -> None:
-    if problem is not None:
-        raise problem
-
-
-def _next(arrived: "queue.SimpleQueue[Any]") -> Any:
+def _next(arrived: "queue.SimpleQueue[Arrival]") -> Arrival:
     while True:
         try:
             return arrived.get(timeout=0.5)  # without one, a signal has to wait on some systems
@@ -252,25 +283,26 @@ def _next(arrived: "queue.SimpleQueue[Any]") -> Any:
 async def acompleted(job: Job, rows: Iterator[Row], room: Callable[[], bool] = _always) -> AsyncIterator[Done]:
     """Twin of :func:`completed`, in whatever loop the caller runs; one that is left ends the work."""
     here = asyncio.get_running_loop()
-    arrived: asyncio.Queue[Any] = asyncio.Queue()
+    arrived: asyncio.Queue[Arrival] = asyncio.Queue()
     flow = Flow(job, rows, partial(_call_soon, here, arrived.put_nowait), room)
     try:
         while True:
-            for done in flow.begin():
+            for done in flow.begin(lambda: not arrived.empty()):
                 yield done
                 await asyncio.sleep(0)  # thousands may be there already
             if not flow.pipeline.out:
                 break
             arrival = await arrived.get()
-            if not isinstance(arrival, Done):
-                _raise(arrival)
+            if isinstance(arrival, Ended):
+                flow.check(arrival)
                 return
-            yield flow.came(arrival)
+            for done in arrival:
+                yield flow.came(done)
     finally:
         flow.close()
-    _raise(flow.pipeline.problem)
+    flow.check()
 
 
-def _call_soon(loop: asyncio.AbstractEventLoop, put: Callable[[Any], None], arrival: Any) -> None:
+def _call_soon(loop: asyncio.AbstractEventLoop, put: Callable[[Any], None], arrival: Arrival) -> None:
     if not loop.is_closed():
         loop.call_soon_threadsafe(put, arrival)

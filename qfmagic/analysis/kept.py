@@ -24,7 +24,22 @@ create table if not exists map_rows (
     primary key (notebook, job, request, n)
 ) without rowid;
 """
-_FIELDS = ("text", "model", "id", "finish_reason", "seconds", "reasoning", "wire", "endpoint", "created", "transport")
+_FIELDS = (
+    "text",
+    "model",
+    "id",
+    "finish_reason",
+    "seconds",
+    "reasoning",
+    "wire",
+    "endpoint",
+    "created",
+    "transport",
+    "need_clear_history",
+)
+
+
+PATIENCE = 1.0  # seconds to wait for a file another process writes
 
 
 class Asked(NamedTuple):
@@ -43,9 +58,13 @@ class Kept:
         notebook: What the notebook is known by.
         job: What the job is known by in it.
         clock: Seconds since 1970.
-        usable: Whether the answer to such a request may be used now.
 
-    ``usable`` may be replaced. ``error`` is why the last answer couldn't be kept; that costs no answer.
+    Raises:
+        OSError: It can't be written there.
+        sqlite3.Error: It is another kind of file.
+
+    ``lost`` is how many answers couldn't be kept, and ``error`` why; that costs no answer. After the first, none is
+    tried: waiting for a file that is locked or full takes longer than asking.
     """
 
     def __init__(
@@ -54,37 +73,40 @@ class Kept:
         notebook: str = "",
         job: str = "",
         clock: Callable[[], float] = time.time,
-        usable: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._notebook, self._job, self._clock = notebook, job, clock
-        self.usable = usable
         self._process = os.getpid()
         self._lock = threading.Lock()
         self.error: str | None = None
+        self.lost = 0
         if path is not None:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Made here and not by SQLite, which would leave it readable to others for a moment.
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        self._database = sqlite3.connect(path or "", timeout=5.0, check_same_thread=False, isolation_level=None)
+        self._database = sqlite3.connect(path or "", timeout=PATIENCE, check_same_thread=False, isolation_level=None)
         # One that nobody sees afterwards needs to survive nothing.
         self._database.execute(f"pragma journal_mode = {'off' if path is None else 'wal'}")
         self._database.execute(f"pragma synchronous = {'off' if path is None else 'normal'}")
         self._database.executescript(_SCHEMA)
 
     def get(self, asked: Asked) -> Answer | None:
-        """The answer that is there, without the request it answers."""
-        if not self.usable(asked.request):
+        """The answer that is there, without the request it answers; None too for a record that can't be read."""
+        try:
+            with self._lock:
+                found = self._database.execute(
+                    "select record from map_rows where notebook = ? and job = ? and request = ? and n = ?",
+                    (self._notebook, self._job, *asked),
+                ).fetchone()
+            return None if found is None else _answer(json.loads(found[0]))
+        except (sqlite3.Error, ValueError, TypeError, KeyError, AttributeError):
             return None
-        with self._lock:
-            found = self._database.execute(
-                "select record from map_rows where notebook = ? and job = ? and request = ? and n = ?",
-                (self._notebook, self._job, *asked),
-            ).fetchone()
-        return None if found is None else _answer(json.loads(found[0]))
 
     def put(self, asked: Asked, answer: Answer) -> None:
         """Keep an answer; a full disk or a file that is locked for long costs the record, not the answer."""
         if self._process != os.getpid():  # the child of a fork: the connection is the parent's
+            return
+        if self.error is not None:
+            self.lost += 1
             return
         record = json.dumps(_record(answer), ensure_ascii=False)
         try:
@@ -94,12 +116,7 @@ class Kept:
                     (self._notebook, self._job, *asked, record, self._clock()),
                 )
         except sqlite3.Error as error:
-            self.error = f"{type(error).__name__}: {error}"
-
-    def forget(self) -> None:
-        """Drop what there is of the job."""
-        with self._lock:
-            self._database.execute("delete from map_rows where notebook = ? and job = ?", (self._notebook, self._job))
+            self.error, self.lost = f"{type(error).__name__}: {error}", self.lost + 1
 
     def close(self) -> None:
         """Close the file."""

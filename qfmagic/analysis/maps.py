@@ -1,12 +1,13 @@
 """The same question about every row: :func:`map`, and :func:`amap` for ``await``."""
 
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from ..client.client import Qianfan
-from ..core.errors import QianfanError
+from ..core.errors import OptionError
 from .batch import WORKERS, Job, acompleted, completed, decide
 from .crew import Work
 from .kept import Kept
@@ -61,7 +62,7 @@ def map(  # noqa: A001 - it does what Python's own does, with a model in between
         prefix: Stands before the names of the new columns.
         sample: Only so many rows, from the first.
         keep: A file that keeps the answers: the same call with it asks only what is missing or failed.
-        fresh: Ask everything again, whatever is kept.
+        fresh: Ask everything again, whatever is kept; each answer that comes takes the place of the one there was.
         namespace: Further names for the template.
         timeout: Longest silence in seconds.
         stream: Whether to ask for streams.
@@ -74,7 +75,11 @@ def map(  # noqa: A001 - it does what Python's own does, with a model in between
 
     Raises:
         InputError: It can't be asked like that; nothing was sent.
-        QianfanError: What every further row would meet too, such as a wrong key; ``error.result`` is what there is.
+        QianfanError: What every further row would meet too, such as a wrong key.
+        BaseException: What the data's source or *on_done* raised, or an interrupt.
+
+    Whatever ends it when something was sent has ``error.result``: what there is, in the same form. Of an iterator,
+    the rows that were read come before the error; an interrupt has them in its ``result``.
     """
     given = {name: value for name, value in locals().items() if name not in ("data", "template", "parameters")}
     if type(data).__module__.partition(".")[0] == "dask":
@@ -140,24 +145,31 @@ def _decided(
         questions = Questions(parsed, target, {**defaults, **parameters}, namespace, wanted, stream)
         kept = None
         if keep is not None:
-            kept = Kept(Path(keep))
+            kept = _opened(keep)
             closing.callback(kept.close)
-            if fresh:
-                kept.forget()
-        return Work(asked, questions, kept, timeout=timeout, repairs=repairs)
+        asked.check_timeout(timeout)
+        return Work(asked, questions, kept, lambda _: not fresh, timeout=timeout, repairs=repairs)
 
     return decide(
         data, template, work, namespace=namespace, schema=schema, workers=workers, prefix=prefix, sample=sample
     )
 
 
+def _opened(path: str | Path) -> Kept:
+    try:
+        return Kept(Path(path).expanduser())
+    except (OSError, sqlite3.Error) as error:
+        raise OptionError("map.keep", path=path, reason=f"{type(error).__name__}: {error}") from error
+
+
 @contextmanager
 def _with_result(job: Job, done: Mapping[int, Done]) -> Iterator[None]:
-    """What ends a map carries the result so far."""
+    """What ends a map, an interrupt too, carries the result so far."""
     try:
         yield
-    except QianfanError as error:
-        error.result = job.gather(done)  # type: ignore[attr-defined]
+    except BaseException as error:
+        with suppress(AttributeError):  # a class of the user's own may have slots
+            error.result = job.gather(done)  # type: ignore[attr-defined]
         raise
 
 
@@ -165,15 +177,27 @@ def _flowing(job: Job, closing: ExitStack, on_done: Callable[[Done], object]) ->
     """An iterator's rows with their results; no more is pulled than is asked, or waits for one before it."""
     with closing:
         order = InOrder(job)
-        for one in completed(job, order.rows(), order.room):
-            on_done(one)
-            yield from order.put(one)
+        try:
+            for one in completed(job, order.rows(), order.room):
+                on_done(one)
+                yield from order.put(one)
+        except Exception:
+            yield from order.rest()
+            raise
+        except KeyboardInterrupt as error:
+            error.result = list(order.rest())  # type: ignore[attr-defined]
+            raise
 
 
 async def _aflowing(job: Job, closing: ExitStack, on_done: Callable[[Done], object]) -> AsyncIterator[dict[str, Any]]:
     with closing:
         order = InOrder(job)
-        async for one in acompleted(job, order.rows(), order.room):
-            on_done(one)
-            for row in order.put(one):
+        try:
+            async for one in acompleted(job, order.rows(), order.room):
+                on_done(one)
+                for row in order.put(one):
+                    yield row
+        except Exception:
+            for row in order.rest():
                 yield row
+            raise

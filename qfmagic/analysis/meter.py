@@ -40,7 +40,8 @@ class Held:
     Given back at the end of its ``with``, by :meth:`release`, or when nothing refers to it any more.
     """
 
-    def __init__(self, give_back: Callable[[], object] = bool) -> None:
+    def __init__(self, give_back: Callable[[], object] = bool, key: object = None) -> None:
+        self.key = key
         self._give_back = weakref.finalize(self, give_back)
         self._give_back.atexit = False
 
@@ -97,7 +98,15 @@ class Meter:
         """Whether a budget holds for what is asked now."""
         return not self._free() and self._budget() is not None
 
-    def before(self, model: str, tokens: int, completion: int = 0, *, free: Callable[[], bool] = lambda: False) -> Held:
+    def before(
+        self,
+        model: str,
+        tokens: int,
+        completion: int = 0,
+        *,
+        free: Callable[[], bool] = lambda: False,
+        instead: Held | None = None,
+    ) -> Held:
         """
         Check that a call is within the budget, and set aside what it will take.
 
@@ -109,6 +118,7 @@ class Meter:
             tokens: What the question takes.
             completion: The most the answer takes, where that is limited.
             free: Tells whether this call costs nothing, where others may; asked if there is a budget.
+            instead: What was set aside before for the same, and is given back for this.
 
         Raises:
             BudgetError: It would break the budget. Or the budget is money, and there is no price for the model.
@@ -118,10 +128,16 @@ class Meter:
             return Held()
         need = Need(tokens, completion)
         with self._lock:
-            self._check(budget, model, need)
+            before = None if instead is None else self._held.pop(instead.key, None)
+            try:
+                self._check(budget, model, need)
+            except BudgetError:
+                if instead is not None and before is not None:
+                    self._held[instead.key] = before
+                raise
             key = object()
             self._held[key] = model, need
-        return Held(lambda: self._held.pop(key, None))
+        return Held(lambda: self._held.pop(key, None), key)
 
     def _check(self, budget: Budget, model: str, need: Need) -> None:
         prices = self._prices() if budget.unit == "CNY" else Prices()

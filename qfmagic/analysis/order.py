@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from ..core.errors import OptionError
 from .batch import Job
 from .steps import Done
 from .table import Row, with_results
@@ -27,6 +28,9 @@ class InOrder:
     def rows(self) -> Iterator[Row]:
         """The rows; each is remembered until it leaves."""
         for number, row in enumerate(self._job.rows()):
+            taken = next((name for name in self._job.names if name in row.columns), None)
+            if taken is not None:  # of the first row that was known before
+                raise OptionError("map.column_taken", column=taken)
             self._items[number] = row.item
             yield row
 
@@ -37,6 +41,15 @@ class InOrder:
     def put(self, done: Done) -> Iterator[dict[str, Any]]:
         """Take a row in; yield those whose turn it is now."""
         self._done[done.number] = done
-        while (first := self._done.pop(self._next, None)) is not None:
-            yield with_results(self._items.pop(self._next), self._job.cells(first))
-            self._next += 1
+        while self._next in self._done:
+            yield self._leave()
+
+    def rest(self) -> Iterator[dict[str, Any]]:
+        """What is left when it ended before its time: every row that was read, as far as it came."""
+        while self._next in self._items:
+            yield self._leave()
+
+    def _leave(self) -> dict[str, Any]:
+        number = self._next
+        self._next += 1
+        return with_results(self._items.pop(number), self._job.cells(self._done.pop(number, None)))

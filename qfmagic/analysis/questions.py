@@ -3,6 +3,8 @@
 import builtins
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from keyword import iskeyword
 from typing import Any
 
 from ..core.answer import Answer
@@ -13,7 +15,7 @@ from ..core.messages import Message
 from ..core.models import Target, suggest
 from ..core.plan import Plan, plan_request
 from .prompt import Template
-from .rendering import show
+from .rendering import show, show_whole
 from .schema import Schema
 from .structured import Asked, Structured, exchanges, question_of
 from .table import ITEM, Row
@@ -55,7 +57,10 @@ class Questions:
         for expression in self.template.expressions:
             if expression.source in names and _missing(names[expression.source]):
                 raise PromptError("map.no_value", column=expression.source)
-        return self.template.fill({**self.namespace, **names}, show)
+        try:
+            return self.template.fill({**self.namespace, **names}, partial(_shown, row))
+        except PromptError as error:
+            raise PromptError("map.expression", **error.values) from error.__cause__
 
     def first(self, row: Row) -> Plan:
         """
@@ -70,6 +75,18 @@ class Questions:
         if self.schema is None:
             return self.plan((Message("user", prompt),))
         return self.plan(*question_of(prompt, self.schema, native=self.target.takes_json))
+
+    def repair(self, messages: Sequence[Message], extra: Mapping[str, Any]) -> Plan:
+        """
+        Make the request that asks again, of what :meth:`following` yields.
+
+        Raises:
+            InputError: As :meth:`plan`; or the question itself would no longer go along.
+        """
+        plan = self.plan(messages, extra)
+        if plan.context.cut:
+            raise OptionError("schema.no_room")
+        return plan
 
     def following(self, plan: Plan, repairs: int) -> Generator[Asked, Answer, Structured]:
         """Decide what is asked after a row's first request: the steps of :func:`exchanges`, the first included."""
@@ -112,13 +129,20 @@ def check_template(template: Template, columns: Sequence[str], namespace: Mappin
     there = {*columns, *ROW_NAMES}
     if not template.expressions:
         raise PromptError("map.no_placeholder", names=offered(columns))
+    for expression in template.expressions:
+        if expression.code is None:
+            raise PromptError(
+                "map.no_expression", expression=expression.source, line=expression.line, names=offered(columns)
+            )
     names = {name for expression in template.expressions for name in expression.names}
-    for name in sorted(names - there - {*namespace} - {*dir(builtins)}):
+    # Alone, the name of one of Python's functions is rather meant to be a column's.
+    alone = {expression.source for expression in template.expressions}
+    known = {*dir(builtins)} - alone
+    for name in sorted(names - there - {*namespace} - known):
         close = suggest(name, [*there, *(known for known in namespace if not known.startswith("_"))])
         hint = Text("option.did_you_mean", {"names": close}) if close else ""
         raise PromptError("map.no_column", column=name, suggestions=hint, names=offered(columns))
-    broken = any(expression.code is None for expression in template.expressions)
-    if not (names & there or broken):
+    if not names & there:
         raise PromptError("map.same_prompt", names=offered(columns))
 
 
@@ -136,8 +160,19 @@ def check_columns(columns: Sequence[str], new: Sequence[str]) -> None:
 
 def offered(columns: Sequence[str]) -> list[str]:
     """The placeholders a template may have, for an error."""
-    shown = [name for name in columns if name.isidentifier()][:10]
+    shown = [name if _is_name(name) else f"row[{name!r}]" for name in columns[:10]]
     return [f"{{{{ {name} }}}}" for name in (*shown, *ROW_NAMES)]
+
+
+def _is_name(column: str) -> bool:
+    return column.isidentifier() and not iskeyword(column)
+
+
+def _shown(row: Row, value: object) -> str:
+    """A value in a prompt. The row's own texts, and the row itself, are what is asked about: they go whole."""
+    if isinstance(value, str):
+        return value
+    return show_whole(value) if value is row.item and isinstance(value, Mapping) else show(value)
 
 
 def _missing(value: object) -> bool:
@@ -146,5 +181,5 @@ def _missing(value: object) -> bool:
         return True
     try:
         return bool(value != value)  # noqa: PLR0124 - that is what NaN is
-    except (TypeError, ValueError):  # pandas.NA says neither yes nor no, an array says both
+    except Exception:  # noqa: BLE001 - pandas.NA says neither yes nor no, an array both, another's own class anything
         return type(value).__name__ == "NAType"

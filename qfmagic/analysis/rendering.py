@@ -4,7 +4,7 @@ import json
 import re
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from itertools import islice
@@ -49,6 +49,11 @@ def show(value: object) -> str:
         At most ``TEXT_CAP`` characters of the value, and a line that says how many are missing.
     """
     return _cut(_said(value, str))
+
+
+def show_whole(entries: Mapping[Any, Any]) -> str:
+    """The same for a mapping of which every entry is wanted; what stands in an entry is capped as ever."""
+    return _json(entries, [NESTED_CAP + len(entries)], most=len(entries))
 
 
 def _said(value: object, speak: Callable[[object], str]) -> str:
@@ -138,14 +143,18 @@ def _plain(value: Any, room: list[int]) -> bool:
     return all(_plain(entry, room) for entry in inside)
 
 
-def _json(value: Any, room: list[int], path: tuple[int, ...] = ()) -> str:
-    """JSON, with lines in it for what is left out: *room* entries may still come, *path* are the containers around."""
+def _json(value: Any, room: list[int], path: tuple[int, ...] = (), most: int = ENTRIES_CAP) -> str:
+    """
+    JSON, with lines in it for what is left out.
+
+    *room* entries may still come, *most* of them here; *path* are the containers around.
+    """
     if not isinstance(value, _CONTAINERS):
         return _leaf(value)
     if id(value) in path:
         return "[... itself ...]"
     total, inner = len(value), (*path, id(value))
-    shown = min(total, ENTRIES_CAP, room[0]) if len(path) < DEPTH_CAP else 0
+    shown = min(total, most, room[0]) if len(path) < DEPTH_CAP else 0
     room[0] -= shown
     if isinstance(value, dict):
         named = [

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..core.answer import Answer
 from ..core.catalogue import text
 from ..core.errors import QianfanError
 from .schema import Schema
@@ -68,6 +69,16 @@ def told(error: QianfanError, lang: str) -> str:
     return f"{type(error).__name__}: {error.message(lang)}"
 
 
+def _flaws(answer: Answer) -> list[str]:
+    """What the reader must know of an answer that came."""
+    found = {
+        "map.cut": answer.truncated,
+        "map.flagged": answer.need_clear_history or answer.finish_reason == "content_filter",
+        "map.blank": answer.complete and not answer.text.strip(),
+    }
+    return [key for key, there in found.items() if there]
+
+
 @dataclass
 class Tally:
     """
@@ -82,6 +93,7 @@ class Tally:
         paid: How many whole answers came now, those that didn't fit included.
         transports: Where the answers come from.
         errors: For how many rows each error came, in words.
+        flaws: The rows whose answers came and need a look, from 0, by what is to be said of them.
         problem: The first error.
     """
 
@@ -93,6 +105,7 @@ class Tally:
     paid: int = 0
     transports: set[str] = field(default_factory=set)
     errors: Counter[str] = field(default_factory=Counter)
+    flaws: dict[str, list[int]] = field(default_factory=dict)
     problem: QianfanError | None = None
 
     @property
@@ -116,6 +129,8 @@ class Tally:
         self.kept += done.kept
         self.paid += sum(answer.complete for answer in done.paid)
         if done.answer is not None:
+            for flaw in _flaws(done.answer):
+                self.flaws.setdefault(flaw, []).append(done.number)
             self.transports.add(done.answer.transport)
             self.prompt_tokens += done.answer.usage.prompt_tokens or 0
             self.completion_tokens += done.answer.usage.completion_tokens or 0

@@ -20,7 +20,7 @@ from ..core.errors import (
 )
 from ..core.plan import Plan
 from ..core.usage import Usage
-from .kept import Asked, Kept
+from .kept import Asked
 from .meter import Held
 from .questions import Questions
 from .schema import Schema
@@ -64,8 +64,15 @@ class Done(NamedTuple):
     held: Held | None = None
 
 
-def steps(rows: Iterable[Row], questions: Questions, kept: Kept | None) -> Iterator[Task | Done]:
-    """Decide about each row, in order, when its turn comes: it is asked, or it is done."""
+def steps(rows: Iterable[Row], questions: Questions, there: Callable[[Asked], Answer | None]) -> Iterator[Task | Done]:
+    """
+    Decide about each row, in order, when its turn comes: it is asked, or it is done.
+
+    Args:
+        rows: The rows.
+        questions: What is asked of them.
+        there: Gives the answer that needn't be asked for.
+    """
     seen: OrderedDict[str, int] = OrderedDict()
     for number, row in enumerate(rows):
         try:
@@ -79,11 +86,10 @@ def steps(rows: Iterable[Row], questions: Questions, kept: Kept | None) -> Itera
         seen.move_to_end(request)
         if len(seen) > REMEMBERED:
             seen.popitem(last=False)
-        yield _there(number, asked, questions.schema, kept) or Task(number, asked, plan)
+        yield _kept(number, there(asked), questions.schema) or Task(number, asked, plan)
 
 
-def _there(number: int, asked: Asked, schema: Schema | None, kept: Kept | None) -> Done | None:
-    answer = kept.get(asked) if kept is not None else None
+def _kept(number: int, answer: Answer | None, schema: Schema | None) -> Done | None:
     if answer is None:
         return None
     if schema is None:
@@ -104,7 +110,7 @@ class Pipeline:
         hold: Sets aside what a row will take; raises BudgetError where that is too much.
         room: Whether another row may begin while some are under way.
 
-    ``out`` is how many are under way, ``problem`` what ended it before its time.
+    ``out`` is how many are under way, ``problem`` what ended it before its time; also what the rows' source raised.
     """
 
     def __init__(
@@ -119,12 +125,12 @@ class Pipeline:
         self._in_vain = 0
         self._more = True
         self.out = 0
-        self.problem: QianfanError | None = None
+        self.problem: BaseException | None = None
 
     def next(self) -> Task | Done | None:
         """Say what comes next; None if nothing does before one of those under way has ended."""
         while self._more and self.out < self._ahead and (self._room() or not self.out):
-            step = self._waiting or next(self._steps, None)
+            step = self._waiting or self._next_step()
             self._waiting = None
             if step is None:
                 self._more = False
@@ -143,6 +149,13 @@ class Pipeline:
             return step._replace(held=held)
         return None
 
+    def _next_step(self) -> Task | Done | None:
+        try:
+            return next(self._steps, None)
+        except BaseException as error:  # noqa: BLE001 - the user's own source: what is under way is paid for
+            self.end(error)
+            return None
+
     def came(self, done: Done) -> Done:
         """Take in what became of one that was under way."""
         self.out -= 1
@@ -155,7 +168,7 @@ class Pipeline:
             self.end(done.error)
         return done
 
-    def end(self, problem: QianfanError | None = None) -> None:
+    def end(self, problem: BaseException | None = None) -> None:
         """Begin no more."""
         self._more, self._waiting = False, None
         self.problem = self.problem or problem

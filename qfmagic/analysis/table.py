@@ -4,9 +4,12 @@ Data of any kind as rows, and rows with results as data of the same kind.
 Frames of every library, lists, dicts of columns, files, and iterators of unknown length.
 """
 
+import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from importlib import import_module
 from itertools import chain, islice
 from pathlib import Path
@@ -98,7 +101,8 @@ def _read(data: object, name: str) -> Table:
         if framed is not None:
             return framed
     if isinstance(data, Iterable) and not isinstance(data, (bytes, bytearray)):
-        return _list(list(data))
+        with suppress(TypeError):  # an array without dimensions says it can be iterated over
+            return _list(list(data))
     raise OptionError("map.kind", name=name, kind=type(data).__name__)
 
 
@@ -132,7 +136,7 @@ def _pandas(frame: Any, single: str | None) -> Table:
         found = frame.iloc[:count].copy()
         for name, values in columns.items():
             # By position: an index may have a label twice.
-            found[name] = pandas.array(list(values), dtype=_PANDAS[kinds.get(name)])
+            found[name] = _pandas_array(pandas, list(values), kinds.get(name))
         return found
 
     return Table(
@@ -141,6 +145,38 @@ def _pandas(frame: Any, single: str | None) -> Table:
         lambda: _rows(names, frame.itertuples(index=False, name=None), frame.index, single),
         with_columns,
     )
+
+
+def _pandas_array(pandas: Any, values: list[Any], kind: type | None) -> Any:
+    """A column; one that a value doesn't fit holds what it is given."""
+    there = [value for value in values if value is not None]
+    try:
+        if kind is None and there and all(isinstance(value, datetime) for value in there):
+            return pandas.array(pandas.to_datetime(values))
+        return pandas.array(values, dtype=_PANDAS[kind])
+    except Exception:  # noqa: BLE001 - too large, another type, zones that differ: it is paid for, and must be there
+        found = sys.modules["numpy"].empty(len(values), dtype=object)
+        for at, value in enumerate(values):  # one by one, as lists of one length would be taken for more columns
+            found[at] = value
+        return found
+
+
+def _new_series(nw: Any, name: str, values: list[Any], kind: type | None, backend: Any) -> Any:
+    """The same through narwhals; where a library has no column for values of several kinds, they are texts."""
+    known = kind is not None or all(value is None for value in values)
+    dtype = getattr(nw, _NARWHALS[kind or str])() if known else None
+    try:
+        return nw.new_series(name, values, dtype, backend=backend)
+    except Exception:  # noqa: BLE001 - as above
+        texts = [value if value is None or isinstance(value, str) else _as_text(value) for value in values]
+        return nw.new_series(name, texts, nw.String(), backend=backend)
+
+
+def _as_text(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        return str(value)
 
 
 def _framed(data: Any) -> Table | None:
@@ -161,12 +197,7 @@ def _framed(data: Any) -> Table | None:
 
     def with_columns(columns: Columns, kinds: Kinds) -> Any:
         backend = frame.implementation
-        new = []
-        for name, values in columns.items():
-            kind = kinds.get(name)
-            known = kind is not None or all(value is None for value in values)
-            dtype = getattr(nw, _NARWHALS[kind or str])() if known else None
-            new.append(nw.new_series(name, list(values), dtype, backend=backend))
+        new = [_new_series(nw, name, list(values), kinds.get(name), backend) for name, values in columns.items()]
         whole = frame.head(len(new[0])).with_columns(*new)
         return whole.lazy().to_native() if lazy else whole.to_native()
 
@@ -202,8 +233,10 @@ def _columns(data: Mapping[Any, Any], name: str) -> Table:
     )
 
 
-def _item(index: int, item: Any) -> Row:
-    return Row(index, item, {str(name): value for name, value in item.items()} if isinstance(item, Mapping) else {})
+def _item(index: int, item: Any, names: Iterable[str]) -> Row:
+    """A row; a column it hasn't got has no value there, and is nothing else that happens to have its name."""
+    own = {str(name): value for name, value in item.items()} if isinstance(item, Mapping) else {}
+    return Row(index, item, dict.fromkeys(names) | own)
 
 
 def _list(items: list[Any]) -> Table:
@@ -215,7 +248,7 @@ def _list(items: list[Any]) -> Table:
             with_results(item, dict(zip(columns, row, strict=True))) for item, row in zip(items, rows, strict=False)
         ]
 
-    return Table(tuple(names), len(items), lambda: (_item(*pair) for pair in enumerate(items)), with_columns)
+    return Table(tuple(names), len(items), lambda: (_item(*pair, names) for pair in enumerate(items)), with_columns)
 
 
 def _stream(items: Iterator[Any]) -> Table:
@@ -226,7 +259,7 @@ def _stream(items: Iterator[Any]) -> Table:
     return Table(
         names,
         None if first else 0,
-        lambda: (_item(*pair) for pair in enumerate(pulled)),
+        lambda: (_item(*pair, names) for pair in enumerate(pulled)),
         lambda columns, _: [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)],
     )
 

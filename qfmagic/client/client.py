@@ -1,5 +1,6 @@
 """The Python API: ask and stream, from any thread and from any loop."""
 
+import asyncio
 import math
 import os
 import threading
@@ -188,6 +189,7 @@ class Qianfan:
 
         Raises:
             QianfanError: As :meth:`ask`; the error's ``partial`` is what had come.
+            asyncio.CancelledError: With ``partial`` too.
         """
         exchange = self._exchange(plan, timeout, slot)
         try:
@@ -195,6 +197,19 @@ class Qianfan:
         except QianfanError as error:
             error.partial = exchange.answer(broken=True)
             raise
+        except asyncio.CancelledError as error:
+            error.partial = exchange.answer(interrupted=True)  # type: ignore[attr-defined]  # it is asyncio's
+            raise
+
+    def check_timeout(self, timeout: float | None) -> None:
+        """
+        Check a longest silence.
+
+        Raises:
+            OptionError: It is none.
+        """
+        if timeout is not None:
+            _seconds(timeout)
 
     def submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
         """Have *work* run in this client's loop."""

@@ -125,7 +125,7 @@ def _job(engine: "Engine", name: str, n: int, arguments: Arguments, body: str) -
         questions = Questions(template, target, parameters, engine.namespace, schema, stream, check)
         job = f"compare {session.chats.cell or session.chats.label} {n}"
         timeout, repairs = (session.preferences.setting(name, given).value for name in ("timeout", "repairs"))
-        return Work(session.client(), questions, None, job, timeout, repairs)
+        return Work(session.client(), questions, job=job, timeout=timeout, repairs=repairs)
 
     job = decide(
         data,

@@ -3,8 +3,10 @@
 import signal
 import threading
 import time
-from collections.abc import Callable
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Self, TypeVar
+
+T = TypeVar("T")
 
 
 class Interrupts:
@@ -26,6 +28,24 @@ class Interrupts:
         self._first = 0.0
         self._stop: Callable[[], object] = bool
         self._before: Any = None
+        self._through = False
+
+    def passing(self, items: Iterable[T]) -> Iterator[T]:
+        """
+        The items; while the next is waited for, an interrupt comes through.
+
+        What makes them is the user's, and may wait for something that never comes.
+        """
+        waiting = iter(items)
+        while True:
+            self._through = True
+            try:
+                item = next(waiting)
+            except StopIteration:
+                return
+            finally:
+                self._through = False
+            yield item
 
     def tell(self, stop: Callable[[], object]) -> None:
         """Have *stop* called when one comes; at once if one has come."""
@@ -40,6 +60,8 @@ class Interrupts:
         if not self.came:
             self.came, self._first = True, now
         self._stop()
+        if self._through:
+            raise KeyboardInterrupt
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():

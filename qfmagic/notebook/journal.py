@@ -59,7 +59,7 @@ class Journal:
 
     def __init__(self, path: Path, notebook: str, clock: Callable[[], float]) -> None:
         self.path = path
-        self._notebook = notebook
+        self.notebook = notebook
         self._kernel = os.urandom(16).hex()
         self._clock = clock
         self._process = os.getpid()
@@ -108,7 +108,7 @@ class Journal:
         if self._foreign:
             return
         with self._kept():
-            self._database.execute(_ADD_CALL, (self._notebook, self._kernel, *call))
+            self._database.execute(_ADD_CALL, (self.notebook, self._kernel, *call))
 
     def calls(self, *, everywhere: bool = False) -> list[Call]:
         """
@@ -116,7 +116,7 @@ class Journal:
 
         Oldest first.
         """
-        where, which = ("", ()) if everywhere else ("where notebook = ?", (self._notebook,))
+        where, which = ("", ()) if everywhere else ("where notebook = ?", (self.notebook,))
         found = []
         for notebook, *values in self._database.execute(f"{_CALLS} {where} order by at, rowid", which):
             call = Call(*values)
@@ -151,20 +151,20 @@ class Journal:
         now = self._clock()
         self._database.executemany(
             "insert or replace into turns values (?, ?, ?, ?, ?, ?, ?)",
-            [(self._notebook, self._kernel, chat, seq, _text(turn), partial, now) for seq, turn, partial in rows],
+            [(self.notebook, self._kernel, chat, seq, _text(turn), partial, now) for seq, turn, partial in rows],
         )
 
     def _delete(self, chat: str, where: str, seq: int) -> None:
         self._database.execute(
             f"delete from turns where notebook = ? and kernel = ? and chat = ? and {where}",  # noqa: S608 - ours
-            (self._notebook, self._kernel, chat, seq),
+            (self.notebook, self._kernel, chat, seq),
         )
 
     def last(self) -> list[Conversation]:
         """The conversations the last other kernel of this notebook left, a turn that was under way included."""
         found = self._database.execute(
             "select kernel from turns where notebook = ? and kernel <> ? order by at desc limit 1",
-            (self._notebook, self._kernel),
+            (self.notebook, self._kernel),
         ).fetchone()
         if found is None:
             return []
@@ -172,7 +172,7 @@ class Journal:
         under_way: list[tuple[str, int, Turn]] = []
         for chat, record, partial in self._database.execute(
             "select chat, record, partial from turns where notebook = ? and kernel = ? order by chat, seq",
-            (self._notebook, found[0]),
+            (self.notebook, found[0]),
         ):
             turn = turn_from_record(json.loads(record))
             turns = whole.setdefault(chat, [])

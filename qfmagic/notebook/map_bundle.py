@@ -39,12 +39,15 @@ def map_bundle(
 
     Neither time nor ids are in it, nor how much was there from before: these differ from run to run.
     """
-    lang = session.lang
+    lang, kept = session.lang, job.work.kept
     counts = {"prompt": f"{tally.prompt_tokens:,}", "completion": f"{tally.completion_tokens:,}"}
     summary = text("map.summary", lang, answered=tally.answered, rows=rows, failed=tally.failed, **counts)
     notes = [text("map.failed_rows", lang, count=n, error=error) for error, n in tally.errors.most_common(ERRORS)]
+    notes += [text(key, lang, count=len(found), rows=_labels(job, found)) for key, found in tally.flaws.items()]
     if into is not None:
         notes.append(text("map.into", lang, name=into))
+    if kept is not None and kept.lost:
+        notes.append(text("map.not_kept", lang, count=kept.lost, reason=kept.error))
     if session.trouble is not None:
         notes.append(session.trouble.message(lang))
     said = [Said.of(summary), *([_table(job, previews, rows, lang)] if previews else []), *map(Said.of, notes)]
@@ -53,6 +56,16 @@ def map_bundle(
         "text/plain": printable("\n\n".join(one.plain for one in said)),
     }
     return bundle, {"qfmagic_map": {**_metadata(session, job, tally, rows), "shown": of_json(bundle)}}
+
+
+def _labels(job: Job, numbers: Sequence[int]) -> list[str]:
+    """The labels of the first of some rows."""
+    first = sorted(numbers)[:SHOWN]
+    if job.length is None:
+        labels: list[Any] = list(first)
+    else:
+        labels = [row.index for number, row in enumerate(islice(job.rows(), first[-1] + 1)) if number in first]
+    return [*map(str, labels), *["..."][: len(numbers) > SHOWN]]
 
 
 def _table(job: Job, previews: Sequence[Preview], rows: int, lang: str) -> Said:
@@ -74,8 +87,7 @@ def _table(job: Job, previews: Sequence[Preview], rows: int, lang: str) -> Said:
 
 
 def _said(item: Any, name: str) -> str:
-    value = item.get(name) if isinstance(item, Mapping) and name != "item" else item
-    return str(value)
+    return str(item[name] if isinstance(item, Mapping) and name in item else item)
 
 
 def _cell(value: Any) -> str:
@@ -116,9 +128,11 @@ def dry_bundle(session: Session, job: Job) -> Bundle:
     lang, rows, tokens, kept = session.lang, 0, 0, 0
     shown: list[str] = []
     problems: list[QianfanError] = []
-    for step in steps(job.rows(), job.questions, job.work.kept):
+    for step in steps(job.rows(), job.questions, job.work.there):
         rows += 1
-        if isinstance(step, Task):
+        if isinstance(step, Task) and session.recorded(step.plan, job.work.slot(step.asked)):
+            kept += 1
+        elif isinstance(step, Task):
             tokens += need_of(step.plan).prompt
             if len(shown) < REQUESTS:
                 shown.append(json.dumps(step.plan.request.body, ensure_ascii=False, indent=2))

@@ -1,17 +1,17 @@
 """``%%qf map``: the question below, about every row of DATA."""
 
+import sqlite3
 import time
 import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from keyword import iskeyword
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..analysis.batch import WORKERS, Job, completed, decide
-from ..analysis.crew import Work
-from ..analysis.kept import Kept
+from ..analysis.crew import Work, slot_of
+from ..analysis.kept import Asked, Kept
 from ..analysis.order import InOrder
 from ..analysis.prompt import Template, render
 from ..analysis.questions import Questions, offered
@@ -23,11 +23,9 @@ from ..core.errors import OptionError, PromptError, QianfanError
 from ..core.models import registry
 from .arguments import Arguments, check_no_key, parse_line
 from .data_word import data_of, take_word
-from .document import notebook_path
 from .front import display
 from .helptable import Row, help_table
 from .interrupts import Interrupts
-from .journal import journal_path
 from .map_bundle import SHOWN, Preview, dry_bundle, map_bundle, previews_of
 from .progress import Progress, progress
 from .session import Session
@@ -64,13 +62,17 @@ def map_cell(engine: "Engine", line: str, body: str) -> None:
         map_dask(engine, data, body.removesuffix("\n"), given, arguments.flags)
         return
     dry = "dry" in arguments.flags
-    job = decided(engine, data, word, body, given, fresh="fresh" in arguments.flags and not dry)
-    if dry:
-        if job.table.length is None:
+    job = decided(engine, data, word, body, given, fresh="fresh" in arguments.flags)
+    try:
+        if not dry:
+            _run(engine, job, given.get("into"), quiet="quiet" in arguments.flags)
+        elif job.table.length is None:
             raise OptionError("map.dry_iterator", name=word)
-        engine.front.publish(dry_bundle(engine.session, job))
-        return
-    _run(engine, job, given.get("into"), quiet="quiet" in arguments.flags)
+        else:
+            engine.front.publish(dry_bundle(engine.session, job))
+    finally:
+        if job.work.kept is not None and job.work.kept not in _HERE.get(engine.session, {}).values():
+            job.work.kept.close()
 
 
 def decided(engine: "Engine", data: Any, name: str, body: str, given: Mapping[str, Any], *, fresh: bool = False) -> Job:
@@ -83,7 +85,7 @@ def decided(engine: "Engine", data: Any, name: str, body: str, given: Mapping[st
         name: What an error calls them.
         body: The cell's body: the template.
         given: The options, read.
-        fresh: Whether what is kept is forgotten.
+        fresh: Whether what is kept counts for nothing.
 
     Raises:
         InputError: It can't be asked like that.
@@ -98,6 +100,8 @@ def decided(engine: "Engine", data: Any, name: str, body: str, given: Mapping[st
     target = registry().target(*preferences.where(given))
 
     def work(parsed: Template, schema: Schema | None) -> Work:
+        client = session.client()
+        client.check_timeout(preferences.setting("timeout", given).value)
         questions = Questions(
             parsed,
             target,
@@ -107,13 +111,11 @@ def decided(engine: "Engine", data: Any, name: str, body: str, given: Mapping[st
             bool(preferences.setting("stream", given).value),
             session.keys.check_not_in,
         )
-        kept = _kept(session, into or "")
-        if fresh and kept is not None:
-            kept.forget()
         return Work(
-            session.client(),
+            client,
             questions,
-            kept,
+            _kept(session, into or ""),
+            (lambda _: False) if fresh else usable(session, into or ""),
             into or "",
             preferences.setting("timeout", given).value,
             int(preferences.setting("repairs", given).value),
@@ -162,33 +164,31 @@ def _rendered(engine: "Engine", options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _kept(session: Session, into: str) -> Kept | None:
     """
-    The answers of earlier runs that count for this one.
+    Where the answers of earlier runs are, and those of this go.
 
     What the stub answered is nothing to the service, and the other way round. A cassette that answers needs nobody
-    else; one that is recorded must get what it hasn't got.
+    else.
     """
     if session.mode in ("replay", "auto"):
         return None
     job = f"{'stub' if session.mode == 'stub' else 'service'}:{into}"
-    tape = session.tape
-    recorded = None if tape is None else {request for request, _ in tape.exchanges}
-
-    def usable(request: str) -> bool:
-        return recorded is None or request in recorded
-
     journal = session.open_journal()
     if journal is not None:
-        with suppress(Exception):  # a disk that is full or not ours must not stop a question
-            path = notebook_path(session.environ) or Path.cwd()
-            found = Kept(journal_path(session.environ), str(path), job, time.time, usable)
-            weakref.finalize(session, found.close)
-            return found
+        with suppress(OSError, sqlite3.Error):  # a disk that is full or not ours must not stop a question
+            return Kept(journal.path, journal.notebook, job, time.time)
     here = _HERE.setdefault(session, {})
     if job not in here:
         here[job] = Kept(None, "", job, time.time)
         weakref.finalize(session, here[job].close)
-    here[job].usable = usable
     return here[job]
+
+
+def usable(session: Session, job: str) -> Callable[[Asked], bool]:
+    """Whether what is kept counts: while a cassette is recorded, only what the cassette has for the same asker too."""
+    tape = session.tape
+    if tape is None:
+        return lambda _: True
+    return lambda asked: tape.holds(asked.request, slot_of(job, asked))
 
 
 def _run(engine: "Engine", job: Job, into: str | None, *, quiet: bool) -> None:
@@ -204,16 +204,18 @@ def _run(engine: "Engine", job: Job, into: str | None, *, quiet: bool) -> None:
     run = _Run(job, bar, session.lang)
     with Interrupts() as interrupts:
         try:
-            run.follow(interrupts.tell)
+            run.follow(interrupts)
             _bind(engine, run.data(), into)
             if not quiet:
                 bar.finish(*map_bundle(session, job, run.tally, rows=run.rows, previews=run.previews(), into=into))
         finally:
             bar.close()
     problem = run.problem or (run.tally.problem if not run.tally.answered else None)
+    if isinstance(problem, QianfanError):
+        hint = "map.stopped" if job.length is not None else "map.stopped_unknown"
+        raise session.keys.explained(problem).with_hint(hint, answered=run.tally.answered, rows=run.rows)
     if problem is not None:
-        error = session.keys.explained(problem)
-        raise error.with_hint("map.stopped", answered=run.tally.answered, rows=run.rows)
+        raise problem
 
 
 class _Run:
@@ -225,17 +227,21 @@ class _Run:
         self._done: dict[int, Done] = {}
         self._collected: list[dict[str, Any]] = []
         self.tally = Tally()
-        self.problem: QianfanError | None = None
+        self.problem: Exception | None = None
 
     @property
     def rows(self) -> int:
-        """How many rows there are; of an iterator, how many are done."""
-        return self.tally.rows if self._job.length is None else self._job.length
+        """How many rows there are; of an iterator, how many were read."""
+        return len(self._collected) if self._job.length is None else self._job.length
 
-    def follow(self, started: Callable[[Callable[[], None]], object]) -> None:
+    def follow(self, interrupts: Interrupts) -> None:
         """Do it, to its end, to an interrupt or to what ends it; what came is there in any case."""
         order = self._order
-        work = completed(self._job, self._job.rows() if order is None else order.rows(), _room(order), started)
+        if order is None:
+            work = completed(self._job, self._job.rows(), started=interrupts.tell)
+        else:
+            rows = interrupts.passing(order.rows())
+            work = completed(self._job, rows, order.room, interrupts.tell)
         try:
             for one in work:
                 self.tally.add(one, self._lang)
@@ -244,8 +250,13 @@ class _Run:
                     self._done[one.number] = one
                 else:
                     self._collected += order.put(one)
-        except QianfanError as error:
+        except Exception as error:  # noqa: BLE001 - of the rows' source, too: what came before it is there
             self.problem = error
+        except KeyboardInterrupt:
+            if not interrupts.came:
+                raise
+        if order is not None:
+            self._collected += order.rest()
 
     def data(self) -> Any:
         """The data with their results."""
@@ -256,10 +267,6 @@ class _Run:
         if self._order is None:
             return previews_of(self._job, self._done)
         return [Preview(number, row, row) for number, row in enumerate(self._collected[:SHOWN])]
-
-
-def _room(order: InOrder | None) -> Callable[[], bool]:
-    return order.room if order is not None else lambda: True
 
 
 def _bind(engine: "Engine", data: Any, into: str | None) -> None:

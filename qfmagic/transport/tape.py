@@ -97,7 +97,7 @@ class CassetteTape:
         Raises:
             CassetteError: It isn't there, and nothing else may answer.
         """
-        key = self._key(request, slot)  # in the order they ask in, whatever order they are answered in
+        key = self._key(request.hash, slot)  # in the order they ask in, whatever order they are answered in
         if self.mode == "record":
             return None
         recorded = self.exchanges.get(key) or self._redacted(request, key[1])
@@ -117,9 +117,14 @@ class CassetteTape:
 
     def has(self, request: ChatRequest, slot: Hashable) -> bool:
         """Whether :meth:`play` would answer: then asking costs nothing. To be asked with a slot of one's own."""
-        key = self._key(request, slot)
+        key = self._key(request.hash, slot)
         recorded = self.exchanges.get(key) or self._redacted(request, key[1])
         return recorded is not None and self.mode != "record" and (self.mode == "replay" or _final(recorded))
+
+    def holds(self, asked: str, slot: Hashable) -> bool:
+        """Whether there is a whole answer for this asker; *asked* is the request's hash."""
+        recorded = self.exchanges.get(self._key(asked, slot))
+        return recorded is not None and recorded.play().complete
 
     def record(
         self,
@@ -134,7 +139,7 @@ class CassetteTape:
         One that the reader leaves before that, for another reason than an error in it, is not: there is nothing in it
         to play again.
         """
-        key = self._key(request, slot)
+        key = self._key(request.hash, slot)
         status, headers, started = response.status_code, response.headers, self._timer()
 
         def keep(pieces: list[tuple[float, bytes]], *, cut: str, whole: bool) -> None:
@@ -170,11 +175,11 @@ class CassetteTape:
         except CassetteError as error:
             self.trouble = error
 
-    def _key(self, request: ChatRequest, slot: Hashable) -> Key:
-        asking = self._slots.setdefault(request.hash, {})
+    def _key(self, asked: str, slot: Hashable) -> Key:
+        asking = self._slots.setdefault(asked, {})
         if slot not in asking:
-            asking[slot] = self._next(request.hash, next(reversed(asking.values()), -1) + 1)
-        return request.hash, asking[slot]
+            asking[slot] = self._next(asked, next(reversed(asking.values()), -1) + 1)
+        return asked, asking[slot]
 
     def _next(self, asked: str, n: int) -> int:
         """The number of one more who asks; one that is missing was that of a question without an answer."""

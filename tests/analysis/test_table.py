@@ -68,7 +68,7 @@ def test_lists_dicts_of_columns_and_iterators():
     assert rows[1].item == "y"
     assert result[1] == {"item": "y", "answer": None, "prompt_tokens": None, "seconds": None}
     rows, result = mapped([{"text": "x"}, {"text": "y", "more": 1}])
-    assert rows[0].columns == {"text": "x"}
+    assert rows[0].columns == {"text": "x", "more": None}, "what it lacks is nothing else of that name"
     assert result[1]["more"] == 1
     assert result[0]["answer"] == "A"
     rows, result = mapped({"text": ("x", "y")})

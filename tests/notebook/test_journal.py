@@ -83,7 +83,7 @@ def test_a_question_that_fails_without_a_word_leaves_nothing_under_way(shell, mo
     with pytest.raises(ServiceError):
         shell.run_cell_magic("qianfan", "", "hi")
     assert saved.is_set()
-    later = Journal(kept.path, kept._notebook, kept._clock)
+    later = Journal(kept.path, kept.notebook, kept._clock)
     assert later.last() == []
     later.close()
 

@@ -148,7 +148,7 @@ def test_earlier_kernels_and_other_notebooks_are_told_by_the_journal(shell, serv
     other = own.journal.__class__(own.journal.path, "/elsewhere/other.ipynb", lambda: 0.0)
     other.save_call(own.meter.calls[0]._replace(label="In 9"))
     other.close()
-    earlier = own.journal.__class__(own.journal.path, own.journal._notebook, lambda: 0.0)
+    earlier = own.journal.__class__(own.journal.path, own.journal.notebook, lambda: 0.0)
     earlier.save_call(own.meter.calls[0]._replace(at=0.0, model="older"))
     earlier.close()
     assert [row[0] for row in rows(usage("by=model"))[1:]] == ["m"]
