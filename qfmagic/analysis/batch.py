@@ -6,6 +6,7 @@ Rows are read, filled in and checked in the caller's thread, asked in the client
 
 import asyncio
 import queue
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +30,7 @@ WORKERS = 8
 MOST = 100  # workers: the client's connections
 MOST_REPAIRS = 10
 GRACE = 2.0  # seconds an interrupt leaves to what is under way, as it is paid for
+FULL = 100  # rows that were done before, in the tray at once
 LATELY = 50  # answers whose size says what the next will take
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -169,8 +171,10 @@ class Flow:
     Args:
         job: The job.
         rows: Its rows, or some of them.
-        deliver: Is handed what has become of rows, in the client's thread; they go to :meth:`came`.
+        deliver: Is handed what has become of rows, in the client's thread; it goes to :meth:`take_in`.
         room: Whether another row may begin.
+
+    What is done lies in ``tray``.
     """
 
     def __init__(
@@ -186,6 +190,9 @@ class Flow:
         found = steps(rows, job.questions, work.there)
         self.pipeline = Pipeline(found, ahead, lambda task: work.hold(task, self._expected), self._may_begin)
         self._crew = Crew(work, job.workers, deliver)
+        self._coming: deque[Done] = deque()
+        self.tray: deque[Done] = deque()
+        self.stopped = False
 
     @property
     def _expected(self) -> int:
@@ -196,24 +203,36 @@ class Flow:
         known = self._said or not self._limited or "max_output_tokens" in self.job.questions.parameters
         return bool(known) and self._room()
 
-    def begin(self, arrived: Callable[[], bool]) -> Iterator[Done]:
-        """Begin what can be begun, until something has *arrived*; yield what is done without it."""
+    def begin(self, arrived: Callable[[], bool]) -> None:
+        """Begin what can be begun, until something has *arrived*, as the rows' source may be slow."""
+        self._take()
         while (step := self.pipeline.next()) is not None:
             if isinstance(step, Done):
-                yield step
+                self.tray.append(step)
             else:
                 self._crew.put(step)
-            if arrived():  # the rows' source may be slow
+            if len(self.tray) >= FULL or arrived():
                 return
 
-    def came(self, done: Done) -> Done:
-        """Take in what has come."""
-        self.job.work.count_paid(done)
-        self._said = [*self._said, *(answer.usage.completion_tokens or 0 for answer in done.paid)][-LATELY:]
-        return self.pipeline.came(done)
+    def take_in(self, arrival: Arrival) -> bool:
+        """Take in what has come; return whether more may come."""
+        if isinstance(arrival, Ended):  # stopped, or broken
+            self.pipeline.end(arrival.problem)
+            return False
+        self._coming.extend(arrival)
+        self._take()
+        return True
+
+    def _take(self) -> None:
+        while self._coming:  # an interrupt in the middle leaves the rest for the next turn
+            done = self._coming.popleft()
+            self.tray.append(self.pipeline.came(done))
+            self.job.work.count_paid(done)
+            self._said = [*self._said, *(answer.usage.completion_tokens or 0 for answer in done.paid)][-LATELY:]
 
     def stop(self, problem: BaseException | None = None) -> None:
         """Begin no more rows; those under way have a moment."""
+        self.stopped = True
         self.pipeline.end(problem)
         self._crew.end(GRACE)
 
@@ -221,11 +240,10 @@ class Flow:
         """End the workers, at once."""
         self._crew.end()
 
-    def check(self, ended: Ended | None = None) -> None:
+    def check(self) -> None:
         """Raise what ended it before its time."""
-        problem = self.pipeline.problem or (ended.problem if ended is not None else None)
-        if problem is not None:
-            raise problem
+        if self.pipeline.problem is not None:
+            raise self.pipeline.problem
 
 
 def completed(
@@ -250,26 +268,28 @@ def completed(
     arrived: queue.SimpleQueue[Arrival] = queue.SimpleQueue()
     flow = Flow(job, rows, arrived.put, room)
     started(flow.stop)
+    more = True
     try:
-        while True:
-            yield from flow.begin(lambda: not arrived.empty())
-            if not flow.pipeline.out:
-                break
+        while more:
             try:
-                arrival = _next(arrived)
+                more = _turn(flow, arrived)
             except KeyboardInterrupt as interrupt:
-                if flow.pipeline.problem is not None:  # the second one
+                if flow.stopped:  # the second one
                     raise
                 flow.stop(interrupt)
-                continue
-            if isinstance(arrival, Ended):  # stopped, or broken
-                flow.check(arrival)
-                return
-            for done in arrival:
-                yield flow.came(done)
+            while flow.tray:
+                yield flow.tray.popleft()
     finally:
         flow.close()
     flow.check()
+
+
+def _turn(flow: Flow, arrived: "queue.SimpleQueue[Arrival]") -> bool:
+    """Begin what can be begun, else take in what has come; return whether there is more to do."""
+    flow.begin(lambda: not arrived.empty())
+    if flow.tray and arrived.empty():
+        return True
+    return bool(flow.pipeline.out) and flow.take_in(_next(arrived))
 
 
 def _next(arrived: "queue.SimpleQueue[Arrival]") -> Arrival:
@@ -286,18 +306,14 @@ async def acompleted(job: Job, rows: Iterator[Row], room: Callable[[], bool] = _
     arrived: asyncio.Queue[Arrival] = asyncio.Queue()
     flow = Flow(job, rows, partial(_call_soon, here, arrived.put_nowait), room)
     try:
-        while True:
-            for done in flow.begin(lambda: not arrived.empty()):
-                yield done
+        more = True
+        while more:
+            flow.begin(lambda: not arrived.empty())
+            if not flow.tray or not arrived.empty():
+                more = bool(flow.pipeline.out) and flow.take_in(await arrived.get())
+            while flow.tray:
+                yield flow.tray.popleft()
                 await asyncio.sleep(0)  # thousands may be there already
-            if not flow.pipeline.out:
-                break
-            arrival = await arrived.get()
-            if isinstance(arrival, Ended):
-                flow.check(arrival)
-                return
-            for done in arrival:
-                yield flow.came(done)
     finally:
         flow.close()
     flow.check()

@@ -16,6 +16,7 @@ from .kept import Asked as KeptAs
 from .kept import Kept
 from .meter import Held, Meter, need_of
 from .questions import Questions
+from .results import fault
 from .steps import Done, Task, together
 from .structured import Asked, Structured
 from .usage import Kind
@@ -124,7 +125,7 @@ class Work(NamedTuple):
             ) from None
         except Exception as error:  # noqa: BLE001 - a fault of one row, be it ours, must not hold up the others
             answer = together(tuple(asking.paid)) if asking.paid else None
-            return asking.done(answer, _fault(error))
+            return asking.done(answer, fault(error))
 
     async def _done(self, asking: _Asking) -> Done:
         if self.questions.schema is None:
@@ -188,15 +189,7 @@ def _step(steps: Generator[Asked, Answer, Structured], came: Answer | QianfanErr
     except QianfanError:
         raise
     except BaseException as error:  # a SystemExit would end the client's loop
-        raise _fault(error) from error
-
-
-def _fault(error: BaseException) -> QianfanError:
-    try:
-        reason = str(error)
-    except Exception:  # noqa: BLE001 - its own words may fail
-        reason = ""
-    return QianfanError("map.fault", kind=type(error).__name__, reason=reason)
+        raise fault(error) from error
 
 
 class Crew:

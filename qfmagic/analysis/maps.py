@@ -92,9 +92,7 @@ def map(  # noqa: A001 - it does what Python's own does, with a model in between
             return _flowing(job, closing.pop_all(), on_done)
         done: dict[int, Done] = {}
         with _with_result(job, done):
-            for one in completed(job, job.rows()):
-                done[one.number] = one
-                on_done(one)
+            _follow(job, done, on_done)
         return job.gather(done)
 
 
@@ -162,6 +160,20 @@ def _opened(path: str | Path) -> Kept:
         raise OptionError("map.keep", path=path, reason=f"{type(error).__name__}: {error}") from error
 
 
+def _follow(job: Job, done: dict[int, Done], on_done: Callable[[Done], object]) -> None:
+    """Do all rows; what is under way when it ends before its time has a moment, as it is paid for."""
+    stop: list[Callable[[], None]] = []
+    work = completed(job, job.rows(), started=stop.append)
+    try:
+        for one in work:
+            done[one.number] = one
+            on_done(one)
+    except BaseException:
+        stop[0]()
+        done.update((one.number, one) for one in work)
+        raise
+
+
 @contextmanager
 def _with_result(job: Job, done: Mapping[int, Done]) -> Iterator[None]:
     """What ends a map, an interrupt too, carries the result so far."""
@@ -177,15 +189,19 @@ def _flowing(job: Job, closing: ExitStack, on_done: Callable[[Done], object]) ->
     """An iterator's rows with their results; no more is pulled than is asked, or waits for one before it."""
     with closing:
         order = InOrder(job)
+        stop: list[Callable[[], None]] = []
+        work = completed(job, order.rows(), order.room, stop.append)
         try:
-            for one in completed(job, order.rows(), order.room):
+            for one in work:
                 on_done(one)
                 yield from order.put(one)
         except Exception:
             yield from order.rest()
             raise
         except KeyboardInterrupt as error:
-            error.result = list(order.rest())  # type: ignore[attr-defined]
+            stop[0]()
+            error.result = [row for one in work for row in order.put(one)]  # type: ignore[attr-defined]
+            error.result += order.rest()  # type: ignore[attr-defined]
             raise
 
 

@@ -26,7 +26,9 @@ def result_kinds(schema: Schema | None, prefix: str = "") -> Kinds:
     return {f"{prefix}{name}": kind for name, kind in {**_BEFORE, **fields, **_BEHIND}.items()}
 
 
-def _kind(described: Mapping[str, Any]) -> type | None:
+def _kind(described: Any) -> type | None:
+    if not isinstance(described, Mapping):  # true: anything
+        return None
     choices = described.get("enum")
     if choices and all(isinstance(choice, str) for choice in choices):
         return str
@@ -41,15 +43,20 @@ def result_names(schema: Schema | None, prefix: str = "") -> tuple[str, ...]:
 
 def cells_of(done: Done | None, schema: Schema | None, lang: str) -> tuple[Any, ...]:
     """One row's results, as :func:`result_names` has them; None for a row that wasn't asked."""
-    fields: Mapping[str, Any] = {}
-    if schema is not None:
-        found = schema.columns(done.value) if done is not None and done.value is not None else {}
-        fields = {name: found.get(name) for name in schema.names}
     answer = None if done is None else done.answer
     if done is None:
         error: str | None = text("map.not_asked", lang)
     else:
         error = None if done.error is None else told(done.error, lang)
+    fields: Mapping[str, Any] = {}
+    if schema is not None:
+        found: Mapping[str, Any] = {}
+        if done is not None and done.value is not None:
+            try:
+                found = schema.columns(done.value)
+            except Exception as problem:  # noqa: BLE001 - fields of the user's own may be computed, and fail
+                error = told(fault(problem), lang)
+        fields = {name: found.get(name) for name in schema.names}
     if answer is None:
         return (None, *fields.values(), error, None, None, None, None)
     usage = answer.usage
@@ -62,6 +69,15 @@ def cells_of(done: Done | None, schema: Schema | None, lang: str) -> tuple[Any, 
         answer.seconds,
         answer.id or None,
     )
+
+
+def fault(error: BaseException) -> QianfanError:
+    """What fails a row though the service is not to blame, as an error of ours."""
+    try:
+        reason = str(error)
+    except Exception:  # noqa: BLE001 - its own words may fail
+        reason = ""
+    return QianfanError("map.fault", kind=type(error).__name__, reason=reason)
 
 
 def told(error: QianfanError, lang: str) -> str:

@@ -1,17 +1,35 @@
 """A template over many rows: what is sent, what comes back, what is asked again, and what goes wrong."""
 
 import asyncio
+import os
+import re
+import signal
+import sqlite3
 import threading
+import time
+from contextlib import closing
+from functools import partial
 
 import httpx
+import numpy as np
 import pandas as pd
+import polars as pl
+import pydantic
 import pytest
 
 import qfmagic
-from qfmagic import Qianfan, Settings
+from qfmagic import Answer, Qianfan, Settings
+from qfmagic.analysis.batch import completed, decide
+from qfmagic.analysis.crew import Work
+from qfmagic.analysis.kept import Asked, Kept
 from qfmagic.analysis.meter import Meter
 from qfmagic.analysis.prices import Budget
+from qfmagic.analysis.questions import Questions
+from qfmagic.analysis.results import Tally
+from qfmagic.analysis.schema import Schema
+from qfmagic.analysis.steps import Done
 from qfmagic.core.errors import AuthenticationError, BudgetError, ConnectError, OptionError, PromptError
+from qfmagic.transport.reply import Reply
 from tests.services import KEYS, Service, refusal, v2
 
 
@@ -244,10 +262,6 @@ def test_a_schema_that_cannot_be_met_keeps_the_text(client, service):
 
 
 def test_a_budget_stops_before_the_row_that_would_break_it(client, service):
-    from qfmagic.analysis.batch import completed, decide
-    from qfmagic.analysis.crew import Work
-    from qfmagic.analysis.questions import Questions
-
     meter = Meter(lambda: 0.0, budget=lambda: Budget(100, "tok"))
     target, _ = client.target()
     job = decide(
@@ -285,6 +299,347 @@ def test_amap_gives_the_same_and_can_be_cancelled(client, service):
 
     asyncio.run(cancelled())
     assert text_of(client, "still works") == "re: still works"
+
+
+# ---- what ends it before its time
+
+
+def interrupting(service, at):
+    """Ctrl-C with the answer to that many requests."""
+
+    def answer(body):
+        if len(service.bodies) == at:
+            os.kill(os.getpid(), signal.SIGINT)
+        return v2("fine")
+
+    service.answers["m"] = answer
+
+
+def test_an_interrupt_carries_what_there_is_those_under_way_included(client, service):
+    interrupting(service, 20)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        qfmagic.map(range(600), "{{ item }}", client=client, workers=4)
+    answered = [row["answer"] for row in caught.value.result].count("fine")
+    sent = len(service.bodies)
+    # Python's own handler may strike while one row is being handed on.
+    assert 17 <= sent - 1 <= answered <= sent, "what was sent is paid for, and has a moment to end"
+    assert caught.value.result[-1]["error"] == "not asked"
+
+
+def test_an_interrupted_iterator_loses_no_row_that_was_read(client, service):
+    interrupting(service, 20)
+    pulled = []
+    rows = qfmagic.map(noted(600, pulled), "{{ item }}", client=client, workers=4)
+    came = []
+    with pytest.raises(KeyboardInterrupt) as caught:
+        came.extend(rows)
+    found = [*came, *caught.value.result]
+    assert len(pulled) - 1 <= len(found)
+    assert {row["item"] for row in found} <= set(pulled)
+    assert [row["answer"] for row in found].count("fine") >= len(service.bodies) - 1, "as above"
+
+
+def noted(count, pulled, broken_at=None):
+    for number in range(count):
+        if number == broken_at:
+            raise ZeroDivisionError("of the source")
+        pulled.append(number)
+        yield number
+
+
+def test_a_source_that_fails_costs_nothing_that_was_asked(client, service):
+    pulled, came = [], []
+    with pytest.raises(ZeroDivisionError):
+        came.extend(qfmagic.map(noted(50, pulled, broken_at=30), "{{ item }}", client=client, workers=4))
+    assert [row["answer"] for row in came] == [f"re: {n}" for n in range(30)]
+
+
+def test_whoever_is_told_of_rows_may_fail(client, service):
+    def tell(done):
+        if done.number == 3:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        qfmagic.map(range(8), "{{ item }}", client=client, workers=1, on_done=tell)
+    assert [row["answer"] for row in caught.value.result][:3] == ["re: 0", "re: 1", "re: 2"]
+
+
+def test_wrong_keys_in_the_middle_of_an_iterator_come_behind_the_rows(client, service):
+    service.answers["m"] = lambda body: (
+        v2("fine") if body["messages"][-1]["content"] in "012" else refusal("invalid_iam_token", "no", 401)
+    )
+    came = []
+    with pytest.raises(AuthenticationError):
+        came.extend(qfmagic.map(iter(range(100)), "{{ item }}", client=client, workers=2))
+    assert [row["answer"] for row in came[:3]] == ["fine"] * 3
+    assert {row["error"] is None for row in came[3:]} == {False}
+
+
+def test_answers_of_a_slow_source_are_handed_on_before_it_goes_on(client, service):
+    seen = []
+
+    def slow():
+        for number in range(20):
+            if number > 3:
+                assert wait(lambda: len(service.bodies) >= 1)
+            yield number
+            seen.append(len(came))
+
+    came = []
+    for row in qfmagic.map(slow(), "{{ item }}", client=client, workers=8):
+        came.append(row)  # noqa: PERF402 - counted meanwhile
+    assert len(came) == 20
+    assert 0 < seen[12] < 12, "while the source still has rows"
+
+
+def wait(so):
+    ends = time.monotonic() + 10
+    while not so() and time.monotonic() < ends:
+        time.sleep(0.001)
+    return so()
+
+
+# ---- results of any kind
+
+
+@pytest.mark.parametrize("library", [pd, pl])
+@pytest.mark.parametrize(
+    ("schema", "answers"),
+    [
+        ("n int", ['{"n": 99999999999999999999999}', '{"n": 1}']),
+        ("d date", ['{"d": "2024-01-02"}', '{"d": "2024-01-03"}']),
+        ("d datetime", ['{"d": "2024-01-02T03:04:05"}', '{"d": "2024-01-03T03:04:05+08:00"}']),
+        ({"properties": {"v": {"anyOf": [{"type": "integer"}, {"type": "string"}]}}}, ['{"v": 1}', '{"v": "x"}']),
+        ({"properties": {"v": {"enum": [1, "x"]}}}, ['{"v": 1}', '{"v": "x"}']),
+        ({"properties": {"v": {"type": "integer"}}}, ['{"v": 1.0}', '{"v": 2}']),
+        ({"properties": {"v": True}}, ['{"v": [1, 2]}', '{"v": {"a": [3]}}']),
+        ("tags list[str]", ['{"tags": ["a", "b"]}', '{"tags": []}']),
+    ],
+    ids=str,
+)
+def test_no_answer_that_fits_its_schema_breaks_the_result(client, service, library, schema, answers):
+    service.answers["m"] = lambda body: v2(answers[int(body["messages"][-1]["content"][0])])
+    result = qfmagic.map(library.DataFrame({"t": ["0", "1"]}), "{{ t }}", client=client, schema=schema)
+    assert type(result) is library.DataFrame
+    assert list(result["error"].isna() if library is pd else result["error"].is_null()) == [True, True]
+    (name,) = [name for name in result.columns if name in ("n", "d", "v", "tags")]
+    assert all(value is not None for value in list(result[name]))
+
+
+# ---- what is asked
+
+
+def test_a_row_without_the_column_is_not_asked_with_something_else_of_that_name(client, service):
+    rows = [{"text": "a"}, {"title": "b"}, "c"]
+    result = qfmagic.map(rows, "{{ text }}", client=client, namespace={"text": "private"})
+    assert prompts(service) == ["a"]
+    assert ["no value" in str(row["error"]) for row in result] == [False, True, True]
+    service.bodies.clear()
+    came = list(qfmagic.map(iter(rows), "{{ text }}", client=client, namespace={"text": "private"}))
+    assert prompts(service) == ["a"]
+    assert len(came) == 3
+
+
+def test_a_wide_row_and_a_long_text_go_whole(client, service):
+    row = {f"c{n}": n for n in range(40)} | {"text": "长" * 30_000}
+    qfmagic.map([row], "{{ row }} {{ text }}", client=client, model="ernie-4.5-turbo-128k")
+    (asked,) = (body["messages"][-1]["content"] for body in service.bodies)
+    assert '"c39": 39' in asked
+    assert asked.count("长") == 60_000
+    assert "left out" not in asked
+
+
+@pytest.mark.parametrize(
+    ("template", "told"),
+    [("{{ my col }}", "row['my col']"), ("{{ class }}", "row['class']"), ("{{ a + }}", "no Python expression")],
+)
+def test_a_column_that_is_no_name_is_told_with_the_way_to_write_it(client, service, template, told):
+    with pytest.raises(PromptError, match=re.escape(told)):
+        qfmagic.map([{"my col": 1, "class": 2}], template, client=client)
+    assert not service.bodies
+
+
+def test_a_function_of_pythons_is_no_column(client, service):
+    with pytest.raises(PromptError, match="no column or variable 'input'"):
+        qfmagic.map([{"text": "a"}], "{{ input }} {{ text }}", client=client)
+    qfmagic.map([{"text": "a"}], "{{ len(text) }}", client=client)
+    assert prompts(service) == ["1"]
+
+
+def test_a_later_row_of_an_iterator_keeps_its_own_columns(client, service):
+    rows = iter([{"text": "a"}, {"text": "b", "answer": "mine"}])
+    came = []
+    with pytest.raises(OptionError) as caught:
+        came.extend(qfmagic.map(rows, "{{ text }}", client=client))
+    assert caught.value.key == "map.column_taken"
+    assert [row["answer"] for row in came] == ["re: a"]
+
+
+# ---- what is kept
+
+
+def test_fresh_loses_nothing_before_there_is_something_better(client, service, tmp_path):
+    keep = tmp_path / "k.sqlite"
+    ask = partial(qfmagic.map, ["a", "b", "c"], "{{ item }}", client=client, keep=keep)
+    ask()
+    with pytest.raises(OptionError):
+        ask(fresh=True, schema="error str")
+    service.answers["m"] = refusal("invalid_iam_token", "no", 401)
+    with pytest.raises(AuthenticationError):
+        ask(fresh=True)
+    service.answers["m"] = v2("newer")
+    ask(fresh=True, sample=1)
+    service.bodies.clear()
+    assert [row["answer"] for row in ask()] == ["newer", "re: b", "re: c"]
+    assert not service.bodies
+
+
+def test_a_record_that_cannot_be_read_is_asked_again(client, service, tmp_path):
+    keep = tmp_path / "k.sqlite"
+    ask = partial(qfmagic.map, ["a", "b", "c"], "{{ item }}", client=client, keep=keep, workers=1)
+    ask()
+    with closing(sqlite3.connect(keep, isolation_level=None)) as database:
+        rows = [row for (row,) in database.execute("select request from map_rows")]
+        database.execute("update map_rows set record = 'no json' where request = ?", rows[:1])
+        database.execute("""update map_rows set record = '{"newer": 1, "usage": []}' where request = ?""", rows[1:2])
+    service.bodies.clear()
+    assert [row["error"] for row in ask()] == [None] * 3
+    assert len(service.bodies) == 2
+
+
+def test_a_file_that_is_locked_is_waited_for_once(client, service, tmp_path):
+    kept = Kept(tmp_path / "k.sqlite")
+    kept._database.execute("pragma busy_timeout = 10")
+    with closing(sqlite3.connect(tmp_path / "k.sqlite", isolation_level=None)) as other:
+        other.execute("begin immediate")
+        for n in range(3):
+            kept.put(Asked("x", n), Answer("paid"))
+        other.execute("rollback")
+    assert "locked" in kept.error
+    assert kept.lost == 3
+    kept.close()
+
+
+@pytest.mark.parametrize("path", ["folder", "table.csv"])
+def test_a_place_where_nothing_can_be_kept_is_told(client, service, tmp_path, path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "table.csv").write_text("text\n" * 2000)
+    with pytest.raises(OptionError, match="keep= takes"):
+        qfmagic.map(["a"], "{{ item }}", client=client, keep=tmp_path / path)
+    assert not service.bodies
+
+
+# ---- budget, faults, ends
+
+
+def limited(client, data, tokens, schema=None, repairs=1, **options):
+    meter = Meter(lambda: 0.0, budget=lambda: Budget(tokens, "tok"))
+    target, _ = client.target()
+
+    def work(template, schema):
+        return Work(client, Questions(template, target, schema=schema), repairs=repairs)
+
+    job = decide(data, "{{ item }}", work, schema=schema, meter=meter, **options)
+    return meter, completed(job, job.rows())
+
+
+def test_a_budget_holds_for_what_is_asked_again(client, service):
+    service.answers["m"] = v2("never json")
+    meter, work = limited(client, ["a"], 300, schema="mood good|bad", repairs=9)
+    (done,) = work
+    assert 2 <= len(service.bodies) < 10
+    assert type(done.error).__name__ == "SchemaError"
+    assert "budget" in done.error.message("en")
+    assert sum(sum(call.used) for call in meter.calls) == 30 * len(service.bodies) <= 300
+    assert not meter._held
+
+
+def test_where_nothing_is_known_the_first_answer_tells_what_the_budget_lets_begin(client, service):
+    service.answers["m"] = v2("long", completion=1000)
+    _, work = limited(client, [str(n) for n in range(50)], 40, workers=8)
+    with pytest.raises(BudgetError):
+        list(work)
+    assert len(service.bodies) == 1
+
+
+def test_a_repair_whose_question_does_not_fit_is_not_sent(service):
+    service.answers[None] = lambda _: told_v1("no JSON " * 1500)
+    with Qianfan(model="yi_34b_chat", settings=Settings(**KEYS), transport=service) as client:
+        (row,) = qfmagic.map(["a"], "{{ item }}", client=client, schema="name str", stream=False)
+    assert len(service.bodies) == 1
+    assert "no room" in row["error"]
+    assert row["name"] is None
+
+
+def told_v1(text):
+    usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+    return Reply.of_json({"id": "as-1", "object": "chat.completion", "created": 1, "result": text, "usage": usage})
+
+
+class Odd(Exception):
+    def __str__(self):
+        raise ValueError
+
+
+def test_a_field_that_cannot_be_computed_fails_its_row(client, service):
+    class Rated(pydantic.BaseModel):
+        score: int
+
+        @pydantic.computed_field
+        def share(self) -> float:
+            return 1 / self.score
+
+    service.answers["m"] = lambda body: v2(f'{{"score": {body["messages"][-1]["content"][0]}}}')
+    rows = qfmagic.map(range(2), "{{ item }}", client=client, schema=Rated)
+    assert "ZeroDivisionError" in rows[0]["error"]
+    assert [row["answer"] for row in rows] == ['{"score": 0}', '{"score": 1}']
+    assert (rows[1]["error"], rows[1]["score"]) == (None, 1)
+
+
+@pytest.mark.parametrize("raised", [Odd, SystemExit, asyncio.CancelledError, ZeroDivisionError])
+def test_a_fault_in_looking_at_an_answer_is_the_rows_own(client, service, raised, monkeypatch):
+    service.answers["m"] = lambda body: v2('{"score": 1}')
+    parse = Schema.parse
+
+    def odd(self, text):
+        if threading.current_thread() is threading.main_thread() or not faults:
+            return parse(self, text)
+        raise faults.pop()
+
+    faults = [raised()]
+    monkeypatch.setattr(Schema, "parse", odd)
+    rows = qfmagic.map(range(6), "{{ item }}", client=client, schema="score int", workers=3)
+    assert [row["error"] is None for row in rows].count(False) == 1
+    assert text_of(client, "still there") == '{"score": 1}'
+
+
+def test_answers_that_need_a_look_are_told(client):
+    tally = Tally()
+    for number, answer in enumerate(
+        [
+            Answer("half", finish_reason="length"),
+            Answer("x", finish_reason="content_filter"),
+            Answer("y", need_clear_history=True),
+            Answer(" "),
+            Answer("fine"),
+        ]
+    ):
+        tally.add(Done(number, answer), "en")
+    assert tally.flaws == {"map.cut": [0], "map.flagged": [1, 2], "map.blank": [3]}
+
+
+@pytest.mark.parametrize(
+    "options", [{"sample": 0}, {"sample": "x"}, {"repairs": -1}, {"repairs": 11}, {"timeout": -1}], ids=str
+)
+def test_options_that_cannot_be_are_told_before_anything_is_sent(client, service, options):
+    with pytest.raises(OptionError):
+        qfmagic.map(["a"], "{{ item }}", client=client, **options)
+    assert not service.bodies
+
+
+def test_an_array_without_dimensions_is_no_data(client):
+    with pytest.raises(OptionError, match="ndarray"):
+        qfmagic.map(np.array(5), "{{ item }}", client=client)
 
 
 def test_import_star_leaves_pythons_own_map_alone():
