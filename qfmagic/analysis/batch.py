@@ -8,6 +8,7 @@ import asyncio
 import queue
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -171,15 +172,13 @@ class Flow:
     Args:
         job: The job.
         rows: Its rows, or some of them.
-        deliver: Is handed what has become of rows, in the client's thread; it goes to :meth:`take_in`.
+        wake: Is called when something has arrived, in the client's thread.
         room: Whether another row may begin.
 
     What is done lies in ``tray``.
     """
 
-    def __init__(
-        self, job: Job, rows: Iterator[Row], deliver: Callable[[Arrival], object], room: Callable[[], bool]
-    ) -> None:
+    def __init__(self, job: Job, rows: Iterator[Row], wake: Callable[[None], object], room: Callable[[], bool]) -> None:
         self.job = job
         self._room = room
         self._said: list[int] = []  # tokens of the answers so far: what the next is expected to take
@@ -189,10 +188,16 @@ class Flow:
         ahead = job.workers if self._limited else 2 * job.workers
         found = steps(rows, job.questions, work.there)
         self.pipeline = Pipeline(found, ahead, lambda task: work.hold(task, self._expected), self._may_begin)
-        self._crew = Crew(work, job.workers, deliver)
-        self._coming: deque[Done] = deque()
+        # Not in the queue of whoever waits: what an interrupt meets on its way out of a queue is gone.
+        self._arrived: deque[Done | Ended] = deque()
         self.tray: deque[Done] = deque()
-        self.stopped = False
+        self.stopped = self._ended = False
+
+        def deliver(arrival: Arrival) -> None:
+            self._arrived.extend(arrival if isinstance(arrival, list) else [arrival])
+            wake(None)
+
+        self._crew = Crew(work, job.workers, deliver)
 
     @property
     def _expected(self) -> int:
@@ -203,32 +208,34 @@ class Flow:
         known = self._said or not self._limited or "max_output_tokens" in self.job.questions.parameters
         return bool(known) and self._room()
 
-    def begin(self, arrived: Callable[[], bool]) -> None:
-        """Begin what can be begun, until something has *arrived*, as the rows' source may be slow."""
-        self._take()
-        while (step := self.pipeline.next()) is not None:
+    @property
+    def waits(self) -> bool:
+        """Whether nothing can be done before something arrives."""
+        return not (self._arrived or self.tray or self.over)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more comes."""
+        return self._ended or not (self.pipeline.more or self.pipeline.out or self._arrived)
+
+    def turn(self) -> None:
+        """Take in what has arrived; if nothing has, begin what can be begun until something does."""
+        while self._arrived:  # an interrupt in the middle leaves the rest for the next turn
+            done = self._arrived.popleft()
+            if isinstance(done, Ended):  # stopped, or broken
+                self.pipeline.end(done.problem)
+                self._ended = True
+                return
+            self.tray.append(self.pipeline.came(done))
+            self.job.work.count_paid(done)
+            self._said = [*self._said, *(answer.usage.completion_tokens or 0 for answer in done.paid)][-LATELY:]
+        if self.tray:  # it is handed on first, as the rows' source may be slow
+            return
+        while len(self.tray) < FULL and not self._arrived and (step := self.pipeline.next()) is not None:
             if isinstance(step, Done):
                 self.tray.append(step)
             else:
                 self._crew.put(step)
-            if len(self.tray) >= FULL or arrived():
-                return
-
-    def take_in(self, arrival: Arrival) -> bool:
-        """Take in what has come; return whether more may come."""
-        if isinstance(arrival, Ended):  # stopped, or broken
-            self.pipeline.end(arrival.problem)
-            return False
-        self._coming.extend(arrival)
-        self._take()
-        return True
-
-    def _take(self) -> None:
-        while self._coming:  # an interrupt in the middle leaves the rest for the next turn
-            done = self._coming.popleft()
-            self.tray.append(self.pipeline.came(done))
-            self.job.work.count_paid(done)
-            self._said = [*self._said, *(answer.usage.completion_tokens or 0 for answer in done.paid)][-LATELY:]
 
     def stop(self, problem: BaseException | None = None) -> None:
         """Begin no more rows; those under way have a moment."""
@@ -265,60 +272,49 @@ def completed(
         BaseException: What ends it before its time, be it the service's, the rows' own or an interrupt, when the rows
             that were under way have been yielded.
     """
-    arrived: queue.SimpleQueue[Arrival] = queue.SimpleQueue()
-    flow = Flow(job, rows, arrived.put, room)
+    arrivals: queue.SimpleQueue[None] = queue.SimpleQueue()
+    flow = Flow(job, rows, arrivals.put, room)
     started(flow.stop)
-    more = True
     try:
-        while more:
+        while flow.tray or not flow.over:
             try:
-                more = _turn(flow, arrived)
+                while flow.tray:
+                    yield flow.tray.popleft()
+                flow.turn()
+                if flow.waits:
+                    _wait(arrivals)
             except KeyboardInterrupt as interrupt:
                 if flow.stopped:  # the second one
                     raise
                 flow.stop(interrupt)
-            while flow.tray:
-                yield flow.tray.popleft()
     finally:
         flow.close()
     flow.check()
 
 
-def _turn(flow: Flow, arrived: "queue.SimpleQueue[Arrival]") -> bool:
-    """Begin what can be begun, else take in what has come; return whether there is more to do."""
-    flow.begin(lambda: not arrived.empty())
-    if flow.tray and arrived.empty():
-        return True
-    return bool(flow.pipeline.out) and flow.take_in(_next(arrived))
-
-
-def _next(arrived: "queue.SimpleQueue[Arrival]") -> Arrival:
-    while True:
-        try:
-            return arrived.get(timeout=0.5)  # without one, a signal has to wait on some systems
-        except queue.Empty:
-            continue
+def _wait(arrivals: "queue.SimpleQueue[None]") -> None:
+    with suppress(queue.Empty):
+        arrivals.get(timeout=0.5)  # without one, a signal has to wait on some systems
 
 
 async def acompleted(job: Job, rows: Iterator[Row], room: Callable[[], bool] = _always) -> AsyncIterator[Done]:
     """Twin of :func:`completed`, in whatever loop the caller runs; one that is left ends the work."""
     here = asyncio.get_running_loop()
-    arrived: asyncio.Queue[Arrival] = asyncio.Queue()
-    flow = Flow(job, rows, partial(_call_soon, here, arrived.put_nowait), room)
+    arrivals: asyncio.Queue[None] = asyncio.Queue()
+    flow = Flow(job, rows, partial(_call_soon, here, arrivals.put_nowait), room)
     try:
-        more = True
-        while more:
-            flow.begin(lambda: not arrived.empty())
-            if not flow.tray or not arrived.empty():
-                more = bool(flow.pipeline.out) and flow.take_in(await arrived.get())
+        while flow.tray or not flow.over:
             while flow.tray:
                 yield flow.tray.popleft()
                 await asyncio.sleep(0)  # thousands may be there already
+            flow.turn()
+            if flow.waits:
+                await arrivals.get()
     finally:
         flow.close()
     flow.check()
 
 
-def _call_soon(loop: asyncio.AbstractEventLoop, put: Callable[[Any], None], arrival: Arrival) -> None:
+def _call_soon(loop: asyncio.AbstractEventLoop, put: Callable[[None], None], arrival: None) -> None:
     if not loop.is_closed():
         loop.call_soon_threadsafe(put, arrival)

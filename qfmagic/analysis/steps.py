@@ -110,7 +110,8 @@ class Pipeline:
         hold: Sets aside what a row will take; raises BudgetError where that is too much.
         room: Whether another row may begin while some are under way.
 
-    ``out`` is how many are under way, ``problem`` what ended it before its time; also what the rows' source raised.
+    ``more`` is whether rows may still begin, ``out`` how many are under way, ``problem`` what ended it before its
+    time; also what the rows' source raised.
     """
 
     def __init__(
@@ -123,17 +124,17 @@ class Pipeline:
         self._steps, self._ahead, self._hold, self._room = steps, ahead, hold, room
         self._waiting: Task | None = None
         self._in_vain = 0
-        self._more = True
+        self.more = True
         self.out = 0
         self.problem: BaseException | None = None
 
     def next(self) -> Task | Done | None:
         """Say what comes next; None if nothing does before one of those under way has ended."""
-        while self._more and self.out < self._ahead and (self._room() or not self.out):
+        while self.more and self.out < self._ahead and (self._room() or not self.out):
             step = self._waiting or self._next_step()
             self._waiting = None
             if step is None:
-                self._more = False
+                self.more = False
                 return None
             if isinstance(step, Done):
                 return step
@@ -170,7 +171,7 @@ class Pipeline:
 
     def end(self, problem: BaseException | None = None) -> None:
         """Begin no more."""
-        self._more, self._waiting = False, None
+        self.more, self._waiting = False, None
         self.problem = self.problem or problem
 
 

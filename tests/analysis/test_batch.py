@@ -6,7 +6,6 @@ import re
 import signal
 import sqlite3
 import threading
-import time
 from contextlib import closing
 from functools import partial
 
@@ -20,7 +19,7 @@ import pytest
 import qfmagic
 from qfmagic import Answer, Qianfan, Settings
 from qfmagic.analysis.batch import completed, decide
-from qfmagic.analysis.crew import Work
+from qfmagic.analysis.crew import Crew, Work
 from qfmagic.analysis.kept import Asked, Kept
 from qfmagic.analysis.meter import Meter
 from qfmagic.analysis.prices import Budget
@@ -375,28 +374,22 @@ def test_wrong_keys_in_the_middle_of_an_iterator_come_behind_the_rows(client, se
     assert {row["error"] is None for row in came[3:]} == {False}
 
 
-def test_answers_of_a_slow_source_are_handed_on_before_it_goes_on(client, service):
-    seen = []
+def test_answers_of_a_slow_source_are_handed_on_before_it_goes_on(client, monkeypatch):
+    there, hand_over = threading.Event(), Crew._hand_over
+    monkeypatch.setattr(Crew, "_hand_over", lambda self: (hand_over(self), there.set()))
+    seen, came = [], []
 
     def slow():
         for number in range(20):
-            if number > 3:
-                assert wait(lambda: len(service.bodies) >= 1)
-            yield number
             seen.append(len(came))
+            if number == 1:
+                assert there.wait(10), "the first row's answer"
+            yield number
 
-    came = []
     for row in qfmagic.map(slow(), "{{ item }}", client=client, workers=8):
         came.append(row)  # noqa: PERF402 - counted meanwhile
     assert len(came) == 20
-    assert 0 < seen[12] < 12, "while the source still has rows"
-
-
-def wait(so):
-    ends = time.monotonic() + 10
-    while not so() and time.monotonic() < ends:
-        time.sleep(0.001)
-    return so()
+    assert seen[0] == 0 < seen[2]
 
 
 # ---- results of any kind
