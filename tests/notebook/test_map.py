@@ -1,21 +1,32 @@
 """``%%qf map`` as a user runs it: what is sent, what is left, what a second run asks."""
 
+import asyncio
 import json
 import os
+import queue
 import signal
+import sqlite3
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
 
+import httpx
 import pandas as pd
 import pytest
 
+from qfmagic.analysis.kept import Kept
 from qfmagic.core.errors import BudgetError
 from qfmagic.notebook.completion import candidates, place
 from qfmagic.notebook.magics import _LOADED
 from qfmagic.notebook.session import Session
 from qfmagic.testing.server import LoopbackServer
+from qfmagic.transport.reply import Reply
 from tests.held import KEY_ENVIRON
 from tests.services import put_in, refusal, serve, v2
 
 MODEL = "ernie-4.5-turbo-128k"
+OPEN = Path("/proc/self/fd")
 
 
 def run(shell, head, body="Rate {{ text }}\n"):
@@ -169,6 +180,154 @@ def test_an_interrupt_keeps_what_is_done(shell, service, frame):
     before = len(service.bodies)
     run(shell, "df into=rated workers=8")
     assert len(service.bodies) + done == before + 300, "only what was missing"
+
+
+def test_an_interrupted_iterator_keeps_every_row_that_was_read(shell, service, capsys):
+    """The first row is still open: those behind it wait for it, and are paid for."""
+    gate, pulled = threading.Event(), []
+
+    def source():
+        for number in range(100_000):
+            if number == 40:
+                os.kill(os.getpid(), signal.SIGINT)
+            pulled.append(number)
+            yield number
+
+    class Slow(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            if '"number 0"' in (await request.aread()).decode():
+                await asyncio.to_thread(gate.wait)
+            return await service.handle_async_request(request)
+
+    put_in(_LOADED[shell].engine.session, Slow())
+    shell.user_ns["source"] = source
+    threading.Timer(0.5, gate.set).start()
+    with pytest.raises(KeyboardInterrupt):
+        shell.run_cell_magic("qf", "map source() into=out workers=4", "number {{ item }}\n")
+    out = shell.user_ns["out"]
+    assert [row["item"] for row in out] == pulled
+    answered = [row for row in out if row["answer"]]
+    assert len(answered) == len(service.bodies)
+    assert f"{len(answered)} of {len(out)} rows answered" in capsys.readouterr().out
+
+
+def test_a_source_that_waits_for_ever_can_be_stopped(shell, service):
+    waiting = queue.Queue()
+    for number in range(12):
+        waiting.put(number)
+    shell.user_ns["waiting"] = iter(waiting.get, None)
+    threading.Thread(target=interrupt_when, args=(lambda: waiting.empty() and len(service.bodies) == 12,)).start()
+    with pytest.raises(KeyboardInterrupt):
+        shell.run_cell_magic("qf", "map waiting into=out", "number {{ item }}\n")
+    assert [row["item"] for row in shell.user_ns["out"]] == list(range(12))
+    assert [row["answer"] is not None for row in shell.user_ns["out"]].count(True) == len(service.bodies)
+
+
+def interrupt_when(so):
+    while not so():
+        time.sleep(0.001)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_source_that_fails_leaves_what_there_is(shell, service):
+    def source():
+        yield from range(20)
+        raise ZeroDivisionError("of mine")
+
+    shell.user_ns["source"] = source
+    error = failed(shell, "source() into=out", "number {{ item }}\n")
+    assert type(error) is ZeroDivisionError
+    assert [row["answer"] for row in shell.user_ns["out"]] == [f"re: number {n}" for n in range(20)]
+
+
+def test_fresh_takes_nothing_away_before_there_is_something_better(shell, service, frame):
+    run(shell, "df into=rated")
+    failed(shell, "df into=rated fresh schema='error str'")
+    service.answers[MODEL] = refusal("invalid_iam_token", "no", 401)
+    failed(shell, "df into=rated fresh")
+    service.answers[MODEL] = v2("newer")
+    run(shell, "df into=rated fresh sample=1")
+    service.bodies.clear()
+    run(shell, "df into=rated")
+    assert shell.user_ns["rated"]["answer"].tolist() == ["newer", "re: Rate bad", "re: Rate so so"]
+    assert not service.bodies
+    run(shell, "df into=rated fresh dry")
+
+
+def test_what_the_cassette_lacks_is_asked_though_it_was_answered_before(shell, service, frame):
+    frame.loc["b", "text"] = "good"  # twice the same
+    run(shell, "df into=a")
+    run(shell, "df into=b")
+    service.bodies.clear()
+    shell.run_line_magic("qf", "transport record c.qf.jsonl")
+    service.answers[MODEL] = lambda body: refusal("x", "no", 400) if "so so" in str(body) else v2("fine")
+    run(shell, "df into=a sample=1")
+    run(shell, "df into=a")
+    assert len(service.bodies) == 3
+    service.answers[MODEL] = v2("fine")
+    run(shell, "df into=a")
+    run(shell, "df into=b")
+    assert len(service.bodies) == 4 + 3, "what failed, and all of the other"
+    service.bodies.clear()
+    run(shell, "df into=a")
+    run(shell, "df into=b")
+    assert not service.bodies
+    shell.run_line_magic("qf", "transport replay c.qf.jsonl")
+    for name in "ab":
+        run(shell, f"df into={name}")
+        assert shell.user_ns[name]["error"].isna().all()
+
+
+def test_a_journal_that_is_locked_is_said_and_costs_no_answer(shell, service, frame, capsys, monkeypatch):
+    shell.run_line_magic("qf", "set journal=true")
+    monkeypatch.setattr("qfmagic.analysis.kept.PATIENCE", 0.01)
+    session = _LOADED[shell].engine.session
+    path = session.open_journal().path
+    Kept(path).close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("begin immediate")
+        monkeypatch.setattr(session.meter, "_keep", bool)
+        run(shell, "df into=rated")
+        other.execute("rollback")
+    assert shell.user_ns["rated"]["answer"].notna().all()
+    assert "3 answers couldn't be kept for another run" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not OPEN.is_dir(), reason="this system doesn't list open files")
+def test_maps_leave_no_file_open(shell, service, frame):
+    shell.run_line_magic("qf", "set journal=true")
+    run(shell, "df into=rated")
+    before = len([*OPEN.iterdir()])
+    for _ in range(3):
+        run(shell, "df into=rated")
+    assert len([*OPEN.iterdir()]) <= before
+
+
+def test_answers_that_need_a_look_are_said_with_their_rows(shell, service, frame, capsys):
+    def answer(body):
+        cut = "bad" in str(body)
+        return Reply.of_events(
+            [
+                {
+                    "id": "1",
+                    "choices": [{"index": 0, "delta": {"content": "x"}, "finish_reason": "length" if cut else "stop"}],
+                }
+            ],
+            done=True,
+        )
+
+    service.answers[MODEL] = answer
+    run(shell, "df into=rated")
+    assert "1 answers were cut by the output limit (rows b)" in capsys.readouterr().out
+
+
+def test_the_summary_shows_the_item_that_was_asked_about(shell, service, capsys):
+    shell.user_ns["rows"] = iter([{"text": "first", "item": "of its own"}])
+    run(shell, "rows into=out")
+    shown = capsys.readouterr().out
+    assert "{'text'" not in shown
+    run(shell, "iter(['plain']) into=out", "{{ item }}\n")
+    assert "{'item'" not in capsys.readouterr().out
 
 
 def failed_by_interrupt(shell, head):
