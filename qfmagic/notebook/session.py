@@ -35,6 +35,10 @@ class Watcher(Protocol):
         """Show what has become of the session."""
         ...
 
+    def count(self) -> None:
+        """Show that a call was counted, while the cell that made it may still run; in whatever thread."""
+        ...
+
     def close(self) -> None:
         """Leave."""
         ...
@@ -263,6 +267,8 @@ class Session:
     def _keep_call(self, call: Call) -> None:
         if self.journal is not None:
             self.journal.save_call(call)
+        for watcher in tuple(self.watchers):
+            watcher.count()
 
     # ---- the journal
 

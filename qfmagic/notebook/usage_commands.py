@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
-from ..analysis.prices import Prices, amount, money
+from ..analysis.prices import Budget, Prices, amount, money
 from ..analysis.usage import BY, By, Call, Total, total, totals
 from ..core.catalogue import text
 from ..core.errors import OptionError
@@ -14,7 +14,7 @@ from .tables import Said, Table
 WIDTH = 20  # characters of the longest bar
 _USAGE = "%qf usage [notebook|all] [by=cell|chat|model|day] [seconds]"
 _SCOPES = ("here", "notebook", "all")
-_HEADS = {
+HEADS = {
     "cell": ("cell", "单元格"),
     "chat": ("conversation", "对话"),
     "model": ("model", "模型"),
@@ -53,10 +53,10 @@ def usage(session: Session, words: str) -> Said:
         return Said.of(text("usage.nothing", lang))
     groups, whole = totals(calls, wanted.by, prices), total(calls, prices, text("usage.sum", lang))
     said = _table(groups, whole, wanted, lang).said()
-    below = _below(session, whole, lang)
-    if not below:
+    notes = below(session, whole)
+    if not notes:
         return said
-    lines = Said.of(" ".join(below))
+    lines = Said.of(" ".join(notes))
     return Said(f"{said.markdown}\n\n{lines.markdown}", f"{said.plain}\n\n{lines.plain}")
 
 
@@ -89,23 +89,29 @@ def _calls(session: Session, scope: str) -> Sequence[Call]:
 
 
 def _table(groups: Sequence[Total], whole: Total, wanted: _Wanted, lang: str) -> Table:
-    priced = bool(whole.cost) or whole.unpriced < whole.calls - whole.free
-    columns = [wanted.by, "calls", "free", "prompt", "completion", "tokens", "seconds", "cost", "bar"]
-    absent = {
-        "free": not whole.free,
-        "seconds": not wanted.seconds,
-        "cost": not priced,
-    }
-    columns = [name for name in columns if not absent.get(name)]
+    columns = [*columns_of(whole, wanted.by, seconds=wanted.seconds), "bar"]
     most = max(group.tokens for group in groups)
-    rows = [_row(group, columns, _bar(group, most)) for group in groups]
+    rows = [row_of(group, columns, _bar(group, most)) for group in groups]
     if len(groups) > 1:
-        rows.append(_row(whole, columns, ""))
-    head = [_HEADS[name][lang == "zh"] for name in columns]
+        rows.append(row_of(whole, columns))
+    head = [HEADS[name][lang == "zh"] for name in columns]
     return Table(head, rows, text(f"usage.{wanted.scope}", lang))
 
 
-def _row(group: Total, columns: Sequence[str], bar: str) -> list[object]:
+def columns_of(whole: Total, by: By, *, seconds: bool) -> list[str]:
+    """The columns that tell something of these calls."""
+    priced = bool(whole.cost) or whole.unpriced < whole.calls - whole.free
+    absent = {
+        "free": not whole.free,
+        "seconds": not seconds,
+        "cost": not priced,
+    }
+    columns = [by, "calls", "free", "prompt", "completion", "tokens", "seconds", "cost"]
+    return [name for name in columns if not absent.get(name)]
+
+
+def row_of(group: Total, columns: Sequence[str], bar: str = "") -> list[object]:
+    """A group's cells."""
     about = "~" if group.estimated else ""
     cells: dict[str, object] = {
         "calls": group.calls,
@@ -135,18 +141,25 @@ def _bar(group: Total, most: int) -> str:
     return "▒" * asked + "█" * (whole - asked)
 
 
-def _below(session: Session, whole: Total, lang: str) -> list[str]:
+def below(session: Session, whole: Total) -> list[str]:
     """What the columns don't say."""
-    found = []
+    found, lang = [], session.lang
     if whole.free:
         found.append(text("usage.free", lang, free=whole.free, calls=whole.calls))
     if whole.estimated:
         found.append(text("usage.estimated", lang))
     if whole.unpriced and session.preferences.setting("prices").value is not None:
         found.append(text("usage.unpriced", lang, count=whole.unpriced))
-    budget = session.preferences.budget()
+    spent, budget = spent_of(session)
     if budget is not None:
-        here = total(session.meter.calls, session.prices if budget.unit == "CNY" else Prices())
-        spent = amount(here.cost if budget.unit == "CNY" else here.spent_tokens, budget.unit)
-        found.append(text("usage.budget", lang, spent=spent, budget=budget))
+        found.append(text("usage.budget", lang, spent=amount(spent, budget.unit), budget=budget))
     return found
+
+
+def spent_of(session: Session) -> tuple[float, Budget | None]:
+    """What was spent in this kernel in the budget's unit, and the budget."""
+    budget = session.preferences.budget()
+    if budget is None:
+        return 0, None
+    here = total(session.meter.calls, session.prices if budget.unit == "CNY" else Prices())
+    return here.cost if budget.unit == "CNY" else here.spent_tokens, budget

@@ -1,11 +1,16 @@
 """The panel in a real JupyterLab: by keyboard, in both themes, saved and opened again, and with a key typed into it."""
 
 import os
+import re
 import subprocess
 import sys
+import threading
 
 import pytest
 from nbconvert import HTMLExporter, MarkdownExporter
+
+from qfmagic.testing.server import LoopbackServer
+from tests.services import v2
 
 SETUP = "%load_ext qfmagic\n%qf set lang=en model=yi_34b_chat\n%qf transport stub"
 CANARY = "bce-v3/ALTAK-canaryTYPED/0123456789"
@@ -202,6 +207,86 @@ def test_a_key_typed_in_the_page_is_nowhere_else(panel, keeping_lab):
     files = {path: path.read_bytes() for path in keeping_lab.root.parent.rglob("*") if path.is_file()}
     assert any(".ipynb_checkpoints" in str(path) for path in files)
     assert not [str(path) for path, content in files.items() if part.encode() in content]
+
+
+PRICES = """
+[[price]]
+model = "priced"
+input = 4
+output = 12
+per = 1000000
+"""
+HOSTILE = "<img/src=x/onerror=window.hit=1>"
+# Each cell is told by one row of the tab; the second is run twice.
+ASKED = [
+    "%%qianfan model=priced\n介绍下长城",
+    "%%qianfan model=priced\n推荐一些中国自驾游路线",
+    "%%qianfan model=priced,uncounted\nhi",
+    f"%%qianfan model=priced chat={HOSTILE}\nhi",
+    "%%qf map ['one','two','late'] model=uncounted workers=1 into=rated\n{{ item }}",
+]
+GROUPS = ("cell", "chat", "model", "day")
+
+
+def usage_rows(page):
+    """The cells of the tab's table, without the bars."""
+    script = "rows => rows.map((row) => [...row.cells].slice(0, -1).map((cell) => cell.textContent))"
+    return page.page.eval_on_selector_all(".qf-usage tr", script)
+
+
+def told_rows(page, index):
+    """The same of a cell with %qf usage."""
+    marked = page.outputs(index)[0]["data"]["text/markdown"]
+    rows = [line.strip("| ").split(" | ") for line in marked.splitlines() if line.startswith("| ")]
+    cells = [[re.sub(r"\\(.)", r"\1", cell).strip() for cell in row] for row in rows]
+    return [row[: len(cells[0]) - 1] for row in cells]
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_usage_is_what_the_command_tells(panel, tmp_path, lang):
+    """While a map runs too; names are text; the line is ready to be copied."""
+    late = threading.Event()
+
+    def answer(request):
+        if b"late" in request.body:
+            late.wait(30)
+        uncounted = b'"uncounted"' in request.body
+        return v2("长城是中国古代的伟大防御工程。" * 4, prompt=0 if uncounted else 31, completion=180)
+
+    prices = tmp_path / "prices.toml"
+    prices.write_text(PRICES, "utf-8")
+    with LoopbackServer(answer) as server:
+        environ = {**server.environ, "QIANFAN_BEARER_TOKEN": "bce-v3/ALTAK-x/y"}
+        setup = f"import os\nos.environ.update({environ})\n%load_ext qfmagic\n%qf transport live\n"
+        setup += f"%qf set lang={lang} prices={prices}"
+        told = [f"%qf usage by={by}" for by in GROUPS]
+        page = panel(f"usage-{lang}.ipynb", *ASKED, *told, "%qf set budget=20000tok", setup=setup, size=(1200, 1000))
+        tab(page, "usage")
+        for index in (2, 3, 3, 4, 5):
+            page.run(index)
+        page.begin(6)
+        page.page.wait_for_function("document.querySelectorAll('.qf-usage tbody tr').length === 5")
+        assert not late.is_set()  # the map waits for its last row
+        late.set()
+        page.wait()
+        for number, by in enumerate(GROUPS):
+            page.run(7 + number)
+            page.page.select_option(".qf-root [id$=-usage-by]", by)
+            assert usage_rows(page) == told_rows(page, 7 + number)
+            line = page.page.locator('.qf-line[data-line="usage"] code').inner_text()
+            assert line == ("%qf usage" if by == "cell" else f"%qf usage by={by}")
+            page.page.locator(".qf-panel").screenshot(path=_shot(f"panel-usage-{lang}-{by}"))
+        page.page.select_option(".qf-root [id$=-usage-by]", "chat")
+        assert HOSTILE in [row[0] for row in usage_rows(page)]
+        assert page.page.locator(".qf-root img").count() == 0
+        assert page.page.evaluate("window.hit") is None
+        page.run(11)
+        page.page.wait_for_selector(".qf-root [id$=-usage] .qf-bar[data-spent=some]")
+        page.page.click(".qf-root [id$=-usage] input[type=checkbox]")
+        page.page.locator('.qf-line[data-line="usage"] code', has_text="%qf usage by=chat seconds").wait_for()
+        page.page.locator(".qf-panel").screenshot(path=_shot(f"panel-usage-{lang}-budget"))
+        page.screenshot(f"panel-usage-{lang}-page")
+        assert page.problems == []
 
 
 @pytest.mark.parametrize(("theme", "lang"), [("JupyterLab Light", "en"), ("JupyterLab Dark", "zh")])

@@ -15,8 +15,10 @@ from qfmagic.client.settings import fingerprint
 from qfmagic.core.catalogue import messages
 from qfmagic.notebook.arguments import _value, split_words
 from qfmagic.notebook.panel import lines
+from qfmagic.notebook.panel.widget import AT_ONCE
 from qfmagic.testing.server import LoopbackServer
 from qfmagic.transport.stub_service import StubKeys, StubService
+from tests.services import v2
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 KEYS = StubKeys()
@@ -306,11 +308,163 @@ def test_a_file_that_cannot_be_written_is_told_in_the_panel(page, tmp_path):
     assert reply["line"]
 
 
-def test_usage_of_each_turn(page):
+# ---- usage
+
+
+def shown_usage(page, by="cell"):
+    """The head, the rows and the sum of a grouping, as the tab shows them with the seconds."""
+    usage = page.traits["usage"]
+    group = usage["by"][by]
+    return [group["head"], *(row["cells"] for row in group["rows"]), *([group["sum"]] if group["sum"] else [])]
+
+
+def told_usage(page, line):
+    """The same of ``%qf usage``, whose bars are left out."""
+    marked = page.kernel.run(line).outputs[0]["data"]["text/markdown"]
+    rows = [line.strip("| ").split(" | ") for line in marked.splitlines() if line.startswith("| ")]
+    cells = [[re.sub(r"\\(.)", r"\1", cell).strip() for cell in row] for row in rows]
+    return [row[: len(cells[0]) - 1] for row in cells]
+
+
+KINDS = [
+    ("%%qianfan model=yi_34b_chat\none two three", "a"),
+    ("%%qianfan model=yi_34b_chat\none two three four", "a"),  # run again
+    ("%%qianfan model=yi_34b_chat,ernie-4.0-turbo-8k\nhi", "b"),
+    ("%%qianfan model=yi_34b_chat once\nhi", "c"),
+    ("%%qianfan model=yi_34b_chat chat=side\nhi", "d"),
+    ("%%qf compare models=yi_34b_chat,ernie-4.0-turbo-8k\nhi", "e"),
+    ("%%qf map list('xyz') model=yi_34b_chat into=rated\n{{ item }}", "f"),
+    ("%qf undo", "g"),
+    ("%qf fork other", "h"),
+    ("%qf reset", "i"),
+]
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_usage_is_what_the_command_tells(start, lang):
+    """Whatever asked, and whatever has become of the conversations."""
+    page = PanelPage(start(QFMAGIC_TRANSPORT="stub", QFMAGIC_LANG=lang))
+    assert page.traits["usage"]["by"]["cell"]["rows"] == []
+    for code, cell in KINDS:
+        assert page.run(code, cell=cell) == "ok", code
+    groups = page.traits["usage"]["by"]
+    assert list(groups) == ["cell", "chat", "model", "day"]
+    for by, group in groups.items():
+        assert shown_usage(page, by) == told_usage(page, f"{group['line']} seconds")
+    assert groups["cell"]["line"] == "%qf usage"
+    assert groups["model"]["line"] == "%qf usage by=model"
+    calls, free = (groups["cell"]["columns"].index(name) for name in ("calls", "free"))
+    assert [row["cells"][calls] for row in groups["cell"]["rows"]] == ["2", "2", "1", "1", "2", "3"]
+    assert groups["cell"]["sum"][calls] == groups["cell"]["sum"][free] == "11"  # the stub's, told to be free
+    assert any("11" in note for note in page.traits["usage"]["below"])
+
+
+def test_bars_are_shares_of_the_largest_row(page):
+    page.run("%%qianfan model=yi_34b_chat once\nhi", cell="a")
+    page.run(f"%%qianfan model=yi_34b_chat once\n{'many words ' * 40}", cell="b")
+    rows = page.traits["usage"]["by"]["cell"]["rows"]
+    assert rows[1]["prompt"] + rows[1]["completion"] == pytest.approx(100, abs=0.2)
+    assert 0 < rows[0]["prompt"] + rows[0]["completion"] < 100
+
+
+PRICES = "[[price]]\nmodel = 'priced'\ninput = 100\noutput = 200\nper = 1000\n"
+
+
+def test_usage_has_costs_estimates_and_the_budget(start, tmp_path):
+    path = tmp_path / "prices.toml"
+    path.write_text(PRICES, "utf-8")
+
+    def answer(request):
+        return v2("fine", prompt=0 if b"uncounted" in request.body else 10)
+
+    with LoopbackServer(answer) as server:
+        kernel = start(**server.environ, QIANFAN_BEARER_TOKEN=KEYS.bearer_token)
+        page = PanelPage(kernel, f"%qf set prices={path} budget=10CNY\n%qf panel")
+        usage = page.traits["usage"]
+        assert usage["below"] == ["Budget: 0.00 CNY of 10.00 CNY spent in this kernel."]
+        assert usage["budget"] == 0
+        assert page.run("%%qianfan model=priced once\ncounted", cell="a") == "ok"
+        page.run("%qf set budget=1000tok")
+        assert page.run("%%qianfan model=other once\nuncounted", cell="b") == "ok"
+        page.run("%qf set budget=10CNY")
+        rows = shown_usage(page, "model")
+        assert rows == told_usage(page, "%qf usage by=model seconds")
+        assert [row[rows[0].index("CNY")] for row in rows[1:]] == ["5.00", "?", "5.00 + ?"]
+        assert [row[rows[0].index("tokens")][0] for row in rows[1:]] == ["3", "~", "~"]
+        assert "free" not in rows[0]
+        usage = page.traits["usage"]
+        assert usage["budget"] == 0.5
+        assert usage["below"][-1] == "Budget: 5.00 CNY of 10.00 CNY spent in this kernel."
+
+
+def test_prices_that_can_not_be_read_are_told_in_the_tab(page, tmp_path):
+    path = tmp_path / "prices.toml"
+    path.write_text(PRICES, "utf-8")
+    page.run(f"%qf set prices={path}")
+    path.write_text("nonsense", "utf-8")
+    assert page.run("%%qianfan model=yi_34b_chat\nhi") == "ok"
+    assert str(path) in page.traits["usage"]["problem"]
+    path.write_text(PRICES, "utf-8")
+    page.run("1 + 1")
+    assert page.traits["usage"]["problem"] == ""
+    assert len(page.traits["usage"]["by"]["cell"]["rows"]) == 1
+
+
+SESSION = "session = get_ipython().magics_manager.registry['QianfanMagics'].engine.session\n"
+
+
+def test_of_many_rows_the_last_are_shown_and_it_says_how_many_are_not(page):
     page.run("%%qianfan model=yi_34b_chat\nhi")
-    (used,) = page.state["usage"]["turns"]
-    assert used["total"] == used["prompt"] + used["completion"] > 0
-    assert page.state["usage"]["sums"]["total"] == used["total"]
+    page.run(
+        f"{SESSION}(call,) = session.meter.calls\n"
+        "for n in range(150):\n"
+        "    one = call._replace(cell=str(n), label=f'In {n}')\n"
+        "    session.meter._calls[one.alike] = one"
+    )
+    group = page.traits["usage"]["by"]["cell"]
+    assert (len(group["rows"]), group["earlier"]) == (100, 51)
+    assert [group["rows"][n]["cells"][0] for n in (0, -1)] == ["In 50", "In 149"]
+    assert group["sum"][1] == "151"
+
+
+def usage_updates(page):
+    """How often the kernel sent what was used."""
+    return sum("usage" in frame["content"]["data"].get("state", {}) for frame in page.frames)
+
+
+def test_usage_follows_while_a_cell_runs(page):
+    """An answer is there before the cell that asked has ended."""
+    running = page.kernel.send("%qianfan model=yi_34b_chat once hi\n__import__('threading').Event().wait(30)", "busy")
+    while not page.traits["usage"]["by"]["cell"]["rows"]:
+        page.hear(page.kernel.client.get_iopub_msg(timeout=20))
+    page.kernel.manager.interrupt_kernel()
+    assert page.kernel.collect(running)[0].error[0] == "KeyboardInterrupt"
+
+
+def test_a_map_sends_no_message_for_each_row(page):
+    """By the panel's clock no time goes by: the first rows' are sent, and what there is at the end."""
+    page.run(f"{SESSION}session.watchers[0]._now = lambda: 1e6")
+    before = usage_updates(page)
+    assert page.run("%%qf map list(range(300)) model=yi_34b_chat into=rated\n{{ item }}", cell="map") == "ok"
+    assert usage_updates(page) - before == AT_ONCE + 1
+    (row,) = page.traits["usage"]["by"]["cell"]["rows"]
+    assert row["cells"][1] == "300"
+
+
+def test_what_another_thread_asks_is_shown_without_a_cell(page):
+    """The last of it too, though it comes too soon after the first."""
+    page.run("%%qianfan model=yi_34b_chat\nhi", cell="a")
+    page.run(
+        f"{SESSION}import threading\n"
+        "def ask(go):\n"
+        "    go.wait(20)\n"
+        "    for _ in range(40): session.meter.after(session.last, kind='ask')\n"
+        "go = threading.Event()\n"
+        "get_ipython().kernel.io_loop.add_callback(go.set)\n"
+        "threading.Thread(target=ask, args=(go,)).start()"
+    )
+    while page.traits["usage"]["by"]["model"]["rows"][0]["cells"][1] != "41":
+        page.hear(page.kernel.client.get_iopub_msg(timeout=20))
 
 
 # ---- following

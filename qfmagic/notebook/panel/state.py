@@ -14,7 +14,7 @@ from ..keys import FIELDS, fingerprints, variable
 from ..session import Session
 from . import lines
 from .fields import field_rows
-from .talk import talk_state, usage_state
+from .talk import talk_state
 
 State = dict[str, Any]
 
@@ -43,7 +43,7 @@ def _own(api: Api) -> bool:
 
 
 def panel_state(session: Session) -> State:
-    """Everything else; a problem in it is part of it, and never an exception."""
+    """Everything else but what was used; a problem in it is part of it, and never an exception."""
     problem = ""
     target: Target | None = None
     try:
@@ -61,7 +61,6 @@ def panel_state(session: Session) -> State:
         "model": _model(session, target),
         "fields": field_rows(session, target),
         "talk": talk_state(session),
-        "usage": usage_state(session),
     }
 
 

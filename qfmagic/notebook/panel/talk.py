@@ -1,11 +1,11 @@
-"""The conversation and what it used, as a panel shows them."""
+"""The conversation as a panel shows it."""
 
 from typing import Any
 
 from ...core.context import Context
 from ...core.errors import QianfanError
 from ...core.models import Target
-from ...core.turns import Conversation, Turn
+from ...core.turns import Conversation
 from ..chat_commands import sending, state_of
 from ..session import Session
 from ..tables import short
@@ -71,25 +71,3 @@ def _key(conversation: Conversation, index: int) -> str:
     if turn.removed is not None:
         return "out"
     return "stale" if index in conversation.stale else turn.state
-
-
-def usage_state(session: Session) -> dict[str, Any]:
-    """Tokens and seconds of each turn, and of all of them; None where the service said nothing."""
-    turns = session.chats.get(session.chat).turns
-    rows = [_used(number, turn) for number, turn in enumerate(turns, 1) if turn.answer.text]
-    names = ("prompt", "completion", "total", "seconds")
-    sums = {name: round(sum(row[name] or 0 for row in rows), 3) for name in names}
-    return {"turns": rows[-LAST:], "sums": sums, "count": len(rows)}
-
-
-def _used(number: int, turn: Turn) -> dict[str, Any]:
-    usage = turn.answer.usage
-    return {
-        "number": number,
-        "cell": turn.label,
-        "model": turn.answer.model,
-        "prompt": usage.prompt_tokens,
-        "completion": usage.completion_tokens,
-        "total": usage.total_tokens,
-        "seconds": turn.answer.seconds,
-    }

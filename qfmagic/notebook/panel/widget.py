@@ -3,6 +3,7 @@
 import json
 import secrets
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import cache
@@ -21,10 +22,15 @@ from ..verdict import Verdict
 from . import lines
 from .actions import Outcome, act
 from .state import fixed, panel_state
+from .usage import usage_state
 
 STATIC = Path(__file__).parents[1] / "static"
 VIEW = "application/vnd.jupyter.widget-view+json"
 MASK = 2048  # bytes; keys are shorter
+# While a cell runs, what was used is sent for so many answers at once, and then once in so many seconds: a map has
+# thousands of rows. Not for the first alone, as nothing else sends the last before the cell has ended.
+AT_ONCE = 16
+EVERY = 0.5
 
 
 @cache
@@ -38,6 +44,7 @@ class PanelWidget(anywidget.AnyWidget):
     layout = traitlets.Any(None, allow_none=True).tag(sync=True)  # one would be one more model to close
     fixed = traitlets.Dict().tag(sync=True)
     state = traitlets.Dict().tag(sync=True)
+    usage = traitlets.Dict().tag(sync=True)  # by itself: it is sent while a map runs, and the rest isn't
     mask = traitlets.Unicode().tag(sync=True)
     _esm = traitlets.Unicode().tag(sync=True)
 
@@ -49,10 +56,16 @@ class Panel:
     Args:
         session: What it shows and changes.
         publish: IPython's ``display``.
+        now: Seconds of a clock that never jumps.
     """
 
-    def __init__(self, session: Session, publish: Callable[..., Any]) -> None:
+    def __init__(
+        self, session: Session, publish: Callable[..., Any], now: Callable[[], float] = time.monotonic
+    ) -> None:
         self._session = session
+        self._now = now
+        self._next = 0.0  # what was used is sent again when this has passed
+        self._waiting = False
         self.cell = session.chats.cell
         for other in tuple(session.watchers):
             if isinstance(other, Panel) and self.cell is not None and other.cell == self.cell:
@@ -67,15 +80,40 @@ class Panel:
 
     def follow(self) -> None:
         """Show what has become of the session; sends nothing where nothing has changed."""
+        self._show(fixed=self._fixed, state=panel_state, usage=usage_state)
+
+    def count(self) -> None:
+        """Show what was used, unless that was done too often."""
+        _in_main(self._count)
+
+    def _count(self) -> None:
+        now = self._now()
+        if self._next <= now:
+            self._next = max(self._next, now - (AT_ONCE - 1) * EVERY) + EVERY
+            self._show(usage=usage_state)
+        elif not self._waiting and (loop := _loop()) is not None:  # of what is asked without a cell, the last
+            self._waiting = True
+            loop.call_later(self._next - now, self._look)
+
+    def _look(self) -> None:
+        self._waiting = False
+        self._count()
+
+    def _fixed(self, session: Session) -> Mapping[str, Any]:
+        assert self._widget is not None
+        return {**fixed(session), "id": self._widget.model_id}
+
+    def _show(self, **made: Callable[[Session], Mapping[str, Any]]) -> None:
         if self._widget is None:
             return
         try:
-            labels, state = fixed(self._session), panel_state(self._session)
+            values = {name: make(self._session) for name, make in made.items()}
         except Exception as error:  # noqa: BLE001 - told in the panel, and the cell that ran is not to blame
             self._widget.state = {"broken": f"{type(error).__name__}: {error}"}
             return
         with self._widget.hold_sync():
-            self._widget.fixed, self._widget.state = {**labels, "id": self._widget.model_id}, state
+            for name, value in values.items():
+                setattr(self._widget, name, value)
 
     def close(self) -> None:
         """Leave nothing of the panel in the document, nor in the page: the table above it stays."""
@@ -153,8 +191,13 @@ def _in_main(work: Callable[[], None]) -> None:
 
     Messages of widgets may arrive in a subshell's thread while a cell runs; the session is not made for two threads.
     """
-    loop = getattr(getattr(get_ipython(), "kernel", None), "io_loop", None)
+    loop = _loop()
     if threading.current_thread() is threading.main_thread() or loop is None:
         work()
     else:
         loop.add_callback(work)
+
+
+def _loop() -> Any:
+    """The main thread's, where there is a kernel."""
+    return getattr(getattr(get_ipython(), "kernel", None), "io_loop", None)

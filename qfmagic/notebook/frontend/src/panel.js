@@ -1,11 +1,11 @@
-// The panel in the page. The kernel sends its whole state as one value; every click is one message, and what it did
+// The panel in the page. The kernel sends its whole state as one value, and what was used as another; every click is one message, and what it did
 // comes back as the line that does the same.
 import { html, render } from "htm/preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import css from "./panel.css";
 import { Keys } from "./panel_keys.js";
 import { Model } from "./panel_model.js";
-import { Copy, translator } from "./panel_parts.js";
+import { Line, translator } from "./panel_parts.js";
 import { leaveNoTrace } from "./panel_save.js";
 import { Talk } from "./panel_talk.js";
 import { Usage } from "./panel_usage.js";
@@ -90,23 +90,21 @@ function Footer({ t, state, outcome, late }) {
     <div class="qf-late" role="status">${late ? t("waiting") : ""}</div>
     <div class="qf-error" role="alert">${outcome.error || state.broken || ""}</div>
     <div class="qf-said" role="status">${outcome.error ? "" : outcome.said}</div>
-    ${lines.map(([key, line]) => html`<div class="qf-line" key=${key} data-line=${key}>
-      <span class="qf-label">${t(key)}</span><code>${line}</code><${Copy} t=${t} text=${line} />
-    </div>`)}
+    ${lines.map(([key, line]) => html`<${Line} key=${key} t=${t} label=${t(key)} line=${line} name=${key} />`)}
   </div>`;
 }
 
 let count = 0;
 
 function App({ model }) {
-  const [fixed, state, mask] = useTraits(model, ["fixed", "state", "mask"]);
+  const [fixed, state, usage, mask] = useTraits(model, ["fixed", "state", "usage", "mask"]);
   const { send, outcome, late, pending } = useKernel(model);
   const [current, choose] = useState("model");
   const id = useMemo(() => `qf-panel-${++count}`, []);
   const t = useMemo(() => translator(fixed.labels ?? {}), [fixed]);
   if (!state.mode) return html`<div class="qf-error" role="alert">${state.broken ?? ""}</div>`;
   const bad = outcome.error ? outcome.fields ?? [] : [];
-  const shared = { t, state, fixed, send, bad, outcome, pending, mask };
+  const shared = { t, state, usage, fixed, send, bad, outcome, pending, mask };
   return html`
     <${Header} t=${t} state=${state} send=${send} />
     <${Tabs} t=${t} id=${id} current=${current} choose=${choose} />

@@ -23,7 +23,14 @@ async function copy(text) {
   }
 }
 
-export function Copy({ t, text }) {
+// A line that does the same as the panel, ready to be copied.
+export function Line({ t, label, line, name }) {
+  return html`<div class="qf-line" data-line=${name}>
+    <span class="qf-label">${label}</span><code>${line}</code><${Copy} t=${t} text=${line} />
+  </div>`;
+}
+
+function Copy({ t, text }) {
   const [said, say] = useState("copy");
   const click = async () => {
     say((await copy(text)) ? "copied" : "not_copied");

@@ -1,36 +1,46 @@
-// Tokens and seconds of each turn: as bars for the eye, as a table for everyone.
+// What was asked and what it used, in the groupings and words of %qf usage; the choice of one is the page's own.
 import { html } from "htm/preact";
+import { useState } from "preact/hooks";
+import { Line } from "./panel_parts.js";
 
-const wide = (part, most) => ({ width: `${most ? (100 * (part ?? 0)) / most : 0}%` });
-const shown = (number) => (number == null ? "–" : String(number));
+const PARTS = ["prompt", "completion"];
 
-function Bars({ t, turns }) {
-  const tokens = Math.max(...turns.map((turn) => (turn.prompt ?? 0) + (turn.completion ?? 0)), 1);
-  const seconds = Math.max(...turns.map((turn) => turn.seconds), 0);
-  return html`<div class="qf-chart" aria-hidden="true">
-    <p class="qf-legend"><span data-part="prompt">${t("usage.prompt")}</span><span data-part="completion">${t("usage.completion")}</span>
-      <span data-part="seconds">${t("usage.seconds")}</span></p>
-    ${turns.map((turn) => html`<div class="qf-bars" key=${turn.number}>
-      <span class="qf-bars-name">#${turn.number}</span>
-      <span class="qf-stack"><span data-part="prompt" style=${wide(turn.prompt, tokens)}></span><span data-part="completion" style=${wide(turn.completion, tokens)}></span></span>
-      <span class="qf-bars-said">${shown(turn.prompt)} + ${shown(turn.completion)}</span>
-      <span class="qf-stack"><span data-part="seconds" style=${wide(turn.seconds, seconds)}></span></span>
-      <span class="qf-bars-said">${turn.seconds} s</span>
-    </div>`)}
-  </div>`;
+function Bar({ row }) {
+  return html`<span class="qf-stack" aria-hidden="true">${PARTS.map((part) => html`<span key=${part} data-part=${part} style=${{ width: `${row[part]}%` }}></span>`)}</span>`;
 }
 
-export function Usage({ t, state }) {
-  const { turns, sums, count } = state.usage;
-  if (!turns.length) return html`<p class="qf-hint">${t("usage.empty")}</p>`;
-  const columns = ["prompt", "completion", "total", "seconds"];
-  return html`<p>${t("usage.sum", { n: count, ...sums })}</p>
-    <${Bars} t=${t} turns=${turns} />
-    <details><summary>${t("usage.table")}</summary>
-      <div class="qf-scroll"><table><thead><tr><th scope="col">${t("usage.turn")}</th><th scope="col">${t("usage.model")}</th>
-        ${columns.map((name) => html`<th scope="col" key=${name}>${t(`usage.${name}`)}</th>`)}</tr></thead>
-      <tbody>${turns.map((turn) => html`<tr key=${turn.number}><th scope="row">#${turn.number}</th><td>${turn.model}</td>
-        ${columns.map((name) => html`<td key=${name}>${shown(turn[name])}</td>`)}</tr>`)}</tbody>
-      <tfoot><tr><th scope="row" colspan="2">${t("usage.all")}</th>${columns.map((name) => html`<td key=${name}>${sums[name]}</td>`)}</tr></tfoot></table></div>
-    </details>`;
+function Table({ group, columns, title }) {
+  const of = (cells) => columns.map((column) => cells[column]);
+  const heads = of(group.head);
+  const part = (n) => PARTS.find((one) => one === of(group.columns)[n]); // its colour in the bars
+  // The bar stands behind the numbers; where there is no room for it, below the name.
+  const cells = (given, row) => of(given).map((cell, n) => (n ? html`<td key=${n}>${cell}</td>`
+    : html`<th scope="row" key=${n}>${cell}${row && html`<${Bar} row=${row} />`}</th>`));
+  return html`<div class="qf-scroll"><table class="qf-usage"><caption>${title}</caption>
+    <thead><tr>${heads.map((head, n) => html`<th scope="col" key=${n} data-part=${part(n)}>${head}</th>`)}<td></td></tr></thead>
+    <tbody>${group.rows.map((row, n) => html`<tr key=${n}>${cells(row.cells, row)}<td><${Bar} row=${row} /></td></tr>`)}</tbody>
+    ${group.sum.length > 0 && html`<tfoot><tr>${cells(group.sum)}<td></td></tr></tfoot>`}
+  </table></div>`;
+}
+
+export function Usage({ t, usage, id }) {
+  const [by, choose] = useState("cell");
+  const [seconds, withSeconds] = useState(false);
+  if (usage.problem) return html`<p class="qf-problem">${usage.problem}</p>`;
+  const group = usage.by[by];
+  const columns = group.columns.map((_, n) => n).filter((n) => seconds || group.columns[n] !== "seconds");
+  const share = usage.budget == null ? null : Math.round(100 * usage.budget);
+  return html`<div class="qf-row">
+      <label for="${id}-by">${t("usage.by")}</label>
+      <select id="${id}-by" value=${by} onChange=${(event) => choose(event.target.value)}>
+        ${Object.entries(usage.by).map(([name, { title }]) => html`<option key=${name} value=${name}>${title}</option>`)}
+      </select>
+      <label class="qf-row"><input type="checkbox" checked=${seconds} onChange=${(event) => withSeconds(event.target.checked)} />${t("usage.seconds")}</label>
+    </div>
+    ${group.earlier > 0 && html`<p class="qf-hint">${t("usage.earlier", { n: group.earlier })}</p>`}
+    ${group.rows.length ? html`<${Table} group=${group} columns=${columns} title=${usage.above} />` : html`<p>${usage.above}</p>`}
+    ${usage.below.map((note) => html`<p class="qf-hint" key=${note}>${note}</p>`)}
+    ${share != null && html`<span class="qf-bar" role="meter" aria-valuemin="0" aria-valuemax="100" aria-valuenow=${Math.min(100, share)}
+      aria-valuetext=${usage.below.at(-1)} data-spent=${share >= 100 ? "all" : "some"}><span style=${{ width: `${Math.min(100, share)}%` }}></span></span>`}
+    <${Line} t=${t} label=${t("same")} line=${group.line + (seconds ? " seconds" : "")} name="usage" />`;
 }
