@@ -5,12 +5,13 @@ Both are loaded with the first question that has a schema.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cached_property
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from ..core.catalogue import Text
 from ..core.errors import OptionError
@@ -127,13 +128,13 @@ class JSONSchemaChecker:
         module = loaded("fastjsonschema")
         self.json_schema = schema
         self._fault = module.JsonSchemaException
-        for keyword, below in _keywords(schema):
+        for keyword in _keywords(schema):
             if keyword in _UNCHECKED:
                 raise OptionError("schema.keyword", name=keyword)
-            if keyword == "$ref" and not str(below).startswith("#"):  # it would be fetched
-                raise OptionError("schema.ref", name=below)
-        try:
-            self._validate = module.compile(schema, use_default=False)
+        try:  # a copy: it writes into what it compiles
+            self._validate = module.compile(deepcopy(schema), handlers=_Refusing(), use_default=False)
+        except OptionError:
+            raise
         except Exception as error:  # a broken schema raises what it likes
             raise OptionError("schema.json", reason=_line(str(error) or type(error).__name__)) from error
 
@@ -160,15 +161,35 @@ class JSONSchemaChecker:
         return _columns(self.names, value)
 
 
-def _keywords(schema: Any) -> Iterator[tuple[str, Any]]:
-    """The keywords of a schema and of those in it, each with what it says."""
+class _Refusing(Mapping[str, Callable[[str], Any]]):
+    """What fetches references out of the schema, whatever their scheme: nothing does."""
+
+    def __getitem__(self, scheme: str) -> Callable[[str], Any]:
+        return _refuse
+
+    def __contains__(self, scheme: object) -> bool:
+        return True  # what isn't there would be fetched with urllib
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def _refuse(reference: str) -> NoReturn:
+    raise OptionError("schema.ref", name=reference)
+
+
+def _keywords(schema: Any) -> Iterator[str]:
+    """The keywords of a schema and of those in it."""
     if isinstance(schema, list):
         for one in schema:
             yield from _keywords(one)
     if not isinstance(schema, Mapping):
         return
     for keyword, below in schema.items():
-        yield keyword, below
+        yield keyword
         if keyword in _NAMED and isinstance(below, Mapping):
             for one in below.values():
                 yield from _keywords(one)

@@ -168,9 +168,23 @@ def _written(spec: str) -> Schema:
     if not spec.startswith("{"):
         return Schema(fields=parse_short_form(spec))
     try:
-        return Schema(json.loads(spec))
+        return Schema(_json(json.loads(spec)))
     except (ValueError, RecursionError) as error:
         raise OptionError("schema.json", reason=str(error)) from None
+
+
+def _json(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    A JSON Schema as a copy of one's own, whose every part is JSON.
+
+    Raises:
+        OptionError: One isn't.
+    """
+    try:
+        copy: dict[str, Any] = json.loads(json.dumps(dict(spec), allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise OptionError("schema.json", reason=str(error)) from None
+    return copy
 
 
 def _same(value: Any) -> str:
@@ -180,7 +194,7 @@ def _same(value: Any) -> str:
 
 def _checkable(spec: Any) -> Any:
     if isinstance(spec, Mapping) and spec:
-        return dict(spec)
+        return _json(spec)
     if _is_type(spec):
         return spec
     raise OptionError("schema.kind", kind=type(spec).__name__)

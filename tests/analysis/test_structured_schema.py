@@ -3,9 +3,11 @@
 import dataclasses
 import datetime as dt
 import enum
+import json
 import pickle
 import typing
 from contextlib import suppress
+from copy import deepcopy
 from types import SimpleNamespace
 
 import pydantic
@@ -17,6 +19,8 @@ from typing_extensions import TypedDict
 from qfmagic import Schema
 from qfmagic.analysis.shortform import TYPES, parse_short_form
 from qfmagic.core.errors import OptionError, SchemaError
+from qfmagic.testing.server import LoopbackServer
+from qfmagic.transport.reply import Reply
 
 
 class Mood(enum.Enum):
@@ -199,6 +203,48 @@ def test_what_is_no_schema_is_refused_with_what_is_wrong(spec, told):
         Schema.of(spec, NAMESPACE)
     assert told in caught.value.message("en")
     assert caught.value.message("zh")
+
+
+@pytest.mark.parametrize("keyword", ["default", "const", "examples", "required", "x", "$defs"])
+def test_nothing_outside_of_a_json_schema_is_fetched(keyword):
+    with LoopbackServer(lambda _: Reply.of_json({"type": "integer"})) as server:
+        for url in (f"{server.url}/leak", f"{server.url}/leak#/a", f"//{server.url.partition('//')[2]}/leak"):
+            spec = {"$ref": f"#/{keyword}/0", keyword: [{"$ref": url}]}
+            with pytest.raises(OptionError, match="only references within it"):
+                Schema.of(spec)
+            with pytest.raises(OptionError, match="refers to http"):
+                Schema.of({"$id": server.url, "properties": {"a": {"$id": "/b", "items": {"$ref": "c"}}}})
+        assert server.requests == []
+
+
+@pytest.mark.parametrize("url", ["file:///etc/hostname", "ftp://127.0.0.1/x", "data:,{}", "other.json", "?x", "x:y"])
+def test_no_file_is_opened_for_a_json_schema(url):
+    for spec in ({"$ref": url}, {"$ref": "#/default", "default": {"$ref": url}}):
+        with pytest.raises(OptionError, match="refers to"):
+            Schema.of(json.dumps(spec))
+
+
+def test_what_is_in_it_by_its_id_is_not_fetched():
+    spec = {"$id": "http://127.0.0.1:1/a", "$ref": "http://127.0.0.1:1/a#/$defs/B", "$defs": {"B": {"enum": [1]}}}
+    before = deepcopy(spec)
+    for _ in range(2):
+        assert Schema.of(spec).parse("1") == 1
+        assert spec == before
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"enum": [{1, 2}]},
+        {"properties": {"a": {"enum": [dt.date(2025, 1, 8)]}}},
+        {"const": float("nan")},
+        {"minimum": float("inf")},
+        '{"const": NaN}',
+    ],
+)
+def test_a_json_schema_with_what_is_no_json_is_refused(spec):
+    with pytest.raises(OptionError, match="JSON Schema can't be used"):
+        Schema.of(spec)
 
 
 def test_names_of_keywords_are_no_keywords_where_they_name_fields():
