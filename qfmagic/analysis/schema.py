@@ -1,7 +1,7 @@
 """What an answer is to look like: a class of Python, a JSON Schema or a short form, as one value."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -11,7 +11,7 @@ from ..core.catalogue import Text, text
 from ..core.errors import OptionError, SchemaError
 from ..core.models import suggest
 from .checkers import Checker, JSONSchemaChecker, TypeChecker, Unfit, loaded
-from .found_json import NoJSON, found_json
+from .found_json import Found, NoJSON, found_json
 from .shortform import Field, json_schema_of, parse_short_form, type_of
 from .typed_dicts import checkable
 
@@ -114,22 +114,31 @@ class Schema:
             SchemaError: There is none, it doesn't fit, or several do.
         """
         try:
-            values = found_json(answer, "{" if self.is_object else "{[")
+            places = found_json(answer, lists=not self.is_object)
         except NoJSON as error:
             key = "schema.broken" if error.reason else "schema.no_json"
             raise SchemaError(key, reason=error.reason) from None
-        fitting: dict[str, Any] = {}
         faults: list[str] = []
-        for value in values:
+        for place in places:
+            if fitting := self._fitting(place, faults):
+                if len(fitting) > 1:
+                    raise SchemaError("schema.several", count=len(fitting))
+                return self._completed(fitting[0])
+        raise SchemaError("schema.unfit", reason=faults[0])
+
+    def _fitting(self, place: Sequence[Found], faults: list[str]) -> list[Any]:
+        """The different objects that fit, of the values at one place; what is wrong with the others goes to *faults*."""
+        written = {json.dumps(found.value, sort_keys=True): found.written for found in place}
+        fitting: list[Any] = []
+        for one in written.values():
             try:
-                fitting[_same(value)] = self.checker.check(json.dumps(value, ensure_ascii=False))
+                value = self.checker.check(one)
             except Unfit as error:
                 faults.append(str(error))
-        if not fitting:
-            raise SchemaError("schema.unfit", reason=faults[0])
-        if len(fitting) > 1:
-            raise SchemaError("schema.several", count=len(fitting))
-        return self._completed(next(iter(fitting.values())))
+            else:
+                if not any(_same(value, other) for other in fitting[:1]):
+                    fitting.append(value)
+        return fitting
 
     def _completed(self, value: Any) -> Any:
         """With every field of a short form, in its order: one that was left out is None."""
@@ -187,9 +196,11 @@ def _json(spec: Mapping[str, Any]) -> dict[str, Any]:
     return copy
 
 
-def _same(value: Any) -> str:
-    """What two equal values have in common, in whatever order their fields stand."""
-    return json.dumps(value, sort_keys=True)
+def _same(one: Any, other: Any) -> bool:
+    try:
+        return bool(one == other)
+    except Exception:  # the class is the user's
+        return False
 
 
 def _checkable(spec: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from contextlib import suppress
 
 import pytest
@@ -44,6 +45,13 @@ VALUE = {"name": "a", "score": 0.5}
         f'First {{"name": "a"}}, then {GOOD}.',
         '{"name": "a", "score": "0.5", "more": [1, {"name": "b"}]}',
         '{"name": "a", "score": 0.5, "text": "line\nbreak and ``` and {"}',
+        f'{GOOD}\n\n{{"name": "a", "score": 0.5, "more": 1}} {{"name": "a", "score": "0.50"}}',
+        "{x} " * 5000 + GOOD,
+        f'The form is {{"name": ..., "score": [{{"a": 1}}, oops]}}, so: {GOOD}',
+        'The form is {"name": "...", "score": 0..1}, so: ' + GOOD,
+        f"The form is {{\"name\": 'x'}}, so:\n```json\n{GOOD}\n```",
+        f"```python\n[1, 2]\n```\n{GOOD}",
+        f'The input:\n```json\n{{"text": "x"}}\n```\nThe answer: {GOOD}',
     ],
 )
 def test_json_is_found_in_what_stands_around_it(said):
@@ -68,6 +76,9 @@ def test_json_is_found_in_what_stands_around_it(said):
         ('{"name": "\\ud800", "score": 1}', "surrogates"),
         ('{"name": "a", "score": 0.5', "can't be read"),
         ('{"a": {"name": "a", "score": 0.5}, "b": ', "can't be read"),
+        (f'{{"a": {GOOD}, "b": oops}}', "can't be read"),
+        (f'Here: {{"a": oops, "b": {GOOD}}}', "can't be read"),
+        (f"```json\n[{GOOD}]\n```", "should be an object"),
         ('Here: {"a": {"name": "a", "score": 0.5}, "b": ', "can't be read"),
         (f'{GOOD} or {{"name": "b", "score": 1}}', "2 different JSON values"),
         ("[" * 100_000, "nested too deeply"),
@@ -89,6 +100,23 @@ def test_what_does_not_fit_is_an_error_in_words(said, told):
     assert told in caught.value.message("en")
     assert len(caught.value.message("en")) < 1000
     assert caught.value.message("zh")
+
+
+def test_what_a_model_writes_costs_no_more_than_it_is_long():
+    fields = ",".join(f'"k{n}":1' for n in range(40_000))
+    texts = [
+        f'{{{fields},"k39999":2}}',
+        '{"a" x} ' * 60_000,
+        '{"a": {"a' * 60_000,
+        '{"\\"' + '\\"' * 200_000,
+        "[1 " * 200_000,
+    ]
+    started = time.process_time()
+    for said in texts:
+        for schema in (SCHEMA, Schema.of(list[int])):
+            with pytest.raises(SchemaError):
+                schema.parse(said)
+    assert time.process_time() - started < 10
 
 
 def test_only_so_many_faults_are_told():
@@ -117,7 +145,8 @@ value = st.recursive(
 @settings(deadline=None)
 def test_any_json_is_found_as_it_was_written(one, around, indent):
     written = json.dumps(one, ensure_ascii=False, indent=indent)
-    assert found_json(around.replace("{}", written)) == [one]
+    (((value, again),),) = found_json(around.replace("{}", written))
+    assert value == json.loads(again) == one
 
 
 @given(st.text(max_size=200) | st.text('{}[]",:0 \n`', max_size=60))
