@@ -1,23 +1,28 @@
 """What an answer is to look like: a class of Python, a JSON Schema or a short form, as one value."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from functools import cached_property
-from types import MappingProxyType
-from typing import Any, get_origin
+from types import GenericAlias, MappingProxyType
+from typing import Any, Union, get_origin
 
 from ..core.catalogue import Text, text
 from ..core.errors import OptionError, SchemaError
 from ..core.models import suggest
-from .checkers import Checker, JSONSchemaChecker, TypeChecker, Unfit, loaded
+from .checkers import Checker, Unfit, loaded
 from .found_json import Found, NoJSON, found_json
+from .json_checker import JSONSchemaChecker
+from .kinds import Kinds
 from .shortform import Field, json_schema_of, parse_short_form, type_of
-from .typed_dicts import checkable
+from .type_checker import TypeChecker
 
 # What a pydantic model has, and a TypedDict, of typing or of typing_extensions.
 _MARKS = ("model_fields", "__required_keys__")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+_LIST = re.compile(r"list\s*\[\s*([\w.]+)\s*\]")
+_TYPES: Mapping[str, Any] = {"str": str, "int": int, "float": float, "bool": bool}
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +76,7 @@ class Schema:
         loaded("pydantic")
         if self.fields:
             return TypeChecker(type_of(self.fields), json_schema_of(self.fields))
-        return TypeChecker(checkable(self.spec))
+        return TypeChecker(self.spec)
 
     # ---- how it is asked for
 
@@ -84,6 +89,11 @@ class Schema:
     def names(self) -> tuple[str, ...]:
         """The names of the top-level fields; ``("value",)`` where there are none."""
         return self.checker.names
+
+    @property
+    def kinds(self) -> Kinds:
+        """What is in each of the columns, as far as the schema tells; None is anything."""
+        return self.checker.kinds
 
     @cached_property
     def is_object(self) -> bool:
@@ -127,12 +137,13 @@ class Schema:
         raise SchemaError("schema.unfit", reason=faults[0])
 
     def _fitting(self, place: Sequence[Found], faults: list[str]) -> list[Any]:
-        """The different objects that fit, of the values at one place; what is wrong with the others goes to *faults*."""
+        """The different objects that fit, of those at one place; what is wrong with the others goes to *faults*."""
         written = {json.dumps(found.value, sort_keys=True): found.written for found in place}
         fitting: list[Any] = []
         for one in written.values():
             try:
                 value = self.checker.check(one)
+                self.checker.columns(value)
             except Unfit as error:
                 faults.append(str(error))
             else:
@@ -149,14 +160,27 @@ class Schema:
         The top-level fields of an object as plain values, for a row of a frame.
 
         Those that aren't there are None, and all of them for None itself: for a row without an answer.
+
+        Raises:
+            SchemaError: They can't be had: the class has code of its own for that, which failed. What :meth:`parse`
+                returned has been looked at.
         """
         if value is None:
             return dict.fromkeys(self.names)
-        return self.checker.columns(value)
+        try:
+            return self.checker.columns(value)
+        except Unfit as error:
+            raise SchemaError("schema.unfit", reason=str(error)) from error
 
 
 def _named(written: str, namespace: Mapping[str, Any]) -> Any:
-    """What a name stands for; a text that is no name as it is."""
+    """What a name, or a list of it, stands for; a text that is neither as it is."""
+    listed = _LIST.fullmatch(written)
+    if listed:
+        kind = _TYPES.get(listed[1]) or _named(listed[1], namespace)
+        if kind not in _TYPES.values() and not _is_type(kind):
+            raise OptionError("schema.kind", kind=type(kind).__name__)
+        return GenericAlias(list, kind)
     first, *rest = written.split(".")
     if not all(part.isidentifier() for part in (first, *rest)):
         return written
@@ -174,12 +198,15 @@ def _named(written: str, namespace: Mapping[str, Any]) -> Any:
 
 
 def _written(spec: str) -> Schema:
+    if spec.startswith("<"):  # what a class looks like as text
+        raise OptionError("schema.braces", text=spec)
     if not spec.startswith("{"):
         return Schema(fields=parse_short_form(spec))
     try:
-        return Schema(_json(json.loads(spec)))
+        read = json.loads(spec)
     except (ValueError, RecursionError) as error:
         raise OptionError("schema.json", reason=str(error)) from None
+    return Schema(_checkable(read))
 
 
 def _json(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,7 +226,7 @@ def _json(spec: Mapping[str, Any]) -> dict[str, Any]:
 def _same(one: Any, other: Any) -> bool:
     try:
         return bool(one == other)
-    except Exception:  # the class is the user's
+    except Exception:  # noqa: BLE001 - the class is the user's
         return False
 
 
@@ -213,8 +240,9 @@ def _checkable(spec: Any) -> Any:
 
 def _is_type(spec: Any) -> bool:
     """Whether it is a class with fields, or a list of one."""
-    if get_origin(spec) is not None:
-        return not callable(get_origin(spec)) or isinstance(get_origin(spec), type)
+    origin = get_origin(spec)
+    if origin is not None:
+        return origin is Union or isinstance(origin, type) or not callable(origin)
     return isinstance(spec, type) and (is_dataclass(spec) or any(hasattr(spec, name) for name in _MARKS))
 
 

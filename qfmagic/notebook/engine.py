@@ -292,7 +292,10 @@ def _prompt_of(arguments: Arguments, cell: str | None) -> str:
         word = arguments.text.split()[0]  # only this one: somebody may have put a key there
         check_no_key(word)
         error = OptionError("option.prompt_on_line", text=word)
-        raise error.with_hint("expect.quotes") if "expect" in arguments.options else error
+        for name in ("expect", "schema"):
+            if name in arguments.options:
+                error = error.with_hint(f"{name}.quotes")
+        raise error
     prompt = cell.removesuffix("\n")
     if not prompt.strip():
         raise PromptError("prompt.empty")

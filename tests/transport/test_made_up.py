@@ -101,4 +101,4 @@ def test_a_schema_that_holds_itself_ends():
     assert schema.parse(made_up({}, [schema.instruction("en")], ""))
     endless = {"type": "object", "properties": {"on": {"$ref": "#"}}, "required": ["on"]}
     assert made_up({}, [Schema.of(endless).instruction("en")], "")
-    assert made_up({}, [Schema.of({"$ref": "#"}).instruction("en")], "")
+    assert made_up({}, [f'{text("schema.instruction", "en")}\n{{"$ref": "#"}}'], "")
