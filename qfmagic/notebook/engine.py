@@ -155,8 +155,8 @@ class Engine:
 
         try:
             answer = run(self.session, ask, view_of, lambda whole, asked, view: self._finish(whole, asked, view, style))
-        except SchemaError:  # a cell that fails has no result to find the answer by
-            self.shell.displayhook.update_user_ns(self.session.last)
+        except SchemaError as error:  # a cell that fails has no result to find the answer by
+            self.shell.displayhook.update_user_ns(error.partial)
             raise
         if style == "code" and not quiet:
             self._offer_code(answer, ask)

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from qfmagic import Message, Qianfan, QianfanError, Schema, SchemaError, Settings, aextract, extract
 from qfmagic.analysis.found_json import NoJSON, found_json
-from qfmagic.analysis.structured import ask_structured, language_of
+from qfmagic.analysis.structured import ask_structured, check_repairs, exchanges, language_of, question_of, room_in
 from qfmagic.core.answer import Answer
+from qfmagic.core.catalogue import text
 from qfmagic.core.errors import OptionError, RateLimitError
+from qfmagic.core.models import registry
 from qfmagic.core.records import turn_from_record, turn_to_record
 from qfmagic.core.turns import Turn
 from qfmagic.testing.server import LoopbackServer
@@ -255,6 +257,75 @@ def test_the_first_answer_is_kept_when_asking_again_fails():
         assert "slow down" in came.error.message(lang)
 
 
+@pytest.mark.parametrize(
+    "last", ["", " \n", Answer('{"name": "z", "sc', finish_reason="incomplete"), Answer("", finish_reason="incomplete")]
+)
+def test_the_first_answer_stands_when_what_was_asked_again_is_less(last):
+    came, asked = run(['{"name": "a"}', last])
+    assert len(asked) == 2
+    assert (came.answer.text, came.place, came.value) == ('{"name": "a"}', 0, None)
+    assert [answer.text for answer in came.answers] == [getattr(last, "text", last), '{"name": "a"}']
+    assert came.answer.rejected == (getattr(last, "text", last),)
+    said = came.error.message("en")
+    assert "score: Field required" in said
+    assert "Asking again failed: " in said
+    assert ("connection broke off" in said) is isinstance(last, Answer)
+    assert "重新提问失败" in came.error.message("zh")
+
+
+def test_an_answer_that_broke_off_counts_if_it_fits_and_says_so_if_not():
+    came, _ = run([Answer(GOOD, finish_reason="incomplete")])
+    assert (came.value, came.error) == (VALUE, None)
+    came, _ = run([Answer('{"name": "a", ', finish_reason="incomplete")])
+    assert "The connection broke off" in came.error.message("en")
+    assert "中断" in came.error.message("zh")
+
+
+def test_it_is_not_asked_again_without_its_question():
+    target = registry().target("yi_34b_chat")
+    room = room_in(target, {})
+    came, asked = run(["no JSON " * 1500, GOOD], room=room)
+    assert len(asked) == 1
+    assert "no room" in came.error.message("en")
+    came, asked = run(["", GOOD], room=room)
+    assert came.value == VALUE
+    assert room([Message("user", "x" * target.limits.max_chars)])
+    assert not room([Message("user", "x" * target.limits.max_chars), Message("assistant", "y")])
+
+
+def test_the_system_s_instructions_take_room_where_they_count():
+    target = registry().target("ernie-char-fiction-8k")
+    whole = [Message("user", "x" * target.limits.max_chars)]
+    assert room_in(target, {})(whole)
+    assert not room_in(target, {"system": "Be brief."})(whole)
+
+
+@pytest.mark.parametrize("question", ["Rate it.", "请评价。"])
+@pytest.mark.parametrize("fields", ["名称 str", "name str"])
+def test_it_is_asked_again_in_the_language_it_was_asked_in(question, fields):
+    schema = Schema.of(fields)
+    asked = question_of(question, schema, native=False)
+    steps = exchanges(asked, schema)
+    next(steps)
+    again = steps.send(Answer("no"))
+    lang = language_of(question)
+    assert again.messages[-1].content == text("schema.repair", lang, fault=text("schema.no_json", lang))
+
+
+@pytest.mark.parametrize("repairs", [-1, 11, 1.0, True, None, "1"])
+def test_how_often_it_is_asked_again_is_checked(repairs):
+    for lang in ("en", "zh"):
+        with pytest.raises(OptionError) as caught:
+            check_repairs(repairs)
+        assert "repairs" in caught.value.message(lang)
+    for ask in both("Rate it.", "a int", repairs=repairs):
+        asker, transport = client()
+        with asker, pytest.raises(OptionError, match="repairs"):
+            ask(asker)
+        assert transport.requests == []
+    assert [check_repairs(number) for number in (0, 10)] == [0, 10]
+
+
 def test_an_error_before_any_answer_is_the_error():
     with pytest.raises(RateLimitError):
         run([RateLimitError(code=18, detail="slow down")])
@@ -307,6 +378,22 @@ def test_extract_fails_with_the_last_answer(ask):
     with asker, pytest.raises(SchemaError) as caught:
         ask(asker)
     assert caught.value.partial.text == "no"
+
+
+@pytest.mark.parametrize("ask", both("Rate it.", "name str, score float"))
+def test_extract_does_not_ask_again_without_the_question(ask):
+    asker, transport = client("no JSON " * 1500, GOOD)
+    with asker, pytest.raises(SchemaError, match="no room"):
+        ask(asker)
+    assert len(transport.requests) == 1
+
+
+@pytest.mark.parametrize("ask", both("Rate it.", ""))
+def test_extract_refuses_an_empty_schema(ask):
+    asker, transport = client()
+    with asker, pytest.raises(OptionError, match="empty"):
+        ask(asker)
+    assert transport.requests == []
 
 
 @pytest.mark.parametrize("ask", both("Rate it.", "name strng"))
