@@ -162,9 +162,11 @@ def _failed(judged: Sequence[_Judged], problem: QianfanError | None = None) -> S
     stands, last = judged[place], judged[-1]
     error = stands.fault.with_hint(stands.hint) if stands.hint else stands.fault
     if problem is None and stands is not last:
-        problem = SchemaError(last.hint or last.fault.key)
+        problem = SchemaError(last.hint or "schema.blank")
     if problem is not None:
         error = error.with_hint("schema.not_repaired", problem=_Told(problem))
+    if stands.answer.transport == "stub":
+        error = error.with_hint("schema.stub")
     others = [one.answer for n, one in enumerate(judged) if n != place]
     return _came(others, stands.answer, None, error, place)
 

@@ -95,6 +95,12 @@ def test_the_stub_answers_with_an_object_that_fits(shell, model, stream, questio
     assert answer.rejected == ()
 
 
+def test_where_the_stub_cannot_answer_it_is_not_the_schema_that_is_wrong(shell):
+    schema = '{"properties":{"code":{"type":"string","pattern":"^[A-Z]{3}$"}}}'
+    with pytest.raises(SchemaError, match="The stub made this up, and it can't do so for every schema"):
+        ask(shell, schema=schema)
+
+
 def test_a_class_of_the_notebook_is_named(shell, capsys):
     shell.user_ns["Review"] = Review
     answer = ask(shell, schema="Review")
@@ -203,7 +209,7 @@ def test_the_first_answer_stays_when_asking_again_fails(shell, say, capsys):
 def test_the_first_answer_stays_when_a_blank_one_is_all_that_comes_again(shell, say, capsys):
     say("earlier", '{"name": "b"}', "", "", "")
     shell.run_cell_magic("qianfan", "model=yi_34b_chat", "Hello.")
-    with pytest.raises(SchemaError, match=r"score: Field required.* Asking again failed: The answer holds no JSON"):
+    with pytest.raises(SchemaError, match=r"score: Field required.* Asking again failed: Nothing came"):
         ask(shell)
     assert '"name": "b"' in capsys.readouterr().out
     assert shell.user_ns["_"].text == turns(shell)[1].answer.text == '{"name": "b"}'
@@ -409,3 +415,13 @@ def test_an_audit_knows_what_was_asked_again_after_a_blank_answer():
     assert found(repaired, cassette=exchanges) == []
     other = asked("Something else.", GOOD, 2, rejected=[request_of(prompt).hash], **requests)
     assert found(other, cassette=exchanges) != []
+
+
+def test_an_audit_knows_what_had_no_room_for_what_was_above_it():
+    old, prompt, before = ("Hello.", "Hi."), "Rate it.", (("Rate it.", "no"),)
+    exchanges = cassette(recorded(*old), recorded(prompt, "no", (old,)), recorded("Again!", GOOD, before))
+    more = {
+        "request": request_of("Again!", before).hash, "rejected": [request_of(prompt, (old,)).hash], "turn": 2,
+        "context": {"sent": 0, "available": 1}, "transport": "record",
+    }  # fmt: skip
+    assert found(asked(*old, 2, transport="record"), asked(prompt, GOOD, 3, **more), cassette=exchanges) == []

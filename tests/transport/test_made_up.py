@@ -1,7 +1,11 @@
 """What the stub makes up where JSON is asked for."""
 
+import datetime as dt
+import decimal
+import ipaddress
 import json
 
+import pydantic
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -72,6 +76,21 @@ def test_it_fits_the_schema_of_the_parameter(wrapped):
     given_as = {"name": "it", "schema": schema.json_schema} if wrapped else schema.json_schema
     said = made_up({"response_format": {"type": "json_schema", "json_schema": given_as}}, ["hi"], "")
     assert schema.parse(said)["mood"] in ("good", "bad")
+
+
+def test_it_fits_types_that_are_written_as_text():
+    class Written(pydantic.BaseModel):
+        took: dt.timedelta
+        four: ipaddress.IPv4Address
+        six: ipaddress.IPv6Address
+        inside: pydantic.Json[list[int]]
+        anything: pydantic.Json
+        counts: dict[str, int] = pydantic.Field(min_length=3)
+        price: decimal.Decimal
+
+    schema = Schema.of(Written)
+    found = schema.parse(made_up({}, [schema.instruction("en")], ""))
+    assert (len(found.counts), type(found.inside)) == (3, list)
 
 
 @pytest.mark.parametrize("form", ["json_object", {"type": "json_object"}, {"type": "json_schema"}])
