@@ -165,7 +165,7 @@ def _failed(judged: Sequence[_Judged], problem: QianfanError | None = None) -> S
         problem = SchemaError(last.hint or "schema.blank")
     if problem is not None:
         error = error.with_hint("schema.not_repaired", problem=_Told(problem))
-    if stands.answer.transport == "stub":
+    if stands.answer.transport == "stub" and error.key == "schema.unfit":
         error = error.with_hint("schema.stub")
     others = [one.answer for n, one in enumerate(judged) if n != place]
     return _came(others, stands.answer, None, error, place)
