@@ -48,7 +48,8 @@ class Schema:
 
         Args:
             spec: A pydantic model, a dataclass, a TypedDict, or ``list[...]`` of one; a JSON Schema as a dict or as
-                text; a short form such as ``"name str, score float"``; or the name of one of these.
+                text; a short form such as ``"name str, score float"``; or the name of one of these, or
+                ``"list[NAME]"``.
             namespace: Where a name is looked up.
 
         Raises:
