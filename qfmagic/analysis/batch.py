@@ -24,12 +24,12 @@ from .questions import Questions, check_columns, check_template
 from .results import cells_of, result_kinds, result_names
 from .schema import Schema
 from .steps import Done, Pipeline, steps
+from .structured import check_repairs
 from .table import Row, Table, read_table
 from .usage import Kind
 
 WORKERS = 8
 MOST = 100  # workers: the client's connections
-MOST_REPAIRS = 10
 GRACE = 2.0  # seconds an interrupt leaves to what is under way, as it is paid for
 FULL = 100  # rows that were done before, in the tray at once
 LATELY = 50  # answers whose size says what the next will take
@@ -157,7 +157,7 @@ def decide(
     check_template(parsed, table.names, namespace)
     wanted = None if schema is None else Schema.of(schema, namespace)
     made = work(parsed, wanted)._replace(meter=meter, kind=kind)
-    check_whole("repairs", made.repairs, 0, MOST_REPAIRS)
+    check_repairs(made.repairs)
     target = made.questions.target
     check_parameters(made.questions.parameters, target.parameters, model=target.title, source=target.source.title)
     job = Job(table, made, workers, sample=sample, **others)

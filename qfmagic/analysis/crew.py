@@ -134,7 +134,7 @@ class Work(NamedTuple):
         else:
             came = await self._structured(asking)
         answer, problem = together(came.answers), came.error
-        if problem is None and not answer.complete:
+        if self.questions.schema is None and not answer.complete:
             return asking.done(answer, TransportError("map.incomplete"))
         if problem is None and self.kept is not None:
             self.kept.put(asking.task.asked, answer)
@@ -147,7 +147,7 @@ class Work(NamedTuple):
         came: Answer | QianfanError = await self._send(asking, asking.task.plan)
         while not isinstance(step := await asyncio.to_thread(_step, steps, came), Structured):
             try:
-                plan = self.questions.repair(*step)
+                plan = self.questions.plan(*step)
                 self._hold_more(asking, plan)
                 came = await self._send(asking, plan)
             except QianfanError as problem:

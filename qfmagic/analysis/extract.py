@@ -6,8 +6,9 @@ from ..client.client import Prompt, Qianfan
 from ..core.answer import Answer
 from ..core.errors import QianfanError
 from ..core.messages import as_messages
+from ..core.plan import Plan
 from .schema import Schema
-from .structured import Structured, ask_structured, exchanges, language_of, question_of
+from .structured import Structured, ask_structured, check_repairs, exchanges, question_of, room_in
 
 
 def extract(prompt: Prompt, schema: Any, *, client: Qianfan | None = None, repairs: int = 1, **options: Any) -> Answer:
@@ -31,19 +32,19 @@ def extract(prompt: Prompt, schema: Any, *, client: Qianfan | None = None, repai
         The answer that fits; ``rejected`` has the texts of those that didn't.
 
     Raises:
-        OptionError: The schema can't be used. Nothing was sent.
-        SchemaError: No answer fitted; ``partial`` is the last.
+        OptionError: The schema or the number of repairs can't be used. Nothing was sent.
+        SchemaError: No answer fitted; ``partial`` is the last that is whole.
         QianfanError: As :meth:`Qianfan.ask`.
     """
-    wanted, messages = Schema.of(schema), as_messages(prompt)
+    wanted, most = Schema.of(schema), check_repairs(repairs)
     own = None if client else Qianfan()
     asker = client or own
     assert asker is not None
-    lang = language_of(messages[-1].content)
-    asked = question_of(messages, wanted, native=_native(asker, prompt, options), lang=lang)
-    steps = exchanges(asked, wanted, repairs=repairs, lang=lang)
-    next(steps)
     try:
+        plan = _plan(asker, prompt, options)
+        asked = question_of(as_messages(prompt), wanted, native=plan.target.takes_json)
+        steps = exchanges(asked, wanted, repairs=most, room=room_in(plan.target, plan.request.parameters))
+        next(steps)
         while True:
             try:
                 answer = asker.ask(asked.messages, **{**asked.parameters, **options})
@@ -62,18 +63,20 @@ async def aextract(
     prompt: Prompt, schema: Any, *, client: Qianfan | None = None, repairs: int = 1, **options: Any
 ) -> Answer:
     """Twin of :func:`extract` for ``await``."""
-    wanted = Schema.of(schema)
+    wanted, most = Schema.of(schema), check_repairs(repairs)
     own = None if client else Qianfan()
     asker = client or own
     assert asker is not None
     try:
+        plan = _plan(asker, prompt, options)
         return _outcome(
             await ask_structured(
                 lambda messages, parameters: asker.aask(messages, **{**parameters, **options}),
                 as_messages(prompt),
                 wanted,
-                repairs=repairs,
-                native=_native(asker, prompt, options),
+                repairs=most,
+                native=plan.target.takes_json,
+                room=room_in(plan.target, plan.request.parameters),
             )
         )
     finally:
@@ -81,9 +84,9 @@ async def aextract(
             own.close()
 
 
-def _native(client: Qianfan, prompt: Prompt, options: dict[str, Any]) -> bool:
-    given = {name: value for name, value in options.items() if name not in ("timeout", "stream")}
-    return client.plan(prompt, **given).target.takes_json
+def _plan(client: Qianfan, prompt: Prompt, options: dict[str, Any]) -> Plan:
+    """The question as it would be without a schema."""
+    return client.plan(prompt, **{name: value for name, value in options.items() if name not in ("timeout", "stream")})
 
 
 def _outcome(came: Structured) -> Answer:

@@ -4,12 +4,18 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 _FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})([^`]*)")
 _BEGUN = re.compile(r'\{\s*"|\[\s*["{\[]')  # what starts so was meant to be JSON
-_STARTS = 50  # places in a text that are tried
+# What a value within prose starts with; an empty pair of brackets is no answer.
+_OBJECT = re.compile(r'\{\s*"')
+_OBJECT_OR_LIST = re.compile(r'\{\s*"|\[\s*(?:["{\[\d-]|true|false|null)')
+_BROKEN = 50  # values in prose that can't be read, before the rest is given up
 _DIGITS = 300  # of a number; longer ones don't fit a float
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|[{}\[\]]', re.DOTALL)
+_CONTROL = re.compile(r"[\x00-\x1f]")
 
 
 class NoJSON(ValueError):
@@ -20,94 +26,129 @@ class NoJSON(ValueError):
         self.reason = reason
 
 
-def found_json(text: str, openings: str = "{[") -> list[Any]:
+class Found(NamedTuple):
+    """A value, and the JSON it is written in: as in the text, but that no string holds a control character."""
+
+    value: Any
+    written: str
+
+
+class _Fenced(NamedTuple):
+    """Fenced code: where it stands in the text, and what it holds."""
+
+    start: int
+    end: int
+    content: str
+
+
+def found_json(text: str, *, lists: bool = True) -> list[list[Found]]:
     """
-    Find the JSON values in a text, where it is likeliest first and only there: the whole, fenced code, objects and
-    lists within prose.
+    Find the JSON values in a text: what is found at the likeliest place first, then the others. The text as a whole,
+    if it is JSON; else fenced code, then objects and lists within prose, and at last what else is in fenced code.
 
     What no other reader of JSON takes is refused: NaN and infinite numbers, and a name that occurs twice in an object,
     of which readers take one or the other.
 
     Args:
         text: The text.
-        openings: What a value within prose may start with: a list is not looked for where an object was asked for, a
-            text may well have a ``[1]`` in it.
+        lists: Whether lists are looked for in prose: where an object was asked for, a text may well have a ``[1]`` in
+            it.
 
     Raises:
         NoJSON: There is none.
     """
     whole = text.strip().removeprefix("\ufeff")
     reasons: list[str] = []
-    if found := list(_read([whole], reasons)):
-        return found
-    fenced = list(_read(_fenced(whole), reasons))
-    # A number alone in fenced code may be anything: it counts where nothing else is found.
-    found = [value for value in fenced if isinstance(value, (dict, list))]
-    found = found or list(_embedded(whole, openings, reasons)) or fenced
-    if not found:
+    if found := _read(whole, reasons):
+        return [[found]]
+    read = [(fence, found) for fence in _fences(whole) if (found := _read(fence.content, reasons))]
+    fenced = [found for _, found in read if isinstance(found.value, (dict, list))]
+    # A number alone in fenced code may be anything: it counts where nothing else does.
+    others = [found for _, found in read if not isinstance(found.value, (dict, list))]
+    embedded = list(_embedded(whole, [fence for fence, _ in read], _OBJECT_OR_LIST if lists else _OBJECT, reasons))
+    places = [place for place in (fenced, embedded, others) if place]
+    if not places:
         raise NoJSON(reasons[0] if reasons else "")
-    return found
+    return places
 
 
-def _fenced(text: str) -> list[str]:
-    """The contents of fenced code; line by line, since a pattern over all of it would take minutes for some texts."""
-    blocks: list[list[str]] = []
-    opened = ""
+def _fences(text: str) -> list[_Fenced]:
+    """The fenced code; line by line, since a pattern over all of it would take minutes for some texts."""
+    found: list[_Fenced] = []
+    opened, start, inside, position = "", 0, 0, 0
     for line in text.split("\n"):  # not splitlines: strings hold line ends of other kinds
         fence = _FENCE.fullmatch(line.removesuffix("\r"))
+        end = position + len(line)
         if opened and fence and fence[1].startswith(opened) and not fence[2].strip():
+            found.append(_Fenced(start, end, text[inside:position]))
             opened = ""
-        elif opened:
-            blocks[-1].append(line)
-        elif fence:
-            opened = fence[1]
-            blocks.append([])
-    return ["\n".join(block) for block in blocks]
+        elif fence and not opened:
+            opened, start, inside = fence[1], position, end + 1
+        position = end + 1
+    return [*found, _Fenced(start, len(text), text[inside:])] if opened else found
 
 
-def _read(candidates: list[str], reasons: list[str]) -> Iterator[Any]:
-    for candidate in candidates:
+def _read(candidate: str, reasons: list[str]) -> Found | None:
+    candidate = candidate.strip()
+    try:
+        return _checked(_DECODER.decode(candidate), candidate)
+    except (ValueError, RecursionError) as error:
+        if _BEGUN.match(candidate):  # else it is prose, or code of another kind
+            reasons.append(_why(error))
+        return None
+
+
+def _embedded(text: str, read: list[_Fenced], begins: re.Pattern[str], reasons: list[str]) -> Iterator[Found]:
+    """The values within prose; what stands inside of one, or of one that can't be read, is not the answer."""
+    position, broken, fences = 0, 0, iter(read)
+    fence = next(fences, None)
+    while broken < _BROKEN and (start := begins.search(text, position)):
+        while fence is not None and fence.end <= start.start():
+            fence = next(fences, None)
+        if fence is not None and fence.start <= start.start():
+            position = fence.end
+            continue
         try:
-            yield _checked(_DECODER.decode(candidate.strip()))
+            value, end = _DECODER.raw_decode(text, start.start())
+            yield _checked(value, text[start.start() : end])
         except (ValueError, RecursionError) as error:
-            if _BEGUN.match(candidate.strip()):  # else it is prose, or code of another kind
+            if _BEGUN.match(start[0]):
                 reasons.append(_why(error))
+            broken, end = broken + 1, _end(text, start.start())
+        position = end
 
 
-def _embedded(text: str, openings: str, reasons: list[str]) -> Iterator[Any]:
-    position = 0
-    for _ in range(_STARTS):
-        start = next((i for i in range(position, len(text)) if text[i] in openings), None)
-        if start is None:
-            return
-        try:
-            value, position = _DECODER.raw_decode(text, start)
-            value = _checked(value)
-        except (ValueError, RecursionError) as error:
-            if _BEGUN.match(text, start):
-                reasons.append(_why(error))
-                return  # what stands inside of a broken value is not the answer
-            position = start + 1
-        else:
-            if value:  # an empty pair of brackets in prose is no answer
-                yield value
+def _end(text: str, start: int) -> int:
+    """Where the brackets close that open there; the end of the text if they don't."""
+    depth = 0
+    for token in _TOKEN.finditer(text, start):
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(token[0], 0)
+        if not depth:
+            return token.end()
+    return len(text)
 
 
 def _why(error: Exception) -> str:
     return "nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
-def _checked(value: Any) -> Any:
+def _checked(value: Any, written: str) -> Found:
     """The value; half a character, which no file and no service takes, is refused here."""
     json.dumps(value, ensure_ascii=False).encode()
-    return value
+    if _CONTROL.search(written):  # line ends between values mostly, but in strings too
+        written = _STRING.sub(lambda string: _CONTROL.sub(_escaped, string[0]), written)
+    return Found(value, written)
+
+
+def _escaped(character: re.Match[str]) -> str:
+    return f"\\u{ord(character[0]):04x}"
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         raise ValueError(f"{twice!r} occurs twice in one object")
     return found
 

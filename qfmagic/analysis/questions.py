@@ -17,7 +17,7 @@ from ..core.plan import Plan, plan_request
 from .prompt import Template
 from .rendering import show, show_whole
 from .schema import Schema
-from .structured import Asked, Structured, exchanges, question_of
+from .structured import Asked, Structured, exchanges, question_of, room_in
 from .table import ITEM, Row
 
 ROW_NAMES = ("row", ITEM, "index")
@@ -76,24 +76,13 @@ class Questions:
             return self.plan((Message("user", prompt),))
         return self.plan(*question_of(prompt, self.schema, native=self.target.takes_json))
 
-    def repair(self, messages: Sequence[Message], extra: Mapping[str, Any]) -> Plan:
-        """
-        Make the request that asks again, of what :meth:`following` yields.
-
-        Raises:
-            InputError: As :meth:`plan`; or the question itself would no longer go along.
-        """
-        plan = self.plan(messages, extra)
-        if plan.context.cut:
-            raise OptionError("schema.no_room")
-        return plan
-
     def following(self, plan: Plan, repairs: int) -> Generator[Asked, Answer, Structured]:
         """Decide what is asked after a row's first request: the steps of :func:`exchanges`, the first included."""
         assert self.schema is not None
         native = self.target.takes_json and self.schema.is_object
         extra = {"response_format": self.schema.response_format()} if native else {}
-        return exchanges(Asked(plan.context.messages, extra), self.schema, repairs=repairs)
+        room = room_in(self.target, plan.request.parameters)
+        return exchanges(Asked(plan.context.messages, extra), self.schema, repairs=repairs, room=room)
 
     def plan(self, messages: Sequence[Message], extra: Mapping[str, Any] | None = None) -> Plan:
         """

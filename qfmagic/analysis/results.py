@@ -8,31 +8,18 @@ from typing import Any
 from ..core.answer import Answer
 from ..core.catalogue import text
 from ..core.errors import QianfanError
+from .kinds import Kinds
 from .schema import Schema
 from .steps import Done
 
-Kinds = Mapping[str, type | None]
 _BEFORE: Kinds = {"answer": str}
 _BEHIND: Kinds = {"error": str, "prompt_tokens": int, "completion_tokens": int, "seconds": float, "id": str}
-_OF_JSON: Kinds = {"string": str, "integer": int, "number": float, "boolean": bool}
 
 
 def result_kinds(schema: Schema | None, prefix: str = "") -> Kinds:
     """The columns a map adds, with what is in them; None is anything. The schema's fields stand behind the answer."""
-    fields: Kinds = {}
-    if schema is not None:
-        properties = schema.json_schema.get("properties", {})
-        fields = {name: _kind(properties.get(name, {})) for name in schema.names}
+    fields = schema.kinds if schema is not None else {}
     return {f"{prefix}{name}": kind for name, kind in {**_BEFORE, **fields, **_BEHIND}.items()}
-
-
-def _kind(described: Any) -> type | None:
-    if not isinstance(described, Mapping):  # true: anything
-        return None
-    choices = described.get("enum")
-    if choices and all(isinstance(choice, str) for choice in choices):
-        return str
-    return _OF_JSON.get(str(described.get("type")))
 
 
 def result_names(schema: Schema | None, prefix: str = "") -> tuple[str, ...]:

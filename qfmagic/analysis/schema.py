@@ -1,23 +1,28 @@
 """What an answer is to look like: a class of Python, a JSON Schema or a short form, as one value."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from functools import cached_property
-from types import MappingProxyType
-from typing import Any, get_origin
+from types import GenericAlias, MappingProxyType
+from typing import Any, Union, get_origin
 
 from ..core.catalogue import Text, text
 from ..core.errors import OptionError, SchemaError
 from ..core.models import suggest
-from .checkers import Checker, JSONSchemaChecker, TypeChecker, Unfit, loaded
-from .found_json import NoJSON, found_json
+from .checkers import Checker, Unfit, loaded
+from .found_json import Found, NoJSON, found_json
+from .json_checker import JSONSchemaChecker
+from .kinds import Kinds
 from .shortform import Field, json_schema_of, parse_short_form, type_of
-from .typed_dicts import checkable
+from .type_checker import TypeChecker
 
 # What a pydantic model has, and a TypedDict, of typing or of typing_extensions.
 _MARKS = ("model_fields", "__required_keys__")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+_LIST = re.compile(r"list\s*\[\s*([\w.]+)\s*\]")
+_TYPES: Mapping[str, Any] = {"str": str, "int": int, "float": float, "bool": bool}
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +48,8 @@ class Schema:
 
         Args:
             spec: A pydantic model, a dataclass, a TypedDict, or ``list[...]`` of one; a JSON Schema as a dict or as
-                text; a short form such as ``"name str, score float"``; or the name of one of these.
+                text; a short form such as ``"name str, score float"``; or the name of one of these, or
+                ``"list[NAME]"``.
             namespace: Where a name is looked up.
 
         Raises:
@@ -71,7 +77,7 @@ class Schema:
         loaded("pydantic")
         if self.fields:
             return TypeChecker(type_of(self.fields), json_schema_of(self.fields))
-        return TypeChecker(checkable(self.spec))
+        return TypeChecker(self.spec)
 
     # ---- how it is asked for
 
@@ -84,6 +90,11 @@ class Schema:
     def names(self) -> tuple[str, ...]:
         """The names of the top-level fields; ``("value",)`` where there are none."""
         return self.checker.names
+
+    @property
+    def kinds(self) -> Kinds:
+        """What is in each of the columns, as far as the schema tells; None is anything."""
+        return self.checker.kinds
 
     @cached_property
     def is_object(self) -> bool:
@@ -114,22 +125,32 @@ class Schema:
             SchemaError: There is none, it doesn't fit, or several do.
         """
         try:
-            values = found_json(answer, "{" if self.is_object else "{[")
+            places = found_json(answer, lists=not self.is_object)
         except NoJSON as error:
             key = "schema.broken" if error.reason else "schema.no_json"
             raise SchemaError(key, reason=error.reason) from None
-        fitting: dict[str, Any] = {}
         faults: list[str] = []
-        for value in values:
+        for place in places:
+            if fitting := self._fitting(place, faults):
+                if len(fitting) > 1:
+                    raise SchemaError("schema.several", count=len(fitting))
+                return self._completed(fitting[0])
+        raise SchemaError("schema.unfit", reason=faults[0])
+
+    def _fitting(self, place: Sequence[Found], faults: list[str]) -> list[Any]:
+        """The different objects that fit, of those at one place; what is wrong with the others goes to *faults*."""
+        written = {json.dumps(found.value, sort_keys=True): found.written for found in place}
+        fitting: list[Any] = []
+        for one in written.values():
             try:
-                fitting[_same(value)] = self.checker.check(json.dumps(value, ensure_ascii=False))
+                value = self.checker.check(one)
+                self.checker.columns(value)
             except Unfit as error:
                 faults.append(str(error))
-        if not fitting:
-            raise SchemaError("schema.unfit", reason=faults[0])
-        if len(fitting) > 1:
-            raise SchemaError("schema.several", count=len(fitting))
-        return self._completed(next(iter(fitting.values())))
+            else:
+                if not any(_same(value, other) for other in fitting[:1]):
+                    fitting.append(value)
+        return fitting
 
     def _completed(self, value: Any) -> Any:
         """With every field of a short form, in its order: one that was left out is None."""
@@ -140,14 +161,27 @@ class Schema:
         The top-level fields of an object as plain values, for a row of a frame.
 
         Those that aren't there are None, and all of them for None itself: for a row without an answer.
+
+        Raises:
+            SchemaError: They can't be had: the class has code of its own for that, which failed. What :meth:`parse`
+                returned has been looked at.
         """
         if value is None:
             return dict.fromkeys(self.names)
-        return self.checker.columns(value)
+        try:
+            return self.checker.columns(value)
+        except Unfit as error:
+            raise SchemaError("schema.unfit", reason=str(error)) from error
 
 
 def _named(written: str, namespace: Mapping[str, Any]) -> Any:
-    """What a name stands for; a text that is no name as it is."""
+    """What a name, or a list of it, stands for; a text that is neither as it is."""
+    listed = _LIST.fullmatch(written)
+    if listed:
+        kind = _TYPES.get(listed[1]) or _named(listed[1], namespace)
+        if kind not in _TYPES.values() and not _is_type(kind):
+            raise OptionError("schema.kind", kind=type(kind).__name__)
+        return GenericAlias(list, kind)
     first, *rest = written.split(".")
     if not all(part.isidentifier() for part in (first, *rest)):
         return written
@@ -165,22 +199,41 @@ def _named(written: str, namespace: Mapping[str, Any]) -> Any:
 
 
 def _written(spec: str) -> Schema:
+    if spec.startswith("<"):  # what a class looks like as text
+        raise OptionError("schema.braces", text=spec)
     if not spec.startswith("{"):
         return Schema(fields=parse_short_form(spec))
     try:
-        return Schema(json.loads(spec))
+        read = json.loads(spec)
     except (ValueError, RecursionError) as error:
         raise OptionError("schema.json", reason=str(error)) from None
+    return Schema(_checkable(read))
 
 
-def _same(value: Any) -> str:
-    """What two equal values have in common, in whatever order their fields stand."""
-    return json.dumps(value, sort_keys=True)
+def _json(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    A JSON Schema as a copy of one's own, whose every part is JSON.
+
+    Raises:
+        OptionError: One isn't.
+    """
+    try:
+        copy: dict[str, Any] = json.loads(json.dumps(dict(spec), allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise OptionError("schema.json", reason=str(error)) from None
+    return copy
+
+
+def _same(one: Any, other: Any) -> bool:
+    try:
+        return bool(one == other)
+    except Exception:  # noqa: BLE001 - the class is the user's
+        return False
 
 
 def _checkable(spec: Any) -> Any:
     if isinstance(spec, Mapping) and spec:
-        return dict(spec)
+        return _json(spec)
     if _is_type(spec):
         return spec
     raise OptionError("schema.kind", kind=type(spec).__name__)
@@ -188,8 +241,9 @@ def _checkable(spec: Any) -> Any:
 
 def _is_type(spec: Any) -> bool:
     """Whether it is a class with fields, or a list of one."""
-    if get_origin(spec) is not None:
-        return not callable(get_origin(spec)) or isinstance(get_origin(spec), type)
+    origin = get_origin(spec)
+    if origin is not None:
+        return origin is Union or isinstance(origin, type) or not callable(origin)
     return isinstance(spec, type) and (is_dataclass(spec) or any(hasattr(spec, name) for name in _MARKS))
 
 

@@ -22,10 +22,13 @@ TYPES: Mapping[str, Mapping[str, str]] = {
     "date": {"type": "string", "format": "date"},
     "datetime": {"type": "string", "format": "date-time"},
 }
+_NULL = ("None", "null")
 # Chinese punctuation is what a Chinese keyboard writes there.
 _PUNCTUATION = str.maketrans({"，": ",", "、": ",", "｜": "|", "？": "?", "：": ":", "［": "[", "］": "]"})
 _LIST = re.compile(r"list\s*\[(.*)\]")
-_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,15}")
+_NAME = re.compile(r"([^\s:]*)\s*:?\s*(.*)", re.DOTALL)
+_WHOLE_NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,14})")  # with zeros in front it is a code
+_DATE = re.compile(r"\s*[0-9]{4}-[0-9]")
 
 
 class Field(NamedTuple):
@@ -67,6 +70,8 @@ def parse_short_form(written: str) -> tuple[Field, ...]:
         if any(field.name == other.name for other in fields):
             raise _wrong(part, "schema.field.twice", name=field.name)
         fields.append(field)
+    if not fields:
+        raise OptionError("schema.empty")
     return tuple(fields)
 
 
@@ -82,12 +87,13 @@ def json_schema_of(fields: tuple[Field, ...]) -> dict[str, Any]:
 def type_of(fields: tuple[Field, ...]) -> Any:
     """The TypedDict that pydantic checks an object with these fields against."""
     from datetime import date, datetime  # noqa: PLC0415 - only who asks for a schema
-    from typing import Literal, NotRequired  # noqa: PLC0415 - as above
+    from typing import Annotated, Literal, NotRequired  # noqa: PLC0415 - as above
 
-    from pydantic import ConfigDict, FiniteFloat  # noqa: PLC0415 - an extra
+    from pydantic import BeforeValidator, ConfigDict, FiniteFloat  # noqa: PLC0415 - an extra
     from typing_extensions import TypedDict  # noqa: PLC0415 - comes with pydantic, which wants this one
 
-    types = {"str": str, "int": int, "float": FiniteFloat, "bool": bool, "date": date, "datetime": datetime}
+    day, time = (Annotated[kind, BeforeValidator(_no_number)] for kind in (date, datetime))
+    types = {"str": str, "int": int, "float": FiniteFloat, "bool": bool, "date": day, "datetime": time}
 
     def annotation(field: Field) -> Any:
         one: Any = Literal[field.choices] if field.choices else types[field.kind]
@@ -101,6 +107,13 @@ def type_of(fields: tuple[Field, ...]) -> Any:
     return made
 
 
+def _no_number(value: object) -> object:
+    """A date as it is written; a number would be taken for the seconds since 1970."""
+    if isinstance(value, str) and _DATE.match(value):
+        return value
+    raise ValueError("a date is written like 2025-01-08")
+
+
 def _parts(written: str) -> list[str]:
     """What stands between the commas, but for those inside brackets."""
     parts = re.split(r",(?![^\[\]]*\])", written)
@@ -110,8 +123,9 @@ def _parts(written: str) -> list[str]:
 
 
 def _field(part: str) -> Field:
-    name, _, written = part.partition(" ")
-    name, written = name.removesuffix(":"), written.strip().removeprefix(":").strip()
+    found = _NAME.fullmatch(part)
+    assert found is not None  # any text has that form
+    name, written = found[1], found[2].strip()
     if not name.isidentifier():
         raise _wrong(part, "schema.field.name" if name else "schema.field.empty", name=name)
     if not written:
@@ -131,9 +145,13 @@ def _field(part: str) -> Field:
 
 def _choices(part: str, written: str) -> tuple[str | int, ...]:
     words = [word.strip() for word in written.split("|")]
-    if not all(words) or len(set(words)) < len(words):
+    no_words = [word for word in words if word in TYPES or word in _NULL]
+    if no_words:
+        raise _wrong(part, "schema.field.no_word", word=no_words[0])
+    choices = tuple(map(int, words)) if all(map(_WHOLE_NUMBER.fullmatch, words)) else tuple(words)
+    if not all(words) or len(set(choices)) < len(choices):
         raise _wrong(part, "schema.field.choices")
-    return tuple(map(int, words)) if all(map(_WHOLE_NUMBER.fullmatch, words)) else tuple(words)
+    return choices
 
 
 def _wrong(part: str, key: str, **values: object) -> OptionError:

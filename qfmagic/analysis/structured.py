@@ -11,13 +11,20 @@ from typing import Any, NamedTuple
 
 from ..core.answer import Answer
 from ..core.catalogue import text
-from ..core.errors import QianfanError, SchemaError
+from ..core.context import Size, measure
+from ..core.errors import OptionError, QianfanError, SchemaError
 from ..core.messages import Message, as_messages
+from ..core.models import Target
 from .schema import Schema
 
-__all__ = ["Asked", "Schema", "Structured", "ask_structured", "exchanges", "language_of", "question_of"]
+__all__ = [
+    "Asked", "Schema", "Structured", "ask_structured", "check_repairs", "exchanges", "language_of", "question_of",
+    "room_in",
+]  # fmt: skip
 
+MOST_REPAIRS = 10
 Ask = Callable[[Sequence[Message], Mapping[str, Any]], Awaitable[Answer]]
+Room = Callable[[Sequence[Message]], bool]
 
 
 class Structured(NamedTuple):
@@ -26,10 +33,12 @@ class Structured(NamedTuple):
 
     Attributes:
         value: The object; None if no answer fitted.
-        answer: The last answer; its ``value`` is the object too, and ``rejected`` the texts that came before it.
+        answer: The answer that stands: the one that fitted, else the last that is whole and not blank. Its ``value`` is
+            the object too, and ``rejected`` the texts of the others.
         repairs: How often it was asked again.
-        error: What is wrong with the last answer; None if nothing is.
-        answers: Every answer that was paid for, in order, the last included.
+        error: What is wrong with the answer; None if nothing is.
+        answers: Every answer that was paid for, in order, but that the one that stands is the last.
+        place: Which request it answers, from 0.
     """
 
     value: Any | None
@@ -37,6 +46,7 @@ class Structured(NamedTuple):
     repairs: int
     error: SchemaError | None
     answers: tuple[Answer, ...]
+    place: int = 0
 
 
 class Asked(NamedTuple):
@@ -63,49 +73,107 @@ def question_of(messages: str | Sequence[Message], schema: Schema, *, native: bo
     return Asked((*before, Message("user", f"{question.content.rstrip()}\n\n{told}")), parameters)
 
 
+def check_repairs(repairs: object) -> int:
+    """
+    Check how often an answer may be asked for again.
+
+    Raises:
+        OptionError: It is no whole number, or too many.
+    """
+    if isinstance(repairs, int) and not isinstance(repairs, bool) and 0 <= repairs <= MOST_REPAIRS:
+        return repairs
+    raise OptionError("option.value", name="repairs", value=repr(repairs), allowed=f"0, 1, ..., {MOST_REPAIRS}")
+
+
+def room_in(target: Target, parameters: Mapping[str, Any]) -> Room:
+    """Say whether messages fit a model's limit, all of them, with the parameters that count."""
+    limits, system = target.limits, parameters.get("system")
+    beside = measure(system) if system and limits.system_counts else Size()
+
+    def room(messages: Sequence[Message]) -> bool:
+        return sum((measure(message.content) for message in messages), beside).fits(limits)
+
+    return room
+
+
 def exchanges(
-    asked: Asked, schema: Schema, *, repairs: int = 1, lang: str | None = None
+    asked: Asked, schema: Schema, *, repairs: int = 1, room: Room = bool
 ) -> Generator[Asked, Answer, Structured]:
     """
     Decide what is asked: yields each request, takes its answer, and returns what came of them.
 
     An answer that doesn't fit goes back with what is wrong with it, in place of the one before it: what the model sees
-    is its question, its last answer and the fault. One that was cut at its output limit is not asked for again: it
-    would be cut again. An error thrown in, where there is an answer already, ends it with that answer.
+    is its question, its last answer and the fault, in the language it was asked in. Where there is no room for that, it
+    isn't asked again: without the question, it would make something up. One that was cut at its output limit is not
+    asked for again either: it would be cut again; nor is one that broke off. An error thrown in, where there is an
+    answer already, ends it with that answer.
 
     Args:
         asked: The question (:func:`question_of`).
         schema: What the answer must fit.
         repairs: How often to ask again at most.
-        lang: Language of what the model is told, as there.
+        room: Whether messages fit the model's limit (:func:`room_in`).
     """
     messages, parameters = asked
-    lang = lang or language_of(messages[-1].content)
-    answers: list[Answer] = []
-    following, fault = messages, SchemaError("schema.no_json")
+    lang = _told_in(messages[-1].content, schema)
+    judged: list[_Judged] = []
+    following = messages
     while True:
         try:
-            answers.append((yield Asked(following, parameters)))
+            answer = yield Asked(following, parameters)
         except QianfanError as problem:
-            if not answers:
+            if not judged:
                 raise
-            return _came(answers, None, fault.with_hint("schema.not_repaired", problem=_Told(problem)))
-        answer = answers[-1]
+            return _failed(judged, problem)
         try:
-            return _came(answers, schema.parse(answer.text), None)
+            value = schema.parse(answer.text)
         except SchemaError as error:
-            fault = error
-        if answer.truncated:
-            return _came(answers, None, fault.with_hint("schema.cut"))
-        if len(answers) > repairs or not answer.complete:
-            return _came(answers, None, fault)
-        following = _again(messages, answer, fault, lang)
+            judged.append(_Judged(answer, error))
+        else:
+            return _came([one.answer for one in judged], answer, value, None, len(judged))
+        if answer.truncated or not answer.complete or len(judged) > repairs:
+            return _failed(judged)
+        needed = _again(messages[-1], *judged[-1], lang)
+        if not room(needed):
+            return _failed(judged, OptionError("schema.no_room"))
+        following = (*messages[:-1], *needed)
 
 
-def _came(answers: Sequence[Answer], value: Any, error: SchemaError | None) -> Structured:
-    rejected = tuple(answer.text for answer in answers[:-1])
-    last = replace(answers[-1], value=value, rejected=rejected)
-    return Structured(value, last, len(answers) - 1, error, tuple(answers))
+class _Judged(NamedTuple):
+    """An answer, and what is wrong with it."""
+
+    answer: Answer
+    fault: SchemaError
+
+    @property
+    def hint(self) -> str | None:
+        """What else there is to say: it isn't whole."""
+        return "schema.cut" if self.answer.truncated else None if self.answer.complete else "schema.broke_off"
+
+
+def _failed(judged: Sequence[_Judged], problem: QianfanError | None = None) -> Structured:
+    """No answer fits: the last that can be read stands, and one that came behind it is why it wasn't repaired."""
+    blank = [not one.answer.text.strip() for one in judged]
+    ranks = [
+        (not empty and one.answer.complete, not empty, n)
+        for n, (one, empty) in enumerate(zip(judged, blank, strict=True))
+    ]
+    place = max(ranks)[2]
+    stands, last = judged[place], judged[-1]
+    error = stands.fault.with_hint(stands.hint) if stands.hint else stands.fault
+    if problem is None and stands is not last:
+        problem = SchemaError(last.hint or "schema.blank")
+    if problem is not None:
+        error = error.with_hint("schema.not_repaired", problem=_Told(problem))
+    if stands.answer.transport == "stub" and error.key == "schema.unfit":
+        error = error.with_hint("schema.stub")
+    others = [one.answer for n, one in enumerate(judged) if n != place]
+    return _came(others, stands.answer, None, error, place)
+
+
+def _came(others: Sequence[Answer], answer: Answer, value: Any, error: SchemaError | None, place: int) -> Structured:
+    stands = replace(answer, value=value, rejected=tuple(other.text for other in others))
+    return Structured(value, stands, len(others), error, (*others, stands), place)
 
 
 class _Told(NamedTuple):
@@ -118,7 +186,14 @@ class _Told(NamedTuple):
 
 
 async def ask_structured(
-    ask: Ask, messages: Sequence[Message], schema: Schema, *, repairs: int = 1, native: bool, lang: str | None = None
+    ask: Ask,
+    messages: Sequence[Message],
+    schema: Schema,
+    *,
+    repairs: int = 1,
+    native: bool,
+    lang: str | None = None,
+    room: Room = bool,
 ) -> Structured:
     """
     Ask until an answer fits, at most ``1 + repairs`` times.
@@ -130,13 +205,14 @@ async def ask_structured(
         repairs: How often to ask again at most.
         native: As for :func:`question_of`.
         lang: As there.
+        room: As for :func:`exchanges`.
 
     Raises:
         QianfanError: There was no first answer. Where there was one and asking again failed, it is returned, and its
             ``error`` says so.
     """
-    lang = lang or language_of(messages[-1].content)
-    steps = exchanges(question_of(messages, schema, native=native, lang=lang), schema, repairs=repairs, lang=lang)
+    question = question_of(messages, schema, native=native, lang=lang)
+    steps = exchanges(question, schema, repairs=repairs, room=room)
     asked = next(steps)
     try:
         while True:
@@ -156,8 +232,14 @@ def language_of(question: str) -> str:
     return "zh" if any("\u4e00" <= character <= "\u9fff" for character in question) else "en"
 
 
-def _again(asked: tuple[Message, ...], answer: Answer, error: SchemaError, lang: str) -> tuple[Message, ...]:
-    word = text("schema.repair", lang, fault=error.message(lang))
+def _told_in(question: str, schema: Schema) -> str:
+    """The language in which a question asks for its schema: the names in that say nothing about the question's own."""
+    return next((lang for lang in ("en", "zh") if question.endswith(schema.instruction(lang))), language_of(question))
+
+
+def _again(question: Message, answer: Answer, fault: SchemaError, lang: str) -> tuple[Message, ...]:
+    """What is sent to be given another answer."""
+    word = text("schema.repair", lang, fault=fault.message(lang))
     if not answer.text.strip():  # the service takes no message without text
-        return (*asked[:-1], Message("user", f"{asked[-1].content}\n\n{word}"))
-    return (*asked, Message("assistant", answer.text), Message("user", word))
+        return (Message("user", f"{question.content}\n\n{word}"),)
+    return (question, Message("assistant", answer.text), Message("user", word))

@@ -128,6 +128,9 @@ def _is_it(recorded: Recorded, played: Played, output: Output, given: Provenance
     # One that was asked for again: an answer that didn't fit its schema, and what was wrong with it, went along.
     if given.rejected and len(said) > 2 and given.hash == _hash(said[:-3], said[-3], text):
         return True
+    # Or a blank one, which can't go along: then only that stands behind the question.
+    if given.rejected and given.hash == _hash(said[:-1], said[-1].rpartition("\n\n")[0], text):
+        return True
     # One that was continued: what there was of it, and a word to go on, went along.
     return len(said) > 2 and given.hash == _hash(said[:-3], said[-3], said[-2] + text)
 

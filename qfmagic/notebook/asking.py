@@ -190,7 +190,7 @@ def run(session: Session, ask: Ask, view_of: Callable[[Ask], View], show: Show) 
                 answer = so_far(stream, error)
                 problem = session.keys.explained(error) if isinstance(error, QianfanError) else error
             session.meter.after(answer, kind="ask", chat=ask.slot.chat if ask.joins else None)
-            if ask.wanted is not None and problem is None and answer.complete and not interrupts.came:
+            if ask.wanted is not None and problem is None and not interrupts.came:
                 from .structuring import fitted  # noqa: PLC0415 - was loaded to make the question
 
                 ask, answer, problem = fitted(session, ask, answer, view, interrupts)

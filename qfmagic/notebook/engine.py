@@ -155,8 +155,8 @@ class Engine:
 
         try:
             answer = run(self.session, ask, view_of, lambda whole, asked, view: self._finish(whole, asked, view, style))
-        except SchemaError:  # a cell that fails has no result to find the answer by
-            self.shell.displayhook.update_user_ns(self.session.last)
+        except SchemaError as error:  # a cell that fails has no result to find the answer by
+            self.shell.displayhook.update_user_ns(error.partial)
             raise
         if style == "code" and not quiet:
             self._offer_code(answer, ask)
@@ -292,7 +292,10 @@ def _prompt_of(arguments: Arguments, cell: str | None) -> str:
         word = arguments.text.split()[0]  # only this one: somebody may have put a key there
         check_no_key(word)
         error = OptionError("option.prompt_on_line", text=word)
-        raise error.with_hint("expect.quotes") if "expect" in arguments.options else error
+        for name in ("expect", "schema"):
+            if name in arguments.options:
+                error = error.with_hint(f"{name}.quotes")
+        raise error
     prompt = cell.removesuffix("\n")
     if not prompt.strip():
         raise PromptError("prompt.empty")

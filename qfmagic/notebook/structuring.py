@@ -1,11 +1,11 @@
 """``schema=``: a question whose answer is to be an object. Loaded with the first cell that has it."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..analysis.schema import Schema
-from ..analysis.structured import Asked, Structured, exchanges, language_of, question_of
+from ..analysis.structured import Asked, Structured, exchanges, question_of, room_in
 from ..core.answer import Answer, Delta
 from ..core.catalogue import Text
 from ..core.context import Exchange
@@ -31,13 +31,11 @@ class Wanted(NamedTuple):
     Attributes:
         schema: What it must fit.
         repairs: How often it is asked for again at most.
-        lang: Language of what is said to the model.
         refused: The hashes of the requests whose answers didn't fit.
     """
 
     schema: Schema
     repairs: int
-    lang: str
     refused: tuple[str, ...] = ()
 
 
@@ -58,11 +56,12 @@ def structured_question(
     if "," in str(given.get("model", "")):
         raise OptionError("compare.not_here", name="schema=")
     target = registry().target(*session.preferences.where(given))
-    lang = language_of(prompt)
-    asked = question_of(prompt, schema, native=target.takes_json, lang=lang)
+    asked = question_of(prompt, schema, native=target.takes_json)
+    own = session.preferences.parameters({}, target.parameters)
+    ours = {name: value for name, value in asked.parameters.items() if name not in own}
     repairs = int(session.preferences.setting("repairs", given).value)
-    options = {**asked.parameters, "format": "json", **_own_format(session), **given}
-    return asked.messages[-1].content, options, Wanted(schema, repairs, lang)
+    options = {**ours, "format": "json", **_own_format(session), **given}
+    return asked.messages[-1].content, options, Wanted(schema, repairs)
 
 
 def _own_format(session: "Session") -> dict[str, Any]:
@@ -82,31 +81,51 @@ def fitted(
     """
     wanted, plan = ask.wanted, ask.plan
     assert wanted is not None
-    first = Asked(plan.context.messages, plan.request.parameters)
-    steps = exchanges(first, wanted.schema, repairs=wanted.repairs, lang=wanted.lang)
+    parameters = plan.request.parameters
+    first = Asked(plan.context.messages, parameters)
+    steps = exchanges(first, wanted.schema, repairs=wanted.repairs, room=room_in(plan.target, parameters))
     next(steps)
-    asks, stopped = [ask], None
-    came = _sent(steps, answer)
-    while isinstance(came, Asked):
+    asks, answers = [ask], [answer]
+    stopped: KeyboardInterrupt | None = None
+    try:
         _keep(session, ask, answer)
-        again = Wait(0, Text("schema.wait"), len(asks) + 1, wanted.repairs + 1)
-        view.add(Delta(wait=again))
-        try:
+        came = _sent(steps, answer)
+        while isinstance(came, Asked):
+            view.add(Delta(wait=Wait(0, Text("schema.wait"), len(asks) + 1, wanted.repairs + 1)))
             asks.append(_repair(ask, came))
-            came = _sent(steps, _asked(session, asks[-1], view, interrupts))
-        except QianfanError as error:
-            came = _sent(steps, session.keys.explained(error))
-        except KeyboardInterrupt as error:
-            stopped = error
-            came = _sent(steps, QianfanError("schema.wait"))
-    last = asks[len(came.answers) - 1]
-    refused = tuple(one.plan.request.hash for one in asks[: len(came.answers) - 1])
-    told = came.error.with_hint("schema.kept") if came.error else None
+            what = _answered(session, asks[-1], view, interrupts)
+            if isinstance(what, Answer):
+                answers.append(what)
+                _keep(session, ask, what)
+            elif isinstance(what, KeyboardInterrupt):
+                stopped = what
+            came = _sent(steps, QianfanError("schema.wait") if isinstance(what, KeyboardInterrupt) else what)
+    except KeyboardInterrupt as error:  # while one was looked at: whether it fits, nobody knows
+        came, stopped = _unknown(answers), error
+    refused = [one.plan.request.hash for n, one in enumerate(asks[: len(came.answers)]) if n != came.place]
     whole = came.answer
-    for earlier in came.answers[:-1]:
-        whole = joined(replace(earlier, text="", reasoning=""), whole)
-    changed = ask._replace(plan=plan._replace(request=last.plan.request), wanted=wanted._replace(refused=refused))
+    for other in came.answers[:-1]:
+        whole = joined(replace(other, text="", reasoning=""), whole)
+    told = came.error.with_hint("schema.kept") if came.error and whole.text else came.error
+    if told is not None:
+        told.partial = whole
+    changed = _as_asked(ask, asks[came.place])._replace(wanted=wanted._replace(refused=tuple(refused)))
     return changed, whole, stopped or told
+
+
+def _unknown(answers: Sequence[Answer]) -> Structured:
+    """What there is when the last answer couldn't be looked at."""
+    others = answers[:-1]
+    stands = replace(answers[-1], rejected=tuple(other.text for other in others))
+    return Structured(None, stands, len(others), None, (*others, stands), len(others))
+
+
+def _as_asked(ask: "Ask", last: "Ask") -> "Ask":
+    """The question as it was asked last: there may have been room for fewer of the turns above it."""
+    context = ask.plan.context
+    dropped = last.plan.context.available - last.plan.context.sent if last is not ask else 0
+    plan = ask.plan._replace(request=last.plan.request, context=context._replace(sent=context.sent - dropped))
+    return ask._replace(plan=plan, parents=ask.parents[dropped:])
 
 
 def _sent(steps: Generator[Asked, Answer, Structured], what: Answer | QianfanError) -> Asked | Structured:
@@ -119,7 +138,7 @@ def _sent(steps: Generator[Asked, Answer, Structured], what: Answer | QianfanErr
 
 
 def _keep(session: "Session", ask: "Ask", answer: Answer) -> None:
-    """Keep the answer there is, in case that asking again kills the kernel."""
+    """Keep the answer there is, in case that looking at it or asking again kills the kernel."""
     from .asking import turn_of  # noqa: PLC0415 - it loads this module
 
     if session.journal is not None and ask.joins:
@@ -138,15 +157,27 @@ def _repair(ask: "Ask", asked: Asked) -> "Ask":
         parameters=request.parameters,
         stream=request.stream,
     )
-    if history and not plan.context.sent:
-        raise OptionError("schema.no_room")
     return ask._replace(plan=plan, again=True)
+
+
+def _answered(
+    session: "Session", ask: "Ask", view: View, interrupts: Interrupts
+) -> Answer | QianfanError | KeyboardInterrupt:
+    """Ask, and return the answer or what stands in its way."""
+    try:
+        return _asked(session, ask, view, interrupts)
+    except QianfanError as error:
+        return session.keys.explained(error)
+    except KeyboardInterrupt as error:
+        return error
 
 
 def _asked(session: "Session", ask: "Ask", view: View, interrupts: Interrupts) -> Answer:
     """Ask; nothing of the answer is shown while it comes."""
     from .asking import send  # noqa: PLC0415 - it loads this module
 
+    if interrupts.came:
+        raise KeyboardInterrupt
     stream, held = send(session, ask)
     stopped = False
     try:

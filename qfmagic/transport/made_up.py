@@ -16,6 +16,11 @@ _FORMATS = {
     "email": "stub@example.com",
     "uri": "https://example.com/stub",
     "uuid": "00000000-0000-4000-8000-000000000000",
+    "duration": "P1D",
+    "ipv4": "192.0.2.1",
+    "ipv6": "2001:db8::1",
+    "ipvanyaddress": "192.0.2.1",
+    "regex": "stub",
 }
 
 
@@ -94,6 +99,8 @@ class _Maker:
                 return bool(self._draw(path, 2))
             case "null":
                 return None
+            case _ if schema.get("contentMediaType") == "application/json":
+                return json.dumps(self.value(schema.get("contentSchema", {}), path), ensure_ascii=False)
             case _:
                 return _string(schema, path)
 
@@ -126,11 +133,13 @@ class _Maker:
         properties = schema.get("properties")
         needed = schema.get("required") or ()
         deep = path.count("/") >= _DEEPEST
-        return {
+        made = {
             name: self.value(below, f"{path}/{name}")
             for name, below in (properties.items() if isinstance(properties, Mapping) else ())
             if not deep or (name in needed and path.count("/") < 2 * _DEEPEST)
         }
+        further = range(len(made), _whole(schema.get("minProperties"), 0))
+        return made | {f"stub {n}": self.value(schema.get("additionalProperties"), f"{path}/stub {n}") for n in further}
 
     def _array(self, schema: Mapping[str, Any], path: str) -> list[Any]:
         first = schema.get("prefixItems")

@@ -583,7 +583,7 @@ def test_a_field_that_cannot_be_computed_fails_its_row(client, service):
             return 1 / self.score
 
     service.answers["m"] = lambda body: v2(f'{{"score": {body["messages"][-1]["content"][0]}}}')
-    rows = qfmagic.map(range(2), "{{ item }}", client=client, schema=Rated)
+    rows = qfmagic.map(range(2), "{{ item }}", client=client, schema=Rated, repairs=0)
     assert "ZeroDivisionError" in rows[0]["error"]
     assert [row["answer"] for row in rows] == ['{"score": 0}', '{"score": 1}']
     assert (rows[1]["error"], rows[1]["score"]) == (None, 1)

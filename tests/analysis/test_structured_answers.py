@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from contextlib import suppress
 
 import pytest
@@ -10,9 +11,11 @@ from hypothesis import strategies as st
 
 from qfmagic import Message, Qianfan, QianfanError, Schema, SchemaError, Settings, aextract, extract
 from qfmagic.analysis.found_json import NoJSON, found_json
-from qfmagic.analysis.structured import ask_structured, language_of
+from qfmagic.analysis.structured import ask_structured, check_repairs, exchanges, language_of, question_of, room_in
 from qfmagic.core.answer import Answer
+from qfmagic.core.catalogue import text
 from qfmagic.core.errors import OptionError, RateLimitError
+from qfmagic.core.models import registry
 from qfmagic.core.records import turn_from_record, turn_to_record
 from qfmagic.core.turns import Turn
 from qfmagic.testing.server import LoopbackServer
@@ -44,6 +47,13 @@ VALUE = {"name": "a", "score": 0.5}
         f'First {{"name": "a"}}, then {GOOD}.',
         '{"name": "a", "score": "0.5", "more": [1, {"name": "b"}]}',
         '{"name": "a", "score": 0.5, "text": "line\nbreak and ``` and {"}',
+        f'{GOOD}\n\n{{"name": "a", "score": 0.5, "more": 1}} {{"name": "a", "score": "0.50"}}',
+        "{x} " * 5000 + GOOD,
+        f'The form is {{"name": ..., "score": [{{"a": 1}}, oops]}}, so: {GOOD}',
+        'The form is {"name": "...", "score": 0..1}, so: ' + GOOD,
+        f"The form is {{\"name\": 'x'}}, so:\n```json\n{GOOD}\n```",
+        f"```python\n[1, 2]\n```\n{GOOD}",
+        f'The input:\n```json\n{{"text": "x"}}\n```\nThe answer: {GOOD}',
     ],
 )
 def test_json_is_found_in_what_stands_around_it(said):
@@ -68,6 +78,9 @@ def test_json_is_found_in_what_stands_around_it(said):
         ('{"name": "\\ud800", "score": 1}', "surrogates"),
         ('{"name": "a", "score": 0.5', "can't be read"),
         ('{"a": {"name": "a", "score": 0.5}, "b": ', "can't be read"),
+        (f'{{"a": {GOOD}, "b": oops}}', "can't be read"),
+        (f'Here: {{"a": oops, "b": {GOOD}}}', "can't be read"),
+        (f"```json\n[{GOOD}]\n```", "should be an object"),
         ('Here: {"a": {"name": "a", "score": 0.5}, "b": ', "can't be read"),
         (f'{GOOD} or {{"name": "b", "score": 1}}', "2 different JSON values"),
         ("[" * 100_000, "nested too deeply"),
@@ -89,6 +102,23 @@ def test_what_does_not_fit_is_an_error_in_words(said, told):
     assert told in caught.value.message("en")
     assert len(caught.value.message("en")) < 1000
     assert caught.value.message("zh")
+
+
+def test_what_a_model_writes_costs_no_more_than_it_is_long():
+    fields = ",".join(f'"k{n}":1' for n in range(40_000))
+    texts = [
+        f'{{{fields},"k39999":2}}',
+        '{"a" x} ' * 60_000,
+        '{"a": {"a' * 60_000,
+        '{"\\"' + '\\"' * 200_000,
+        "[1 " * 200_000,
+    ]
+    started = time.process_time()
+    for said in texts:
+        for schema in (SCHEMA, Schema.of(list[int])):
+            with pytest.raises(SchemaError):
+                schema.parse(said)
+    assert time.process_time() - started < 10
 
 
 def test_only_so_many_faults_are_told():
@@ -117,7 +147,8 @@ value = st.recursive(
 @settings(deadline=None)
 def test_any_json_is_found_as_it_was_written(one, around, indent):
     written = json.dumps(one, ensure_ascii=False, indent=indent)
-    assert found_json(around.replace("{}", written)) == [one]
+    (((value, again),),) = found_json(around.replace("{}", written))
+    assert value == json.loads(again) == one
 
 
 @given(st.text(max_size=200) | st.text('{}[]",:0 \n`', max_size=60))
@@ -226,6 +257,75 @@ def test_the_first_answer_is_kept_when_asking_again_fails():
         assert "slow down" in came.error.message(lang)
 
 
+@pytest.mark.parametrize(
+    "last", ["", " \n", Answer('{"name": "z", "sc', finish_reason="incomplete"), Answer("", finish_reason="incomplete")]
+)
+def test_the_first_answer_stands_when_what_was_asked_again_is_less(last):
+    came, asked = run(['{"name": "a"}', last])
+    assert len(asked) == 2
+    assert (came.answer.text, came.place, came.value) == ('{"name": "a"}', 0, None)
+    assert [answer.text for answer in came.answers] == [getattr(last, "text", last), '{"name": "a"}']
+    assert came.answer.rejected == (getattr(last, "text", last),)
+    said = came.error.message("en")
+    assert "score: Field required" in said
+    assert "Asking again failed: " in said
+    assert ("connection broke off" in said) is isinstance(last, Answer)
+    assert "重新提问失败" in came.error.message("zh")
+
+
+def test_an_answer_that_broke_off_counts_if_it_fits_and_says_so_if_not():
+    came, _ = run([Answer(GOOD, finish_reason="incomplete")])
+    assert (came.value, came.error) == (VALUE, None)
+    came, _ = run([Answer('{"name": "a", ', finish_reason="incomplete")])
+    assert "The connection broke off" in came.error.message("en")
+    assert "中断" in came.error.message("zh")
+
+
+def test_it_is_not_asked_again_without_its_question():
+    target = registry().target("yi_34b_chat")
+    room = room_in(target, {})
+    came, asked = run(["no JSON " * 1500, GOOD], room=room)
+    assert len(asked) == 1
+    assert "no room" in came.error.message("en")
+    came, asked = run(["", GOOD], room=room)
+    assert came.value == VALUE
+    assert room([Message("user", "x" * target.limits.max_chars)])
+    assert not room([Message("user", "x" * target.limits.max_chars), Message("assistant", "y")])
+
+
+def test_the_system_s_instructions_take_room_where_they_count():
+    target = registry().target("ernie-char-fiction-8k")
+    whole = [Message("user", "x" * target.limits.max_chars)]
+    assert room_in(target, {})(whole)
+    assert not room_in(target, {"system": "Be brief."})(whole)
+
+
+@pytest.mark.parametrize("question", ["Rate it.", "请评价。"])
+@pytest.mark.parametrize("fields", ["名称 str", "name str"])
+def test_it_is_asked_again_in_the_language_it_was_asked_in(question, fields):
+    schema = Schema.of(fields)
+    asked = question_of(question, schema, native=False)
+    steps = exchanges(asked, schema)
+    next(steps)
+    again = steps.send(Answer("no"))
+    lang = language_of(question)
+    assert again.messages[-1].content == text("schema.repair", lang, fault=text("schema.no_json", lang))
+
+
+@pytest.mark.parametrize("repairs", [-1, 11, 1.0, True, None, "1"])
+def test_how_often_it_is_asked_again_is_checked(repairs):
+    for lang in ("en", "zh"):
+        with pytest.raises(OptionError) as caught:
+            check_repairs(repairs)
+        assert "repairs" in caught.value.message(lang)
+    for ask in both("Rate it.", "a int", repairs=repairs):
+        asker, transport = client()
+        with asker, pytest.raises(OptionError, match="repairs"):
+            ask(asker)
+        assert transport.requests == []
+    assert [check_repairs(number) for number in (0, 10)] == [0, 10]
+
+
 def test_an_error_before_any_answer_is_the_error():
     with pytest.raises(RateLimitError):
         run([RateLimitError(code=18, detail="slow down")])
@@ -278,6 +378,22 @@ def test_extract_fails_with_the_last_answer(ask):
     with asker, pytest.raises(SchemaError) as caught:
         ask(asker)
     assert caught.value.partial.text == "no"
+
+
+@pytest.mark.parametrize("ask", both("Rate it.", "name str, score float"))
+def test_extract_does_not_ask_again_without_the_question(ask):
+    asker, transport = client("no JSON " * 1500, GOOD)
+    with asker, pytest.raises(SchemaError, match="no room"):
+        ask(asker)
+    assert len(transport.requests) == 1
+
+
+@pytest.mark.parametrize("ask", both("Rate it.", ""))
+def test_extract_refuses_an_empty_schema(ask):
+    asker, transport = client()
+    with asker, pytest.raises(OptionError, match="empty"):
+        ask(asker)
+    assert transport.requests == []
 
 
 @pytest.mark.parametrize("ask", both("Rate it.", "name strng"))

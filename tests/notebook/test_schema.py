@@ -14,6 +14,7 @@ from qfmagic.testing.server import LoopbackServer
 from qfmagic.transport.reply import Reply
 from qfmagic.transport.scripted import ScriptedTransport
 from tests.audit.documents import asked, cassette, found, recorded, request_of
+from tests.services import v2
 
 SHORT = "'name str, score float'"
 GOOD = '{"name": "a", "score": 0.5}'
@@ -41,6 +42,16 @@ def ask(shell, line="", cell="Rate it.", schema=SHORT):
 def reply(said):
     usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
     return Reply.of_json({"id": "x", "result": said, "usage": usage})
+
+
+def broken_off(said):
+    """A stream of V2 without its end."""
+    choice = {"index": 0, "delta": {"content": said}, "finish_reason": None}
+    return Reply.of_events([{"id": "as-1", "model": "m", "created": 1, "choices": [choice]}])
+
+
+def ask_v2(shell, line=""):
+    return shell.run_cell_magic("qianfan", f"model=ernie-lite-8k schema={SHORT} {line}", "Rate it.")
 
 
 def streamed(said):
@@ -82,6 +93,12 @@ def test_the_stub_answers_with_an_object_that_fits(shell, model, stream, questio
     assert answer.value is row
     assert (type(row["score"]), row["mood"] in ("good", "bad")) == (float, True)
     assert answer.rejected == ()
+
+
+def test_where_the_stub_cannot_answer_it_is_not_the_schema_that_is_wrong(shell):
+    schema = '{"properties":{"code":{"type":"string","pattern":"^[A-Z]{3}$"}}}'
+    with pytest.raises(SchemaError, match="A stub made this up, and can't do so for every schema"):
+        ask(shell, schema=schema)
 
 
 def test_a_class_of_the_notebook_is_named(shell, capsys):
@@ -189,6 +206,89 @@ def test_the_first_answer_stays_when_asking_again_fails(shell, say, capsys):
     assert (turn.answer.text, turn.in_history) == ("no JSON", True)
 
 
+def test_the_first_answer_stays_when_a_blank_one_is_all_that_comes_again(shell, say, capsys):
+    say("earlier", '{"name": "b"}', "", "", "")
+    shell.run_cell_magic("qianfan", "model=yi_34b_chat", "Hello.")
+    with pytest.raises(SchemaError, match=r"score: Field required.* Asking again failed: Nothing came"):
+        ask(shell)
+    assert '"name": "b"' in capsys.readouterr().out
+    assert shell.user_ns["_"].text == turns(shell)[1].answer.text == '{"name": "b"}'
+    with pytest.raises(SchemaError, match="holds no JSON"):
+        ask(shell, "once")
+    assert shell.user_ns["_"].text == ""
+
+
+def test_the_first_answer_stays_when_what_comes_again_breaks_off(shell, say, capsys):
+    say(v2('{"name": "b"}'), broken_off('{"name": "c", '))
+    with pytest.raises(SchemaError, match=r"score: Field required.* Asking again failed: The connection broke off"):
+        ask_v2(shell)
+    assert '"name": "b"' in capsys.readouterr().out
+    (turn,) = turns(shell)
+    assert (turn.answer.text, turn.answer.rejected, turn.in_history) == ('{"name": "b"}', ('{"name": "c", ',), True)
+
+
+def test_an_answer_that_breaks_off_fails_and_leaves_the_variable_alone(shell, say):
+    transport = say(broken_off('{"name": "a", '), broken_off(GOOD))
+    shell.user_ns["row"] = "before"
+    with pytest.raises(SchemaError, match="The connection broke off"):
+        ask_v2(shell, "into=row")
+    assert len(transport.requests) == 1
+    assert shell.user_ns["row"] == "before"
+    assert shell.user_ns["_"].text == '{"name": "a", '
+    assert [(turn.state, turn.answer.text) for turn in turns(shell)] == [("interrupted", '{"name": "a", ')]
+    assert ask_v2(shell, "into=row").value == shell.user_ns["row"] == VALUE
+
+
+@pytest.mark.parametrize("before", [(), ("no JSON",)])
+def test_an_interrupt_while_an_answer_is_looked_at_keeps_it(shell, say, before):
+    class Slow(Review):
+        def __post_init__(self):
+            raise KeyboardInterrupt  # as the second Ctrl-C does, wherever it comes
+
+    shell.user_ns["Slow"] = dataclass(Slow)
+    transport = say(*before, GOOD)
+    with pytest.raises(KeyboardInterrupt):
+        ask(shell, schema="Slow")
+    (turn,) = turns(shell)
+    assert (turn.answer.text, turn.answer.rejected, turn.in_history) == (GOOD, before, True)
+    assert len(transport.requests) == len(before) + 1
+
+
+def test_an_answer_is_kept_before_it_is_looked_at(shell, say, monkeypatch):
+    monkeypatch.setenv("QFMAGIC_JOURNAL", "true")
+    kept = []
+
+    class Looking(Review):
+        def __post_init__(self):
+            journal = engine(shell).session.journal
+            kept.extend(journal._database.execute("select record from turns where partial"))
+
+    shell.user_ns["Looking"] = dataclass(Looking)
+    say(GOOD)
+    ask(shell, schema="Looking")
+    assert "score" in str(kept)
+
+
+def test_what_is_asked_again_says_what_it_had_no_room_for(shell, say, capsys):
+    transport = say("old " * 900, "no JSON " * 600, GOOD, "Because.")
+    shell.run_cell_magic("qianfan", "model=yi_34b_chat", "Hello.")
+    capsys.readouterr()
+    ask(shell)
+    assert [len(one) for one in sent(transport)] == [1, 3, 3]
+    assert "context: 0 of 1" in capsys.readouterr().out
+    first, second = turns(shell)
+    assert second.parent is None
+    assert first.in_history
+
+
+def test_a_response_format_that_is_set_stands_in_place_of_ours(shell):
+    shell.run_line_magic("qf", """set response_format='{"type":"text"}'""")
+    line = f"model=ernie-lite-8k schema={SHORT}"
+    assert shell.run_cell_magic("qianfan", line, "Rate it.").request["response_format"] == {"type": "text"}
+    own = f"""{line} response_format='{{"type":"json_object"}}'"""
+    assert shell.run_cell_magic("qianfan", own, "Rate it.").request["response_format"] == {"type": "json_object"}
+
+
 def test_an_interrupt_while_it_is_asked_again_keeps_the_first_answer(shell, say):
     def interrupting(_):
         os.kill(os.getpid(), signal.SIGINT)
@@ -226,12 +326,16 @@ def test_an_expectation_can_look_at_the_object(shell, say):
         ('schema={"type":"strin"}', "Unknown type"),
         (f"schema={SHORT} repairs=-1", "repairs"),
         (f"schema={SHORT} repairs=many", "repairs"),
+        ("schema='  '", "The schema is empty"),
+        ("schema=name str, score float", "schema='name str, score float'"),
+        ("schema={{Review}}", "schema=Review"),
         (f"schema={SHORT} model=a,b", "schema="),
         ("schema=", "schema"),
     ],
 )
 def test_a_bad_schema_is_refused_before_anything_is_sent(shell, say, line, told):
     transport = say()
+    shell.user_ns["Review"] = Review
     model = "" if "model=" in line else "model=yi_34b_chat"
     with pytest.raises(OptionError, match=told):
         shell.run_cell_magic("qianfan", f"{model} {line}", "Rate it.")
@@ -301,3 +405,23 @@ def test_an_audit_knows_what_was_asked_again():
     repaired = asked(prompt, GOOD, 2, rejected=[request_of(prompt).hash], **requests)
     assert found(repaired, cassette=exchanges) == []
     assert found(asked(prompt, GOOD, 2, **requests), cassette=exchanges) != []
+
+
+def test_an_audit_knows_what_was_asked_again_after_a_blank_answer():
+    prompt, again = "Rate it.\n\nAs JSON:\n{}", "Rate it.\n\nAs JSON:\n{}\n\nThe answer holds no JSON. Again!"
+    exchanges = cassette(recorded(prompt, ""), recorded(again, GOOD))
+    requests = {"request": request_of(again).hash, "transport": "record"}
+    repaired = asked(prompt, GOOD, 2, rejected=[request_of(prompt).hash], **requests)
+    assert found(repaired, cassette=exchanges) == []
+    other = asked("Something else.", GOOD, 2, rejected=[request_of(prompt).hash], **requests)
+    assert found(other, cassette=exchanges) != []
+
+
+def test_an_audit_knows_what_had_no_room_for_what_was_above_it():
+    old, prompt, before = ("Hello.", "Hi."), "Rate it.", (("Rate it.", "no"),)
+    exchanges = cassette(recorded(*old), recorded(prompt, "no", (old,)), recorded("Again!", GOOD, before))
+    more = {
+        "request": request_of("Again!", before).hash, "rejected": [request_of(prompt, (old,)).hash], "turn": 2,
+        "context": {"sent": 0, "available": 1}, "transport": "record",
+    }  # fmt: skip
+    assert found(asked(*old, 2, transport="record"), asked(prompt, GOOD, 3, **more), cassette=exchanges) == []

@@ -1,7 +1,11 @@
 """What the stub makes up where JSON is asked for."""
 
+import datetime as dt
+import decimal
+import ipaddress
 import json
 
+import pydantic
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -74,6 +78,21 @@ def test_it_fits_the_schema_of_the_parameter(wrapped):
     assert schema.parse(said)["mood"] in ("good", "bad")
 
 
+def test_it_fits_types_that_are_written_as_text():
+    class Written(pydantic.BaseModel):
+        took: dt.timedelta
+        four: ipaddress.IPv4Address
+        six: ipaddress.IPv6Address
+        inside: pydantic.Json[list[int]]
+        anything: pydantic.Json
+        counts: dict[str, int] = pydantic.Field(min_length=3)
+        price: decimal.Decimal
+
+    schema = Schema.of(Written)
+    found = schema.parse(made_up({}, [schema.instruction("en")], ""))
+    assert (len(found.counts), type(found.inside)) == (3, list)
+
+
 @pytest.mark.parametrize("form", ["json_object", {"type": "json_object"}, {"type": "json_schema"}])
 def test_json_that_nobody_described_holds_the_usual_answer(form):
     assert json.loads(made_up({"response_format": form}, ["hi"], "said")) == {"answer": "said"}
@@ -101,4 +120,4 @@ def test_a_schema_that_holds_itself_ends():
     assert schema.parse(made_up({}, [schema.instruction("en")], ""))
     endless = {"type": "object", "properties": {"on": {"$ref": "#"}}, "required": ["on"]}
     assert made_up({}, [Schema.of(endless).instruction("en")], "")
-    assert made_up({}, [Schema.of({"$ref": "#"}).instruction("en")], "")
+    assert made_up({}, [f'{text("schema.instruction", "en")}\n{{"$ref": "#"}}'], "")
