@@ -71,7 +71,8 @@ def map(  # noqa: A001 - it does what Python's own does, with a model in between
 
     Returns:
         The data in their own kind, order and index, with ``answer``, ``error``, ``prompt_tokens``,
-        ``completion_tokens``, ``seconds`` and ``id``. Of a list, dicts; of an iterator, an iterator of dicts.
+        ``completion_tokens``, ``seconds`` and ``id``. Of a list, dicts; of an iterator, an iterator of dicts. For a
+        Dask frame see :func:`qfmagic.analysis.cluster.map_cluster`.
 
     Raises:
         InputError: It can't be asked like that; nothing was sent.

@@ -84,6 +84,8 @@ def read_empty(frame: Any) -> Table:
 
 
 def _read(data: object, name: str) -> Table:
+    if type(data).__module__.partition(".")[0] == "dask":  # it would be collected here, however large it is
+        raise OptionError("map.dask_kind", name=name, kind=type(data).__name__)
     if isinstance(data, (str, Path)):
         return _read(read_file(data), str(data))
     if _is(data, "pandas", "DataFrame"):

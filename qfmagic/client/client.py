@@ -93,6 +93,19 @@ class Qianfan:
         self._process = os.getpid()
         self._lock = threading.Lock()
 
+    def arguments(self) -> dict[str, Any]:
+        """What :class:`Qianfan` takes to make a client that does the same: all but the background loop."""
+        return {
+            **self._defaults,
+            "settings": self.settings,
+            "transport": self._transport,
+            "tape": self._tape,
+            "timeout": self._timeout,
+            "limits": self._limits,
+            "label": self.label,
+            **self._parameters,
+        }
+
     def plan(
         self,
         prompt: Prompt,

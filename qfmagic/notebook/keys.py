@@ -114,10 +114,7 @@ class Keys:
         Raises:
             PromptError: It does. The error names the variable, and doesn't repeat the key.
         """
-        sent = tuple(_texts(body))
-        for secret, where in self.secrets().items():
-            if len(secret) >= SHORTEST and any(secret in one for one in sent):
-                raise PromptError("prompt.holds_key", variable=where)
+        check_holds_none(self.secrets(), body)
 
     def put(self, kind: Kind, values: Mapping[str, object], source: str) -> None:
         """
@@ -162,6 +159,19 @@ class Keys:
     def given(self, kind: Kind) -> bool:
         """Whether keys of that kind were given here."""
         return any(name in self._given for name in FIELDS[kind])
+
+
+def check_holds_none(secrets: Mapping[str, str], body: Mapping[str, Any]) -> None:
+    """
+    Check that a request's body holds none of these keys, each with where it was set.
+
+    Raises:
+        PromptError: It does. The error names the variable, and doesn't repeat the key.
+    """
+    sent = tuple(_texts(body))
+    for secret, where in secrets.items():
+        if len(secret) >= SHORTEST and any(secret in one for one in sent):
+            raise PromptError("prompt.holds_key", variable=where)
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -1,13 +1,17 @@
 """``%%qf map`` over a Dask frame: handed to its cluster."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..analysis.batch import WORKERS
-from ..analysis.cluster import map_cluster
+from ..analysis.cluster import check_frame, map_cluster
+from ..analysis.questions import offered
 from ..core.catalogue import text
-from ..core.errors import OptionError
+from ..core.errors import OptionError, PromptError
 from ..core.models import registry
+from .keys import check_holds_none
+from .transports import TAPED
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -25,9 +29,10 @@ def map_dask(engine: "Engine", data: Any, template: str, given: Mapping[str, Any
 
     session, preferences = engine.session, engine.session.preferences
     into = checked_into(given)
-    for name in ("dry", "fresh"):
-        if name in flags:
-            raise OptionError("map.dask_option", option=name)
+    check_frame(data)
+    _check(engine, given, flags)
+    if not template.strip():
+        raise PromptError("map.no_template", names=offered(tuple(data.columns)))
     model, endpoint, api = preferences.where(given)
     result = map_cluster(
         data,
@@ -41,17 +46,30 @@ def map_dask(engine: "Engine", data: Any, template: str, given: Mapping[str, Any
         repairs=int(preferences.setting("repairs", given).value),
         prefix=given.get("prefix", ""),
         sample=given.get("sample"),
-        keep=None,
-        fresh=False,
         namespace=engine.namespace,
         timeout=preferences.setting("timeout", given).value,
         stream=bool(preferences.setting("stream", given).value),
-        on_done=bool,
+        lang=session.lang,
+        check=partial(check_holds_none, session.keys.secrets()),
         **preferences.parameters(given, registry().target(model, endpoint, api).parameters),
     )
     if into is None:
         engine.shell.displayhook.update_user_ns(result)
     else:
         engine.shell.user_ns[into] = result
-    said = text("map.dask_said", session.lang, partitions=result.npartitions, name=into or "_")
-    engine.front.publish({"text/markdown": said, "text/plain": said})
+    if "quiet" not in flags:
+        said = text("map.dask_said", session.lang, partitions=result.npartitions, name=into or "_")
+        engine.front.publish({"text/markdown": said, "text/plain": said})
+
+
+def _check(engine: "Engine", given: Mapping[str, Any], flags: frozenset[str]) -> None:
+    """Refuse what can't be held on a cluster."""
+    session = engine.session
+    if "," in str(given.get("model", "")):
+        raise OptionError("compare.not_here", name="%%qf map")
+    if "dry" in flags:
+        raise OptionError("map.dask_option", option="dry")
+    if session.mode in TAPED:
+        raise OptionError("map.dask_mode", mode=session.mode)
+    if session.meter.limited:
+        raise OptionError("map.dask_budget", budget=session.preferences.budget())
