@@ -33,8 +33,8 @@ class View:
     def add(self, delta: Delta) -> None:
         """Take what is new."""
 
-    def show(self) -> None:
-        """Appear now, though nothing has come yet: among several, each stands where it belongs."""
+    def end(self, said: str = "") -> None:
+        """It is whole, or failed as *said*, while others beside it are not."""
 
     def tick(self) -> float:
         """Show what is new; called when something came, and after the seconds it returned if nothing did."""

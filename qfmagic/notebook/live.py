@@ -14,7 +14,7 @@ from typing import Any
 
 import anywidget
 import traitlets
-from ipywidgets import Widget
+from ipywidgets import Box, Layout, Widget
 
 from ..core.answer import Delta
 from ..core.catalogue import text
@@ -27,6 +27,12 @@ LABELS = ("waiting", "characters", "tokens", "seconds", "reasoning", "gap", "ima
 @cache
 def _script(name: str) -> str:
     return (STATIC / name).read_text(encoding="utf-8")
+
+
+def _view_of(widget: Widget, plain: str) -> Bundle:
+    """A widget's place in an output."""
+    view: Any = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
+    return {"application/vnd.jupyter.widget-view+json": view, "text/plain": plain}
 
 
 class LiveAnswer(anywidget.AnyWidget):
@@ -135,10 +141,11 @@ class LiveView(View):
             self._first = self._now()
         self._new.append(delta)
 
-    def show(self) -> None:
-        """Show the view now, whatever has come."""
-        if self._answer is None and self._handle is None:
-            self._open(self._now())
+    def place(self) -> LiveAnswer:
+        """Leave it to the caller where the view is shown; it is made now, whatever has come."""
+        self._answer = self._made(self._now())
+        self._script_sent()
+        return self._answer
 
     def tick(self) -> float:
         """Show what is new, if the last message is long enough ago."""
@@ -158,6 +165,11 @@ class LiveView(View):
         self._send(offer=offer)
         return TICK
 
+    def end(self, said: str = "") -> None:
+        """Show what is left to be shown, and rest; the view stays."""
+        if self._answer is not None:
+            self._send(end=True, said=said)
+
     def finish(self, bundle: Bundle, metadata: Mapping[str, Any]) -> None:
         """Put the final form in the view's place; later calls replace it."""
         if self._handle is None:
@@ -169,31 +181,33 @@ class LiveView(View):
     def close(self) -> None:
         """Leave nothing behind, whatever happened."""
         if self._answer is not None:
-            if self._clear is not None:
+            placed = self._handle is None  # by somebody else, who takes it away too
+            if not placed and self._clear is not None:
                 self._clear()
-            else:
+            elif not placed:
                 self._handle.update({"text/plain": ""}, raw=True)
             self._close_models()
 
     def _open(self, now: float) -> None:
-        lang = self._state["lang"]
-        labels = {name: text(f"live.{name}", lang) for name in LABELS}
+        self._answer = self._made(now)
+        self._handle = self._publish(_view_of(self._answer, self._answer.labels["waiting"]), raw=True, display_id=True)
+        self._script_sent()
+
+    def _made(self, now: float) -> LiveAnswer:
+        labels = {name: text(f"live.{name}", self._state["lang"]) for name in LABELS}
         if self._stoppable:
             self._stop = StopSignal()
         stop = self._stop.model_id if self._stop else ""
-        self._answer = LiveAnswer(
-            labels=labels, elapsed=now - self._began, stop=stop, _esm=_script(self._script), **self._state
-        )
-        view = {"version_major": 2, "version_minor": 0, "model_id": self._answer.model_id}
-        bundle = {"application/vnd.jupyter.widget-view+json": view, "text/plain": labels["waiting"]}
-        self._handle = self._publish(bundle, raw=True, display_id=True)
-        self._script_sent()
+        esm = _script(self._script)
+        return LiveAnswer(labels=labels, elapsed=now - self._began, stop=stop, _esm=esm, **self._state)
 
-    def _send(self, *, offer: bool) -> None:
+    def _send(self, *, offer: bool = False, end: bool = False, said: str = "") -> None:
         assert self._answer is not None
         message: dict[str, Any] = {"n": self._sent}
         if offer:
             message["stop"] = self._offered = True
+        if end:
+            message["end"] = True
         answer, thought = (
             "".join(delta.text for delta in self._new),
             "".join(delta.reasoning for delta in self._new),
@@ -202,6 +216,8 @@ class LiveView(View):
         wait = self._new[-1].wait if self._new else None
         if wait is not None or (self._new and self._waiting):
             message["wait"] = wait.describe(self._state["lang"]) if wait else ""
+        if said:
+            message["wait"] = said
         self._waiting = wait is not None
         self._answer.send(message)
         self._new.clear()
@@ -212,3 +228,44 @@ class LiveView(View):
             if widget is not None:
                 widget.close()
         self._answer = self._stop = None
+
+
+class Columns:
+    """
+    Live answers beside each other, in one output; below each other where the page is narrow.
+
+    Args:
+        publish: IPython's ``display``.
+    """
+
+    WIDEST, LEAST = 3, "20em"  # columns in a row, and the width of one below which the row breaks
+
+    def __init__(self, publish: Callable[..., Any]) -> None:
+        self._publish = publish
+        self._answers: list[LiveAnswer] = []
+        self._box: Box | None = None
+        self._handle: Any = None
+
+    def add(self, view: LiveView) -> None:
+        """Put another behind those there are."""
+        self._answers.append(view.place())
+
+    def show(self) -> None:
+        """Show them, whatever has come for each."""
+        share = f"calc({100 / min(len(self._answers), self.WIDEST):.2f}% - 1em)"
+        layout = Layout(
+            display="grid",
+            grid_template_columns=f"repeat(auto-fit, minmax(max({self.LEAST}, {share}), 1fr))",
+            grid_gap="1em",
+            overflow="visible",
+        )
+        self._box = Box(children=self._answers, layout=layout)
+        self._handle = self._publish(_view_of(self._box, ""), raw=True, display_id=True)
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        box, self._box = self._box, None
+        if box is not None:
+            self._handle.update({"text/plain": ""}, raw=True)
+            box.layout.close()
+            box.close()

@@ -30,7 +30,7 @@ export function stopButton(store, head) {
   timer = setTimeout(greet, FIRST);
 
   return {
-    show: () => (button.hidden = !store.stoppable),
+    show: () => (button.hidden = !store.stoppable || store.ended !== undefined),
     leave: () => clearTimeout(timer),
   };
 }

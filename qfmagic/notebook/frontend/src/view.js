@@ -64,13 +64,13 @@ export function view(store, el) {
   scroll.addEventListener("scroll", onScroll, { passive: true });
 
   const showTime = () => {
-    time.textContent = fill("seconds", ((performance.now() - store.began) / 1000).toFixed(1));
+    time.textContent = fill("seconds", (((store.ended ?? performance.now()) - store.began) / 1000).toFixed(1));
   };
 
   const showState = () => {
     const { tokens, characters, reasoning } = store;
     size.textContent = tokens === undefined ? fill("characters", characters) : fill("tokens", tokens);
-    const waiting = store.wait || (characters || reasoning ? "" : labels.waiting);
+    const waiting = store.wait || (characters || reasoning || store.ended ? "" : labels.waiting);
     if (status.textContent !== waiting) status.textContent = waiting;
     status.hidden = !waiting;
     gap.hidden = !store.gap;

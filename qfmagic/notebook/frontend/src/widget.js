@@ -20,6 +20,7 @@ function collect(model) {
     wait: "",
     gap: false,
     stoppable: false,
+    ended: undefined, // when the answer was whole, where its view stays: the others are still written
     signal: async () => model.widget_manager?.get_model(model.get("stop")),
     watchers: new Set(),
   };
@@ -34,6 +35,7 @@ function collect(model) {
     store.tokens = message.tokens ?? store.tokens;
     store.wait = message.wait ?? store.wait;
     store.stoppable ||= message.stop === true;
+    if (message.end) store.ended ??= performance.now();
     for (const watcher of [...store.watchers]) watcher();
   };
   model.on("msg:custom", receive);
