@@ -9,6 +9,7 @@ from ..core.answer import Answer, Delta
 from ..core.catalogue import text
 from ..core.plain import printable
 from .markdown import safe_markdown
+from .tables import Said
 
 Bundle = dict[str, str]
 TICK = 0.1  # seconds between two looks at a silent stream, so that an interrupt is seen on every system
@@ -110,9 +111,7 @@ def notes(answer: Answer, lang: str, *, sent: int = 0, available: int = 0, unsen
     return [text(key, lang, **values) for key, applies in found if applies]
 
 
-def answer_bundle(
-    answer: Answer, below: list[str], style: str = "markdown", lang: str = "en", beside: str = ""
-) -> Bundle:
+def answer_bundle(answer: Answer, below: Sequence[str], style: str = "markdown", lang: str = "en") -> Bundle:
     """
     The saved form of an answer: the text, and the notes in a line below it.
 
@@ -121,36 +120,40 @@ def answer_bundle(
         below: The notes.
         style: ``format=``.
         lang: Language of what is said about the format.
-        beside: Other models' text in the same output.
     """
-    beside += answer.reasoning
-    extra: dict[str, str] = {}
-    shown = answer.text
+    body, about = answer_body(answer, style, lang)
+    line = " · ".join((*about, *below))
+    extra = {"text/html": html_frame(answer.text, below)} if style == "html" else {}
+    marked, plain = body.markdown, body.plain
+    return {
+        **extra,
+        "text/markdown": f"{marked.rstrip()}\n\n{safe_markdown(f'*{line}*')}" if line else marked,
+        "text/plain": printable(f"{plain}\n\n[{line}]" if line else plain),
+    }
+
+
+def answer_body(answer: Answer, style: str, lang: str) -> tuple[Said, list[str]]:
+    """What the model wrote, in both forms, and what is to be said about the format it was asked for."""
+    shown, about = answer.text, []
     if style == "text":
         marked = _as_code(shown, "")
     elif style == "json":
         shown, valid = _pretty_json(shown)
-        below = below if valid else [text("note.json", lang), *below]
+        about = [] if valid else [text("note.json", lang)]
         marked = _as_code(shown, "json")
     else:
-        marked = safe_markdown(shown, beside)
-        if style == "html":
-            extra["text/html"] = html_frame(shown, below)
-        if style == "code" and code_blocks(shown) == []:
-            below = [text("note.no_code", lang), *below]
+        marked = safe_markdown(shown)
+        about = [text("note.no_code", lang)] if style == "code" and code_blocks(shown) == [] else []
     if answer.reasoning:
-        marked = f"{_folded(text('live.reasoning', lang), answer.reasoning, beside + answer.text)}\n\n{marked}"
-    line = " · ".join(below)
-    return {
-        **extra,
-        "text/markdown": f"{marked.rstrip()}\n\n*{line}*" if line else marked,
-        "text/plain": printable(f"{shown}\n\n[{line}]" if line else shown),
-    }
+        marked = f"{_folded(text('live.reasoning', lang), answer.reasoning)}\n\n{marked}"
+    return Said(marked, shown), about
 
 
-def _folded(title: str, content: str, beside: str) -> str:
+def _folded(title: str, content: str) -> str:
     """Text the reader may unfold. The blank lines keep its Markdown Markdown, and keep it inside."""
-    return f"<details><summary>{title}</summary>\n\n{safe_markdown(content, beside).strip()}\n\n</details>"
+    # Blanks decide what a line means, so it is judged without those it won't have.
+    safe = safe_markdown(content.strip()).strip("\n")
+    return f"<details><summary>{title}</summary>\n\n{safe}\n\n</details>"
 
 
 def code_blocks(markdown: str) -> list[str]:
@@ -158,7 +161,7 @@ def code_blocks(markdown: str) -> list[str]:
     return [match[2].rstrip("\n") for match in _FENCED.finditer(_LINE_END.sub("\n", markdown))]
 
 
-def html_frame(content: str, below: list[str]) -> str:
+def html_frame(content: str, below: Sequence[str]) -> str:
     """HTML in a frame that runs no script, reaches no network, and can't touch the page."""
     from html import escape  # noqa: PLC0415 - few answers are shown so
 

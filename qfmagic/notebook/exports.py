@@ -131,7 +131,7 @@ def _markdown(conversation: Conversation, lang: str) -> str:
     parts = [safe_markdown(f"# {' '.join(conversation.name.split())}")]
     for number, turn in enumerate(conversation.turns, 1):
         if turn.in_history:
-            question = "\n".join(f"> {line}" for line in safe_markdown(turn.prompt).strip("\n").split("\n"))
+            question = "\n".join(_quoted(line) for line in safe_markdown(turn.prompt).strip("\n").split("\n"))
             parts += ["---"] if turn.fresh else []
             parts += f"## {number}", question, safe_markdown(turn.answer.text).strip("\n")
             tokens = turn.answer.usage.total_tokens
@@ -141,6 +141,12 @@ def _markdown(conversation: Conversation, lang: str) -> str:
     left_out = [f"- {said}" for _, said in _left_out(conversation, lang) if said]
     parts += [f"## {text('export.left_out', lang)}", "\n".join(left_out)] if left_out else []
     return whole_text("\n\n".join(parts) + "\n")
+
+
+def _quoted(line: str) -> str:
+    """A line of a quotation. Behind its mark a tab would indent it by less, and the line mean something else."""
+    blanks = len(line) - len(line.lstrip(" \t"))
+    return f"> {line[:blanks].expandtabs(4)}{line[blanks:]}"
 
 
 def _left_out(conversation: Conversation, lang: str) -> Iterator[tuple[Turn, str]]:

@@ -1,11 +1,12 @@
 """Several answers in one output: a table of what each came to, and below it each in full."""
 
 from collections.abc import Sequence
+from textwrap import indent
 
 from ..analysis.compare import Agreement, Compared, Summary, summaries
 from ..core.catalogue import text
 from ..core.plain import printable
-from .display import Bundle, answer_bundle, notes
+from .display import Bundle, answer_body, notes
 from .tables import Said, Table
 
 _HEADS = {
@@ -90,22 +91,26 @@ def shared_notes(compared: Sequence[Compared], lang: str) -> list[str]:
 
 
 def _part(one: Compared, compared: Sequence[Compared], shared: Sequence[str], style: str, lang: str) -> Said:
-    """One answer under its heading; a line above it ends whatever the one before it has left open."""
+    """
+    One answer under its heading.
+
+    The answer stands in a quotation, or indented: neither can it end, so nothing in it passes for the next heading.
+    """
     many = any(other.n > 1 for other in compared)
     name = Said.of(f"{one.model} · {one.n}" if many else one.model)
-    found = [note for note in _notes(one, lang) if note not in shared]
-    if one.problem is not None and not one.answered:
-        failed = Said.of(text("compare.failed", lang, message=one.problem.message(lang)))
-        return Said(f"---\n\n**{name.markdown}**\n\n{failed.markdown}", f"--- {name.plain}\n{failed.plain}")
-    bundle = answer_bundle(one.answer, found, style, lang, _others(one, compared))
-    marked, plain = bundle["text/markdown"].strip("\n"), bundle["text/plain"].strip("\n")
+    marked, plain = [f"---\n\n**{name.markdown}**"], [f"--- {name.plain}"]
+    about: list[str] = []
+    if one.answered or one.problem is None:
+        body, about = answer_body(one.answer, style, lang)
+        content = body.markdown.strip("\n")
+        marked += [f"<blockquote>\n\n{content}\n\n</blockquote>"] if content else []
+        plain += [indent(printable(body.plain.strip("\n")), "  ")] if body.plain else []
+    line = Said.of(" · ".join((*about, *(note for note in _notes(one, lang) if note not in shared))))
+    marked += [f"*{line.markdown}*"] if line.plain else []
+    plain += [f"\n[{line.plain}]"] if line.plain else []
     if one.problem is not None:
-        why = Said.of(one.problem.message(lang))
-        marked, plain = f"{marked}\n\n{why.markdown}", f"{plain}\n\n{why.plain}"
-    return Said(f"---\n\n**{name.markdown}**\n\n{marked}", f"--- {name.plain}\n{plain}")
-
-
-def _others(one: Compared, compared: Sequence[Compared]) -> str:
-    """What the other models wrote: a formula may begin in one answer and end in the next."""
-    texts = (f"{other.answer.reasoning}\n\n{other.answer.text}" for other in compared if other is not one)
-    return "\n\n".join(texts)
+        message = one.problem.message(lang)
+        why = Said.of(message if one.answered else text("compare.failed", lang, message=message))
+        marked.append(why.markdown)
+        plain.append(f"\n{why.plain}" if one.answered else why.plain)
+    return Said("\n\n".join(marked), "\n".join(plain))

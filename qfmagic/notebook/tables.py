@@ -7,6 +7,10 @@ from typing import Any, NamedTuple
 
 from ..core.plain import aligned
 
+# What Markdown reads as more than itself. What may begin a formula (the first group) gets an element of its own:
+# JupyterLab takes an escaped backslash before a bracket for one, and MathJax looks through the page's text too.
+_SPECIAL = re.compile(r"(\\(?=[(\[]|begin)|\$)|[\\`*_{}\[\]<>#|!&~]")
+
 
 class Said(NamedTuple):
     """
@@ -60,4 +64,11 @@ def short(content: str) -> str:
 
 def _literal(content: str) -> str:
     """*content* as Markdown that shows just these characters, in a table too."""
-    return re.sub(r"([\\`*_{}\[\]<>#|!&$~])", r"\\\1", " ".join(content.split()))
+    line = " ".join(content.split())
+    lone = line.count("$") == 1  # it ends no formula
+
+    def shown(found: re.Match[str]) -> str:
+        apart = found[1] and not (lone and found[1] == "$")
+        return f"<span>&#{ord(found[1])};</span>" if apart else rf"\{found[0]}"
+
+    return _SPECIAL.sub(shown, line)

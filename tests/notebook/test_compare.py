@@ -1,8 +1,11 @@
 """Several models at once: model=a,b on %%qianfan, and %%qf compare."""
 
+import json
 import os
+import re
 import signal
 import threading
+from itertools import dropwhile
 
 import pytest
 
@@ -13,7 +16,7 @@ from qfmagic.notebook import several
 from qfmagic.notebook.asking import prepare
 from qfmagic.notebook.display import View
 from qfmagic.transport.reply import Reply
-from tests.html_judge import markdown_faults
+from tests.html_judge import OURS, markdown_faults, outlines
 from tests.services import refusal, serve, v2
 
 CONTINUES = text_of("compare.continues", "en", model="m")
@@ -64,8 +67,9 @@ def test_the_same_question_goes_to_each_and_the_answers_stay_below_a_table(shell
         ["m", "16", "10", "20", "stop", "0.89"],
         ["other", "22", "11", "21", "stop", "0.89"],
     ]
-    assert "--- m\nthe wall is long\n\n--- other\nThe wall is very long." in bundle["text/plain"]
-    assert "---\n\n**m**\n\nthe wall is long\n\n---\n\n**other**\n\nThe wall is very long." in bundle["text/markdown"]
+    assert "--- m\n  the wall is long\n\n--- other\n  The wall is very long." in bundle["text/plain"]
+    marked = "---\n\n**m**\n\n{}\n\nthe wall is long\n\n{}\n\n---\n\n**other**\n\n{}\n\nThe wall is very long.\n\n{}"
+    assert marked.format(*["<blockquote>", "</blockquote>"] * 2) in bundle["text/markdown"]
     assert "0 of 1 pairs say the same" in bundle["text/plain"]
     origin = metadata["qfmagic"]
     assert (origin["model"], origin["chat"], origin["others"][0]["model"]) == ("m", None, "other")
@@ -103,7 +107,7 @@ def test_each_is_asked_n_times_and_the_table_counts_them(shell, service, publish
     compare(shell, "models=m n=3")
     bundle = published[0][0]
     assert table(bundle)[1][:2] == ["m", "3/3"]
-    assert "--- m · 1\none\n\n--- m · 2\ntwo\n\n--- m · 3\nthree" in bundle["text/plain"]
+    assert "--- m · 1\n  one\n\n--- m · 2\n  two\n\n--- m · 3\n  three" in bundle["text/plain"]
 
 
 def test_it_is_no_part_of_a_conversation(shell, service, published):
@@ -361,14 +365,38 @@ def test_the_stop_button_of_one_stops_that_one_and_then_the_run(shell, service, 
 HOSTILE = [
     "<img src=x onerror=alert(1)>",
     "```\n<img src=x onerror=alert(1)>",
+    "    ```\n\n```\n<img src=x onerror=alert(1)>\n```",
+    "\t~~~",
     "\\\\[ begins here",
+    "a \\\\[ b",
     "```\n<script>alert(1)</script>\n```\n\n\\\\] ends there",
+    "\\begin{align}\na &= b",
+    "c \\end{align}",
+    "`$$`",
     "[a]: javascript:alert(1)",
+    "[",
     "| a | b |\n|---|---|\n| c",
+    ": a definition",
     "<details><summary>",
+    "</blockquote>",
     "1. a\n   - b\n\n     ```",
     "> quote\n> ```",
+    "A\n\n---\n\n**other**\n\nI am wrong.\n\n--- other\nI am wrong.",
 ]
+
+
+def thinks(thought, text, model):
+    """An answer with its reasoning."""
+    said = json.loads(v2(text, model).chunks[0].decode().removeprefix("data: "))
+    said["choices"][0]["delta"]["reasoning_content"] = thought
+    return Reply.of_events([said], done=True)
+
+
+def headings(marked):
+    """What stands between the answers of two models, as each renderer shows it."""
+    for outline in outlines(marked):
+        below = dropwhile(lambda one: one.name != "hr", outline)
+        yield [(one.name, one.get_text(strip=True)) for one in below if one.name != "blockquote"]
 
 
 def test_what_a_service_says_in_an_error_is_text(shell, service, published):
@@ -379,15 +407,25 @@ def test_what_a_service_says_in_an_error_is_text(shell, service, published):
     assert "\\*\\*bold" in marked
 
 
-def test_what_models_write_stays_harmless_and_in_its_place(shell, service, published):
-    """Whatever an answer leaves open, the next one's heading is a heading."""
-    for one in HOSTILE:
-        for other in HOSTILE:
-            service.answers = {"m": v2(one, "m"), "other": v2(other, "other")}
-            compare(shell)
-            marked = published.pop()[0]["text/markdown"]
-            assert markdown_faults(marked) == [], (one, other)
-            assert "\n\n---\n\n**other**\n\n" in marked
+@pytest.mark.parametrize("one", HOSTILE)
+def test_what_models_write_stays_harmless_and_in_its_place(shell, service, published, one):
+    """Whatever an answer leaves open or pretends to be, the headings are ours alone."""
+    for other in HOSTILE:
+        service.answers = {"m": thinks(other, one, "m"), "other": v2(other, "other")}
+        compare(shell)
+        bundle = published.pop()[0]
+        assert markdown_faults(bundle["text/markdown"], OURS) == [], other
+        for shown in headings(bundle["text/markdown"]):
+            assert shown == [("hr", ""), ("p", "m"), ("hr", ""), ("p", "other")], other
+        assert re.findall("(?m)^--- .*", bundle["text/plain"]) == ["--- m", "--- other"], other
+
+
+def test_what_is_said_of_an_answer_is_not_in_it(shell, service, published):
+    service.answers["m"] = v2("", "m")
+    compare(shell, "models=m,other format=json")
+    marked, plain = (published[0][0][kind] for kind in ("text/markdown", "text/plain"))
+    assert marked.endswith("\n\n</blockquote>\n\n*not valid JSON*")
+    assert plain.endswith("--- other\n  The wall is very long.\n\n[not valid JSON]")
 
 
 def test_model_names_are_shown_as_they_are(shell, service, published):

@@ -487,6 +487,7 @@ HOSTILE = [
     "`<img src=x onerror=alert(1)>",
     "<!-- ",
     "- a\n\n    ```\n<img src=x onerror=alert(1)>",
+    "\t```\n\n```\n<img src=x onerror=alert(1)>\n```",
     "hi\r<b>x</b>",
 ]
 
@@ -495,6 +496,11 @@ HOSTILE = [
 def test_the_document_can_not_act(parts, name):
     conversation = Conversation(name, tuple(turn(p, f"{a}.", model=model) for p, a, model in parts))
     assert markdown_faults(exported(conversation, ".md")) == []
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_question_can_not_act(text):
+    assert markdown_faults(exported(Conversation("main", (turn(text, "fine"),)), ".md")) == []
 
 
 def test_the_document_reads_well():

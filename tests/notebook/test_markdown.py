@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qfmagic.core.answer import Answer
+from qfmagic.notebook.display import answer_bundle
 from qfmagic.notebook.markdown import safe_markdown
-from tests.html_judge import RENDERERS, html_faults, markdown_faults
+from tests.html_judge import OURS, RENDERERS, formulas, html_faults, markdown_faults, outlines
 
 CORPUS = json.loads((Path(__file__).parents[1] / "browser" / "payloads.json").read_text("ascii"))
 
@@ -47,6 +49,7 @@ PAYLOADS = [
     "\\`<img src=x onerror=alert(1)>\\`",
     "```\n<img src=x onerror=alert(1)>",
     "``` a`b\n<img src=x onerror=alert(1)>\n```",
+    "```a `<b>`\n\n```\n<img src=x onerror=alert(1)>\n```",
     "~~~\n```\n<img src=x onerror=alert(1)>\n~~~\n<img src=x onerror=1>",
     "- a\n    ```\n<img src=x onerror=alert(1)>\n    ```",
     "> ```\n<img src=x onerror=alert(1)>",
@@ -186,13 +189,128 @@ def test_a_diagram_is_shown_as_code():
         assert "graph TD\nA-->B" in safe
 
 
-@pytest.mark.parametrize("opening", ["$$", "\\\\[", "\\begin{equation}"])
-def test_code_behind_an_open_formula_needs_no_fence(opening):
-    """nbconvert lets a formula run on over fences: what it leaves behind must be harmless by itself."""
-    closing = {"$$": "$$", "\\\\[": "\\\\]"}.get(opening, "\\end{equation}")
-    safe = safe_markdown(f"{opening}\n```\n{closing}\n<img src=x onerror=alert(1)>\n```")
-    assert "<img" not in safe
-    assert "&lt;img src=x onerror=alert(1)&gt;" in RENDERERS[0].render(safe)
+# ---- what is begun in a text ends in it
+
+BLANKS = ["", " ", "    ", "\t", " \t", "\n", "\n\n", " \n", "\n\t", "\v", "\f", "\r", "\x85", "\u2028", "\xa0"]
+LEFT_OPEN = [
+    "$$",
+    "a $$ b",
+    "# $$\nx $$",
+    "> $$\nx $$",
+    "> a\n$$\n---\nx $$",
+    "    $$\nx $$",
+    "\\$$a$$",
+    "$$a\\$$",
+    "`$$`",
+    "``a ` $$``",
+    "[a](https://a.example/$$)",
+    "<https://a.example/$$>",
+    "www.a.example/$$",
+    "\\\\[ b",
+    "a \\\\[ b",
+    "\\\\\\[ b",
+    "# \\\\[\n\\\\]\\\\[",
+    "`\\\\[`",
+    "\\begin{align}\na &= b",
+    "a \\begin{align}",
+    "> \\begin{align}\na\n\\end{align} \\begin{align}",
+    "`\\begin{align}`",
+    "[",
+    "a\n[",
+    "[a\\]",
+    "[ b\n```\nc\n```",
+    "```\n$$ \\begin{align} \\\\[ [\n```\n\n[",
+    "    ```",
+    "\t~~~",
+    "1. a\n   - b\n\n     ```",
+    "- a\n\t```",
+    "> ```",
+    "| a | $$ |\n|---|---|\n| \\\\[",
+    "a\n: b $$",
+]
+CLOSING = [
+    "$$",
+    "a $$ b",
+    "`$$`",
+    "a \\\\] b",
+    "b \\end{align}",
+    "```\n]: x\n```",
+    "```\nx $$ \\\\] \\end{align}\n]: x\n```",
+]
+
+
+@pytest.mark.parametrize("text", LEFT_OPEN)
+def test_what_a_text_leaves_open_does_not_reach_what_stands_below(text):
+    """nbconvert lets formulas and definitions run on over blank lines, rules and fences."""
+    for other in (*CLOSING, *LEFT_OPEN):
+        both = f"{safe_markdown(text)}\n\n---\n\n**other**\n\n{safe_markdown(other)}\n\n*a note*"
+        for outline in outlines(both):
+            shown = [(one.name, one.get_text(strip=True)) for one in outline]
+            assert ("hr", "") in shown, (both, shown)
+            assert shown[shown.index(("hr", "")) + 1] == ("p", "other"), both
+            assert shown[-1] == ("p", "a note"), both
+        assert [one for one in formulas(both) if "**other**" in one or "*a note*" in one] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$$\n```\n$$\n<img src=x onerror=alert(1)>\n```",
+        "\\\\[\n```\n\\\\]\n<img src=x onerror=alert(1)>\n```",
+        "\\begin{a}\n```\n\\end{a}\n<img src=x onerror=alert(1)>\n```",
+        "[a\n```\nb]: c\n<img src=x onerror=alert(1)>\n```",
+    ],
+)
+def test_code_behind_what_is_left_open_stays_code(text):
+    for renderer in RENDERERS:
+        assert "&lt;img src=x onerror=alert(1)&gt;" in renderer.render(safe_markdown(text))
+    assert "\n```\n" in safe_markdown(text)
+
+
+HIDDEN = "{}```\n\n```\n<img src=x onerror=alert(1)>\n```"
+
+
+@pytest.mark.parametrize("before", BLANKS)
+def test_blanks_around_a_text_change_nothing(before):
+    """What was judged as it stood may not be moved to where it means something else."""
+    for text in (HIDDEN.format(before), f"{before}~~~", f"{before}$$", f"x{before}"):
+        for answer in (Answer("The answer.", reasoning=text), Answer(text, reasoning=text), Answer(text)):
+            marked = answer_bundle(answer, ["a note"])["text/markdown"]
+            assert markdown_faults(marked, OURS) == [], marked
+            for outline in outlines(marked):
+                assert outline[-1].get_text(strip=True) == "a note", marked
+                if answer.text == "The answer.":
+                    assert outline[-2].get_text(strip=True) == "The answer.", marked
+
+
+@given(*[st.lists(st.sampled_from([*BLANKS, *PAYLOADS, *LEFT_OPEN, *CLOSING, "a", "- ", "> ", "```", "~~~"]))] * 2)
+def test_answers_and_reasoning_put_together_come_out_dead(text, reasoning):
+    answer = Answer("".join(text), reasoning="".join(reasoning))
+    marked = answer_bundle(answer, ["a note"])["text/markdown"]
+    assert markdown_faults(marked, OURS) == []
+    for outline in outlines(marked):
+        assert (outline[-1].name, outline[-1].get_text(strip=True)) == ("p", "a note")
+
+
+@pytest.mark.parametrize(
+    ("written", "saved"),
+    [
+        ("$$\na\n= b\n$$", "$$ a = b $$"),
+        ("\\begin{align}\n  a &= b \\\\[2pt]\n  c\n\\end{align}", "\\begin{align} a &= b \\\\[2pt] c \\end{align}"),
+        ("$$\na % why\n= 5\\%\n$$", "$$ a = 5\\% $$"),
+        ("> $$\n> a\n> $$", "> $$ a $$"),
+        ("$$\na\n> b\n$$", "$$ a > b $$"),
+        ("1. a\n\n   $$\n   b\n   $$", "1. a\n\n   $$ b $$"),
+        ("\\begin{align}\n\na\n\\end{align}", "\\begin&#123;align}\n\na\n\\end{align}"),
+        ("\\\\[ a \\\\] and \\\\[ b", "\\\\[ a \\\\] and \\\\&#91; b"),
+        ("`\\begin{a}`", "<code>&#92;begin&#123;a&#125;</code>"),
+        ("[0, 1)", "&#91;0, 1)"),
+        ("[0, 1] and [2, 3)", "[0, 1] and [2, 3)"),
+    ],
+)
+def test_a_formula_stands_on_one_line(written, saved):
+    """No block of Markdown can end inside a line, so every renderer sees the formula's two ends, or neither."""
+    assert safe_markdown(written) == saved
 
 
 def test_a_formula_brings_no_address_or_style():
