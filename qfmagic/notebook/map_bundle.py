@@ -46,6 +46,8 @@ def map_bundle(
     notes += [text(key, lang, count=len(found), rows=_labels(job, found)) for key, found in tally.flaws.items()]
     if into is not None:
         notes.append(text("map.into", lang, name=into))
+    if "stub" in tally.transports:
+        notes.append(text("map.stub", lang))
     if kept is not None and kept.lost:
         notes.append(text("map.not_kept", lang, count=kept.lost, reason=kept.error))
     if session.trouble is not None:
@@ -140,12 +142,14 @@ def dry_bundle(session: Session, job: Job) -> Bundle:
             problems.append(step.error)
         else:
             kept += 1
-    counts = {"rows": rows, "tokens": f"{tokens:,}", "kept": kept}
-    said = text("map.dry", lang, **counts)
+    counts = {"rows": rows, "asked": rows - kept - len(problems), "tokens": f"{tokens:,}", "kept": kept}
+    said = [text("map.dry", lang, **counts)]
     if problems:
-        said = text("map.dry_failing", lang, failed=len(problems), error=_Told(problems[0]), **counts)
-    marked = "\n\n".join([Said.of(said).markdown, *(code(body, "json") for body in shown)])
-    return {"text/markdown": marked, "text/plain": printable("\n\n".join([said, *shown]))}
+        said.append(text("map.dry_failing", lang, failed=len(problems), error=_Told(problems[0])))
+    if shown:
+        said.append(text("map.dry_first", lang))
+    marked = "\n\n".join([*(Said.of(one).markdown for one in said), *(code(body, "json") for body in shown)])
+    return {"text/markdown": marked, "text/plain": printable("\n\n".join([*said, *shown]))}
 
 
 class _Told(NamedTuple):

@@ -117,8 +117,8 @@ def test_dry_shows_what_would_be_sent_and_sends_nothing(shell, service, frame, c
     assert not service.bodies
     assert '"content": "Rate good"' in shown
     assert '"temperature": 0.5' in shown
-    assert "3 requests of about" in shown
-    assert "1 can't be asked" in shown
+    assert "Of 3 rows, 2 would be asked" in shown
+    assert "1 rows can't be asked" in shown
 
 
 def test_a_schema_gives_typed_columns(shell, service, frame):
