@@ -49,7 +49,7 @@ class Prices:
 
     def of(self, model: str) -> Price | None:
         """The price of a model, by whichever of its names."""
-        return self.rows.get(_name(model))
+        return self.rows.get(registry().name_of(model))
 
     @classmethod
     def of_toml(cls, path: str | Path) -> Self:
@@ -101,12 +101,7 @@ def _read(row: object, number: int, path: str | Path) -> tuple[str, Price]:
     per = row.get("per")
     if per not in _PER:
         raise wrong("per", per, "1000, 1000000")
-    return _name(model), Price(price["input"], price["output"], per)
-
-
-def _name(model: str) -> str:
-    row = registry().find(model)
-    return row.name if row else model
+    return registry().name_of(model), Price(price["input"], price["output"], per)
 
 
 class Budget(NamedTuple):

@@ -29,15 +29,16 @@ def compare_cell(engine: "Engine", line: str, body: str) -> None:
         QianfanError: None of the models answered.
     """
     arguments = _read(line, body)
-    names = names_of(arguments.options["models"], "models")
-    given = engine.rendered(_given(arguments.options)) if "raw" not in arguments.flags else _given(arguments.options)
+    options = arguments.options if "raw" in arguments.flags else engine.rendered(arguments.options, _rows())
+    names = names_of(options["models"], "models")
+    given = {name: value for name, value in options.items() if name not in help_table().compare}
     if "schema" in given:
         check_fields(Schema.of(given["schema"], engine.namespace).names)
     shower = Shower(engine, given, quiet="quiet" in arguments.flags)
-    if "over" in arguments.options:
+    if "over" in options:
         from .compare_rows import compare_rows  # noqa: PLC0415 - brings the work on many rows
 
-        compare_rows(engine, shower, names, arguments, body)
+        compare_rows(engine, shower, names, arguments._replace(options=options), body)
         return
     prompt = body.removesuffix("\n")
     if "raw" not in arguments.flags:
@@ -52,7 +53,7 @@ def compare_cell(engine: "Engine", line: str, body: str) -> None:
         shower.show(outcomes, several, ())
 
     several = shower.several(live=not shower.quiet)
-    raise_if_none(several.run(asks, arguments.options.get("n", 1), show))
+    raise_if_none(several.run(asks, options.get("n", 1), show))
 
 
 def _ask(engine: "Engine", prompt: str, given: Mapping[str, Any]) -> Ask:
@@ -75,6 +76,8 @@ def _read(line: str, body: str) -> Arguments:
         raise OptionError("compare.words")
     if not body.strip():
         raise PromptError("prompt.empty")
+    if "over" in arguments.options and "raw" in arguments.flags:
+        raise OptionError("compare.raw")
     style = arguments.options.get("format")
     if style in FRAMED:
         raise OptionError("compare.not_here", name=f"format={style}")
@@ -84,8 +87,3 @@ def _read(line: str, body: str) -> Arguments:
 def _rows() -> dict[str, Row]:
     table = help_table()
     return table.compare | {name: table.options[name] for name in _BORROWED} | table.parameters
-
-
-def _given(options: Mapping[str, Any]) -> dict[str, Any]:
-    own = help_table().compare
-    return {name: value for name, value in options.items() if name not in own}

@@ -1,8 +1,8 @@
 """``%%qf compare over=DATA``: a template over rows, asked of several models."""
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..analysis.batch import Job, completed, decide
 from ..analysis.compare import Compared, agreement_by_row
@@ -20,9 +20,11 @@ from ..core.params import check_parameters
 from ..core.plain import printable
 from ..version import __version__
 from .arguments import Arguments
+from .data_word import data_of
 from .display import Bundle
 from .helptable import help_table
 from .interrupts import Interrupts
+from .mapping import checked_into
 from .side_by_side import agreement_notes, shared_notes, summary_table
 from .tables import Said, Table, short
 
@@ -43,8 +45,12 @@ def compare_rows(engine: "Engine", shower: "Shower", names: Sequence[str], argum
         InputError: It can't be asked like that; nothing was sent.
         QianfanError: None of the models answered.
     """
-    rounds = arguments.options.get("n", 1)
-    jobs = [(name, n, _job(engine, name, n, arguments, body)) for name in names for n in range(1, rounds + 1)]
+    options = arguments.options
+    given = {name: value for name, value in options.items() if name not in help_table().compare}
+    checked_into(given)
+    data, rounds = data_of(options["over"], engine.namespace), range(1, options.get("n", 1) + 1)
+    template = _Template(body.removesuffix("\n"), data, options["over"])
+    jobs = [(name, n, _job(engine, n, {**given, "model": name}, template)) for name in names for n in rounds]
     rows = list(jobs[0][2].rows())
     if "dry" in arguments.flags:
         said = text("compare.dry", engine.session.lang, count=len(rows), models=list(names))
@@ -103,7 +109,15 @@ class _Asked:
         self.compared += [found[number] for number in sorted(found)]
 
 
-def _job(engine: "Engine", name: str, n: int, arguments: Arguments, body: str) -> Job:
+class _Template(NamedTuple):
+    """The question, and what it is about; *name* is what an error calls that."""
+
+    text: str
+    data: Any
+    name: str
+
+
+def _job(engine: "Engine", n: int, given: Mapping[str, Any], asked: _Template) -> Job:
     """
     What one model is asked in one round.
 
@@ -111,13 +125,9 @@ def _job(engine: "Engine", name: str, n: int, arguments: Arguments, body: str) -
         InputError: It can't be asked like that.
     """
     session = engine.session
-    given = {key: value for key, value in arguments.options.items() if key not in help_table().compare}
-    given = engine.rendered({**given, "model": name})
     target = registry().target(*session.preferences.where(given))
     parameters = session.preferences.parameters(given, target.parameters)
     check_parameters(parameters, target.parameters, model=target.title, source=target.source.title)
-    over = arguments.options["over"]
-    data = engine.namespace.get(over, over)
 
     def work(template: Template, schema: Schema | None) -> Work:
         stream = bool(session.preferences.setting("stream", given).value)
@@ -128,10 +138,10 @@ def _job(engine: "Engine", name: str, n: int, arguments: Arguments, body: str) -
         return Work(session.client(), questions, None, job, timeout, repairs)
 
     job = decide(
-        data,
-        body.removesuffix("\n"),
+        asked.data,
+        asked.text,
         work,
-        name=over,
+        name=asked.name,
         namespace=engine.namespace,
         schema=given.get("schema"),
         prefix="compared ",  # nothing is put beside the data's own columns
@@ -140,7 +150,7 @@ def _job(engine: "Engine", name: str, n: int, arguments: Arguments, body: str) -
         kind="compare",
     )
     if job.length is None:  # it can be read once, and here there are several to read it
-        raise OptionError("compare.iterator", name=over)
+        raise OptionError("compare.iterator", name=asked.name)
     return job
 
 

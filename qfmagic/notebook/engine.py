@@ -14,11 +14,11 @@ from ..core.catalogue import text
 from ..core.errors import InputError, OptionError, PromptError, QianfanError, SchemaError
 from ..core.plain import printable
 from ..core.plan import Plan
-from .arguments import Arguments, check_no_key, parse_line
+from .arguments import EXPRESSIONS, Arguments, check_no_key, parse_line
 from .asking import Ask, failed, prepare, run, turn_of
 from .display import Bundle, View, answer_bundle, code_blocks, notes
 from .front import Front, display, write
-from .helptable import help_table
+from .helptable import Row, help_table
 from .interrupts import Interrupted
 from .provenance import provenance
 from .session import Session
@@ -205,12 +205,12 @@ class Engine:
         if offered is not None:
             self._offered[offered] = blocks[0]
 
-    def rendered(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The options with ``{{ }}`` in them evaluated, and then read as their kind."""
-        rows = help_table().on_line
+    def rendered(self, given: Mapping[str, Any], rows: Mapping[str, Row] | None = None) -> dict[str, Any]:
+        """The options with ``{{ }}`` in them evaluated, and then read as their kind; *rows* are a question's own."""
+        rows = help_table().on_line if rows is None else rows
         return {
             name: rows[name].parse(render(value, self.namespace, _written))
-            if isinstance(value, str) and "{{" in value and name != "expect"  # which does so in its own way
+            if isinstance(value, str) and "{{" in value and name not in EXPRESSIONS
             else value
             for name, value in given.items()
         }

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from ..client.streams import Stream
 from ..core.answer import Answer, Delta
 from ..core.errors import BudgetError, OptionError, QianfanError, SchemaError
+from ..core.models import registry
 from .asking import Ask, hold, prepare
 from .chats import Slot
 from .display import TICK, Bundle, View
@@ -43,11 +44,18 @@ def names_of(written: str, option: str = "model") -> tuple[str, ...]:
     Read names with commas between them.
 
     Raises:
-        OptionError: One is empty, or there twice.
+        OptionError: One is empty, or two are the same model's.
     """
     names = tuple(name.strip() for name in written.split(","))
-    if not all(names) or len(set(names)) < len(names):
+    if not all(names):
         raise OptionError("compare.names", name=option, value=written)
+    models: dict[str, str] = {}
+    for name in names:
+        model = registry().name_of(name)
+        if model in models:
+            values = {"model": model, "first": models[model], "again": name}
+            raise OptionError("compare.twice", name=option, value=written, **values)
+        models[model] = name
     return names
 
 

@@ -130,6 +130,21 @@ def test_values_parameters_raw_quiet_and_dry(shell, service, capsys, published):
     assert published == []
 
 
+def test_its_own_options_may_hold_values_too(shell, service, moods):
+    shell.user_ns.update(names="m,other", times=2)
+    compare(shell, "models={{ names }} n={{ times }} into='{{ 'fo' + 'und' }}' quiet")
+    assert shell.user_ns["found"].n.tolist() == [1, 2, 1, 2]
+    compare(shell, "models={{ names }} over={{ reviews }} n={{ times - 1 }} into={{ 'rows' }} quiet", MOOD)
+    assert len(shell.user_ns["rows"]) == 6
+
+
+def test_what_stands_in_an_option_is_evaluated_once(shell, service, moods):
+    said = []
+    shell.user_ns["system"] = lambda: said.append(1) or "be brief"
+    compare(shell, "models=m,other over=reviews n=2 system={{ system() }} quiet", MOOD)
+    assert said == [1]
+
+
 def test_formats(shell, service, published):
     service.answers["m"] = v2('{"a": 1}', "m")
     compare(shell, "models=m,other format=json")
@@ -226,7 +241,8 @@ def test_an_answer_that_breaks_off_is_kept_as_far_as_it_came(shell, service, pub
     ("line", "said"),
     [
         ("model=m,,other", "an empty name"),
-        ("model=m,m", "named twice"),
+        ("model=m,m", "names m twice"),
+        ("model=ERNIE-Lite-8K,ernie-lite-8k", "names ernie-lite-8k twice, as ERNIE-Lite-8K and ernie-lite-8k"),
         ("model=m,other endpoint=x", "endpoint= is for one model"),
         ("model=m,other format=html", "format=html is for one model"),
         ("model=m,yi_34b_chat temperature=1.5", "temperature=1.5 isn't allowed for Yi-34B-Chat"),
@@ -247,6 +263,9 @@ def test_what_one_can_not_be_asked_is_sent_to_none(shell, service, line, said):
         ("models=m,", OptionError, "an empty name"),
         ("models=m n=0", OptionError, "n=0"),
         ("models=m n=two", OptionError, "n=two"),
+        ("models=m n='{{ 0 }}'", OptionError, "n=0"),
+        ("models=Yi-34B-Chat,m,yi_34b_chat", OptionError, "names yi_34b_chat twice"),
+        ("models=m over=found raw", OptionError, "raw and over= don't go together"),
         ("models=m format=code", OptionError, "format=code"),
         ("models=m chat=x", OptionError, "'chat'"),
         ("models=m text", OptionError, "'text' is not an option"),
@@ -476,6 +495,29 @@ def test_over_rows_each_model_is_asked_about_each(shell, service, published, moo
     assert {call.kind for call in session(shell).meter.calls} == {"compare"}
 
 
+@pytest.mark.parametrize(
+    ("over", "count"),
+    [
+        ("reviews.head(1)", 1),
+        ("reviews[:2]", 2),
+        ("reviews[reviews['text']=='bad']", 1),
+        ("'reviews[reviews.text == \"bad\"]'", 1),
+        ("{{ reviews[reviews.text != 'bad'] }}", 2),
+        ("'reviews'", 3),
+        ('[{"text":"good"}]', 1),
+    ],
+)
+def test_over_takes_data_as_map_does(shell, service, moods, over, count):
+    compare(shell, f"models=m over={over} into=found quiet", MOOD)
+    assert len(shell.user_ns["found"]) == count
+
+
+def test_over_rows_of_a_file(shell, service, moods, tmp_path):
+    (tmp_path / "my reviews.csv").write_text("text\ngood\nbad\n", encoding="utf-8")
+    compare(shell, f"models=m over='{tmp_path / 'my reviews.csv'}' into=found quiet", MOOD)
+    assert len(shell.user_ns["found"]) == 2
+
+
 def test_over_rows_n_times(shell, service, published, moods):
     compare(shell, "models=m over=reviews n=2 into=found", MOOD)
     assert table(published[0][0])[1][1] == "6/6"
@@ -497,6 +539,9 @@ def test_over_rows_what_can_not_be_asked(shell, service, moods):
     shell.user_ns["stream"] = iter(["a"])
     for line, body, said in (
         ("models=m over=nothing", MOOD, "nothing"),
+        ("models=m over=review", MOOD, "Did you mean reviews"),
+        ("models=m over=reviews into=1x", MOOD, "into=1x"),
+        ("models=m over=reviews into=class", MOOD, "into=class"),
         ("models=m over=reviews", "no placeholder", "{{"),
         ("models=m over=reviews", "{{ txt }}", "text"),
         ("models=m over=stream", "{{ item }}", "only once"),
