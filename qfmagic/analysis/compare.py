@@ -51,6 +51,7 @@ class Compared(NamedTuple):
         row: The number of the row the question was made from, from 0, where it was made from one.
         index: The row's label.
         columns: What the answer holds, where it had to fit a schema.
+        joins: Whether it is a turn of a conversation.
     """
 
     model: str
@@ -60,6 +61,7 @@ class Compared(NamedTuple):
     row: int | None = None
     index: Any = None
     columns: Mapping[str, Any] = MappingProxyType({})
+    joins: bool = False
 
     @property
     def answered(self) -> bool:

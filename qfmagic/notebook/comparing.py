@@ -77,13 +77,17 @@ def _recorded(engine: "Engine", first: Outcome) -> list[str]:
     session, ask = engine.session, first.ask
     if not ask.joins:
         return engine.conversation_notes(ask)
-    names = {"model": first.ask.plan.target.model}
+    chats, names = session.chats, {"model": first.ask.plan.target.model}
     if first.problem is not None and not first.answer.text:
         failed(session, ask.slot, ask.prompt)
+        if session.journal is not None:
+            session.journal.drop_partial(ask.slot.chat)
         return [text("compare.left_alone", session.lang, **names)]
-    session.chats.record(ask.slot, turn_of(session, ask, first.answer))
+    chats.record(ask.slot, turn_of(session, ask, first.answer))
     session.last = first.answer
-    return [text("compare.continues", session.lang, **names), *engine.conversation_notes(ask)]
+    goes_on = chats.get(ask.slot.chat).turns[ask.slot.at].in_history
+    said = [text("compare.continues", session.lang, **names)] if goes_on else []
+    return [*said, *engine.conversation_notes(ask)]
 
 
 class Shower:
@@ -110,7 +114,7 @@ class Shower:
         """An answer where it was shown live, until all of them are there."""
         if one.problem is not None and not one.answer.text:
             return {"text/plain": text("compare.failed", self.lang, message=one.problem.message(self.lang))}
-        bundle = answer_bundle(one.answer, notes(one.answer, self.lang), self.style, self.lang)
+        bundle = answer_bundle(one.answer, notes(one.answer, self.lang, joins=one.ask.joins), self.style, self.lang)
         return {**bundle, "text/markdown": f"**{one.ask.plan.target.model}**\n\n{bundle['text/markdown']}"}
 
     def show(self, outcomes: Sequence[Outcome], several: Several, told: Sequence[str]) -> None:
@@ -119,7 +123,14 @@ class Shower:
         models = list(dict.fromkeys(one.ask.plan.target.model for one in outcomes))
         outcomes = sorted(outcomes, key=lambda one: models.index(one.ask.plan.target.model))
         compared = [
-            Compared(one.ask.plan.target.model, one.n, one.answer, one.problem, columns=_columns(one))
+            Compared(
+                one.ask.plan.target.model,
+                one.n,
+                one.answer,
+                one.problem,
+                columns=_columns(one),
+                joins=one.ask.joins,
+            )
             for one in outcomes
         ]
         agreed = agreement(compared)

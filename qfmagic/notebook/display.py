@@ -83,7 +83,15 @@ class TerminalView(View):
         self._write(f"{rest}\n")
 
 
-def notes(answer: Answer, lang: str, *, sent: int = 0, available: int = 0, unsent: Sequence[str] = ()) -> list[str]:
+def notes(
+    answer: Answer,
+    lang: str,
+    *,
+    sent: int = 0,
+    available: int = 0,
+    unsent: Sequence[str] = (),
+    joins: bool = True,
+) -> list[str]:
     """
     What the reader must know about an answer, in one phrase each.
 
@@ -93,11 +101,13 @@ def notes(answer: Answer, lang: str, *, sent: int = 0, available: int = 0, unsen
         sent: How many turns of history went along.
         available: How many there were.
         unsent: Parameters set for the notebook that the model doesn't take.
+        joins: Whether it is a turn of a conversation, which can go on.
     """
+    apart = "" if joins else ".apart"
     found = [
-        ("note.interrupted", answer.finish_reason == "interrupted"),
-        ("note.incomplete", answer.finish_reason == "incomplete"),
-        ("note.truncated", answer.truncated),
+        (f"note.interrupted{apart}", answer.finish_reason == "interrupted"),
+        (f"note.incomplete{apart}", answer.finish_reason == "incomplete"),
+        (f"note.truncated{apart}", answer.truncated),
         ("note.empty", answer.complete and not answer.text.strip()),
         ("note.clear_history", answer.need_clear_history),
         ("note.repaired", bool(answer.rejected)),

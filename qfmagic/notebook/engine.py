@@ -219,7 +219,8 @@ class Engine:
         """Leave the final form, with what the reader must know below it."""
         lang = self.session.lang
         context = ask.plan.context
-        below = notes(answer, lang, sent=context.sent, available=context.available, unsent=ask.unsent)
+        along = {"sent": context.sent, "available": context.available}
+        below = notes(answer, lang, **along, unsent=ask.unsent, joins=ask.joins)
         trouble = self.session.trouble
         below += [trouble.message(lang)] if trouble else []
         told = self.conversation_notes(ask)

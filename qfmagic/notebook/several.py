@@ -1,7 +1,7 @@
 """One question to several models at the same time: decided, sent, shown while the answers come."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,7 +11,7 @@ from ..client.streams import Stream
 from ..core.answer import Answer, Delta
 from ..core.errors import BudgetError, OptionError, QianfanError, SchemaError
 from ..core.models import registry
-from .asking import Ask, hold, prepare
+from .asking import KEEP_EVERY, Ask, failed, hold, keep_so_far, prepare
 from .chats import Slot
 from .display import TICK, Bundle, View
 from .interrupts import Interrupts
@@ -181,8 +181,7 @@ class Several:
         askers = [session.asker() or object() for _ in asks]
         stop: KeyboardInterrupt | None = None
         with ExitStack() as stack:
-            for ask, asker in zip(asks, askers, strict=True):  # all of them, before the first is sent
-                stack.enter_context(hold(session, ask, asker))
+            self._hold(stack, asks, askers)
             under_way = [
                 _UnderWay(ask, n, stack.enter_context(client.send(ask.plan, timeout=ask.timeout, slot=asker)))
                 for ask, asker in zip(asks, askers, strict=True)
@@ -196,14 +195,23 @@ class Several:
             for one in under_way:
                 if one.outcome is None:
                     one.end(so_far(one.stream, KeyboardInterrupt()))
+                    self._ended(one)
                 assert one.outcome is not None
                 outcomes.append(one.outcome)
-                joins = one.ask.joins
-                chat = one.ask.slot.chat if joins else None
-                session.meter.after(one.outcome.answer, kind="ask" if joins else "compare", chat=chat)
         if stop is None:
             stop = self._fit(outcomes, len(outcomes) - len(asks), interrupts)
         return stop or (KeyboardInterrupt() if any(one.stopped for one in under_way) else None)
+
+    def _hold(self, stack: ExitStack, asks: Sequence[Ask], askers: Sequence[Hashable]) -> None:
+        """Set aside what they take, before the first is sent; the turn of one that joins keeps its place."""
+        try:
+            for ask, asker in zip(asks, askers, strict=True):
+                stack.enter_context(hold(self._session, ask._replace(joins=False), asker))
+        except BudgetError:
+            for ask in asks:
+                if ask.joins:
+                    failed(self._session, ask.slot, ask.prompt)
+            raise
 
     def _fit(self, outcomes: list[Outcome], start: int, interrupts: Interrupts) -> KeyboardInterrupt | None:
         """Have those answers that must fit a schema fit, each in turn; return what stopped it."""
@@ -222,20 +230,36 @@ class Several:
         return None
 
     def _follow(self, under_way: Sequence[_UnderWay]) -> None:
-        """Hand on what comes until nothing more does."""
-        due = time.monotonic() + PATIENCE
+        """Hand on what comes until nothing more does; and keep it, so that a killed kernel loses a second at most."""
+        due, keep = time.monotonic() + PATIENCE, time.monotonic() + KEEP_EVERY
         shown = False
         while going := [one for one in under_way if one.outcome is None]:
             for one in going:
                 one.step(self._session, TICK / len(going))
-                if one.outcome is not None and one.view is not None:
-                    one.view.finish(self._settled(one.outcome), {})
+                if one.outcome is not None:
+                    self._ended(one)
+            if time.monotonic() >= keep:
+                for one in under_way:
+                    if one.outcome is None:
+                        keep_so_far(self._session, one.ask, so_far(one.stream, KeyboardInterrupt()))
+                keep = time.monotonic() + KEEP_EVERY
             if not shown and time.monotonic() >= due:
                 shown = self.appeared = True
                 for one in under_way:  # in this order, whoever writes first
                     one.appear(self._view_of(one.ask))
                     if one.outcome is not None and one.view is not None:
                         one.view.finish(self._settled(one.outcome), {})
+
+    def _ended(self, one: _UnderWay) -> None:
+        """Count an answer and keep it, however long the others take."""
+        assert one.outcome is not None
+        answer, joins = one.outcome.answer, one.ask.joins
+        chat = one.ask.slot.chat if joins else None
+        self._session.meter.after(answer, kind="ask" if joins else "compare", chat=chat)
+        if answer.text:
+            keep_so_far(self._session, one.ask, answer)
+        if one.view is not None:
+            one.view.finish(self._settled(one.outcome), {})
 
 
 def _stop(under_way: Sequence[_UnderWay]) -> None:

@@ -80,6 +80,8 @@ def fitted(
     Returns:
         The question as it was asked last, its answer with what all of them used, and what stands in the way of it.
     """
+    from .asking import keep_so_far  # noqa: PLC0415 - it loads this module
+
     wanted, plan = ask.wanted, ask.plan
     assert wanted is not None
     first = Asked(plan.context.messages, plan.request.parameters)
@@ -88,7 +90,7 @@ def fitted(
     asks, stopped = [ask], None
     came = _sent(steps, answer)
     while isinstance(came, Asked):
-        _keep(session, ask, answer)
+        keep_so_far(session, ask, answer)
         again = Wait(0, Text("schema.wait"), len(asks) + 1, wanted.repairs + 1)
         view.add(Delta(wait=again))
         try:
@@ -116,14 +118,6 @@ def _sent(steps: Generator[Asked, Answer, Structured], what: Answer | QianfanErr
     except StopIteration as ended:
         came: Structured = ended.value
         return came
-
-
-def _keep(session: "Session", ask: "Ask", answer: Answer) -> None:
-    """Keep the answer there is, in case that asking again kills the kernel."""
-    from .asking import turn_of  # noqa: PLC0415 - it loads this module
-
-    if session.journal is not None and ask.joins:
-        session.journal.save_partial(ask.slot.chat, ask.slot.at, turn_of(session, ask, answer))
 
 
 def _repair(ask: "Ask", asked: Asked) -> "Ask":

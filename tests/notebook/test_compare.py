@@ -12,6 +12,7 @@ from qfmagic.notebook import magics as magics_module
 from qfmagic.notebook import several
 from qfmagic.notebook.asking import prepare
 from qfmagic.notebook.display import View
+from qfmagic.notebook.journal import Journal
 from qfmagic.transport.reply import Reply
 from tests.html_judge import markdown_faults
 from tests.services import refusal, serve, v2
@@ -229,12 +230,43 @@ def test_the_first_that_fails_is_no_turn_and_stops_the_run(shell, service, publi
     assert published[0][1]["qfmagic"]["model"] == "other"
 
 
+def ended(text, model, finish):
+    """A reply that ends with *finish*; or, with None, just breaks off."""
+    whole = v2(text, model)
+    first = whole.chunks[0].replace(b'"stop"', b"null" if finish is None else f'"{finish}"'.encode())
+    return Reply((first, *(whole.chunks[1:] if finish else ())), 200, whole.headers)
+
+
 def test_an_answer_that_breaks_off_is_kept_as_far_as_it_came(shell, service, published):
-    events = v2("half of it", "m").chunks[0].replace(b'"stop"', b"null")
-    service.answers["m"] = Reply((events,), 200, v2("").headers)
+    service.answers["m"] = ended("half of it", "m", None)
     ask(shell)
-    assert "half of it" in published[0][0]["text/plain"]
+    shown = published[0][0]["text/plain"]
+    assert "half of it" in shown
+    assert text_of("note.incomplete", "en") in shown
+    assert CONTINUES not in shown
     assert [turn.state for turn in session(shell).chats.get("main").turns] == ["interrupted"]
+
+
+def test_the_conversation_does_not_go_on_with_an_empty_answer(shell, service, published):
+    service.answers["m"] = v2("", "m")
+    ask(shell)
+    assert CONTINUES not in published[0][0]["text/plain"]
+    assert session(shell).chats.get("main").history == ()
+
+
+@pytest.mark.parametrize("finish", [None, "length"])
+def test_only_a_turn_of_the_conversation_can_go_on(shell, service, published, capsys, finish):
+    service.answers["other"] = ended("The wall", "other", finish)
+    ask(shell)
+    compare(shell)
+    assert "The wall" in published[0][0]["text/plain"]
+    assert not [bundle for bundle, _ in published if "%qf continue" in bundle["text/plain"]]
+    assert ["broke off" in bundle["text/plain"] for bundle, _ in published] == [finish is None] * 2
+    ask(shell, "model=other once")
+    assert "%qf continue" not in capsys.readouterr().out
+    service.answers["m"] = ended("the wall", "m", finish)
+    ask(shell)
+    assert published[-1][0]["text/plain"].count("%qf continue") == 1
 
 
 @pytest.mark.parametrize(
@@ -298,6 +330,30 @@ def test_a_budget_holds_for_all_of_them_before_any_is_sent(shell, service):
     with pytest.raises(BudgetError, match="4 tokens more set aside"):
         compare(shell)
     assert service.bodies == []
+
+
+@pytest.mark.parametrize(("line", "budget"), [("model=m,other", 36), ("model=m", 33)])
+def test_a_question_that_the_budget_stops_keeps_its_place(shell, service, published, capsys, line, budget):
+    """With several models as with one: what its cell answered before is no history, and it isn't told as deleted."""
+    own = session(shell)
+
+    def run(cell, line, text):
+        own.begin_cell(cell, None)
+        try:
+            ask(shell, line, text)
+        finally:
+            own.end_cell()
+
+    run("a", "model=m", "old")
+    shell.run_line_magic("qf", f"set budget={budget}tok")
+    with pytest.raises(BudgetError):
+        run("a", line, "new question is here")
+    turns = own.chats.get("main").turns
+    assert [(turn.prompt, turn.state, turn.removed) for turn in turns] == [("new question is here", "failed", None)]
+    shell.run_line_magic("qf", "unset budget")
+    capsys.readouterr()
+    run("b", "model=m", "after")
+    assert "left out" not in capsys.readouterr().out
 
 
 def test_a_budget_that_ends_between_two_rounds_keeps_the_first(shell, service, published):
@@ -372,6 +428,43 @@ def test_the_stop_button_of_one_stops_that_one_and_then_the_run(shell, service, 
     assert (first.answer.text, first.answer.finish_reason) == ("the wall is long", "stop")
     assert (second.answer.text, second.answer.finish_reason) == ("The wall", "interrupted")
     assert {name: view.left for name, view in views.items()} == {"m": "the wall is long", "other": "The wall"}
+
+
+def test_what_has_come_is_kept_while_the_others_take_their_time(shell, service, monkeypatch):
+    """A kernel that dies then loses neither the first model's turn nor what was used."""
+    monkeypatch.setattr("qfmagic.notebook.several.KEEP_EVERY", 0.0)
+    shell.run_line_magic("qf", "set journal=true")
+    journal = session(shell).open_journal()
+    for name in "ab":
+        service.answers[name] = Reply((ended(name, name, None).chunks[0], *v2("", name).chunks), 200, v2("").headers)
+    gates = service.gates = {"a": threading.Event(), "b": threading.Event()}
+    save, kept = journal.save_partial, []
+
+    def saved(*what):
+        save(*what)
+        later = Journal(journal.path, journal._notebook, journal._clock)
+        kept.append(([(turn.answer.text, turn.state) for turn in later.last()[0].turns], len(later.calls())))
+        later.close()
+        gates["b" if kept[-1][1] else "a"].set()
+
+    monkeypatch.setattr(journal, "save_partial", saved)
+    ask(shell, "model=a,b")
+    assert ([("a", "interrupted")], 0) in kept
+    assert kept[-1] == ([("a", "answered")], 1)
+    assert [turn.state for turn in session(shell).chats.get("main").turns] == ["answered"]
+    assert len(journal.calls()) == 2
+
+
+def test_a_first_model_that_fails_leaves_nothing_under_way(shell, service):
+    shell.run_line_magic("qf", "set journal=true")
+    service.answers["m"] = refusal()
+    with pytest.raises(QianfanError):
+        ask(shell)
+    kept = session(shell).journal
+    later = Journal(kept.path, kept._notebook, kept._clock)
+    assert later.last() == []
+    assert [call.model for call in later.calls()] == ["other"]
+    later.close()
 
 
 # ---- model text is data
