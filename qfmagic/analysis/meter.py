@@ -190,6 +190,7 @@ def _estimate(answer: Answer) -> tuple[int, int]:
     """The tokens of an answer whose service didn't say them all."""
     messages = answer.request.get("messages", ())
     asked = sum(measure(str(message.get("content", ""))).tokens for message in messages)
+    asked += measure(str(answer.request.get("system", ""))).tokens  # V1's stands beside the messages
     said = measure(answer.text).tokens + measure(answer.reasoning).tokens
     prompt, whole = answer.usage.prompt_tokens, answer.usage.total_tokens
     prompt = asked if prompt is None else prompt

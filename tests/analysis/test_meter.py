@@ -67,6 +67,16 @@ def test_what_the_service_did_not_say_is_estimated(usage, counts):
     assert (call.prompt_tokens, call.completion_tokens, call.estimated) == counts
 
 
+def test_an_estimate_counts_the_persona_of_both_apis():
+    counted = meter()
+    question = {"role": "user", "content": "one two three"}
+    v1 = {"messages": [question], "system": "be brief"}
+    v2 = {"messages": [{"role": "system", "content": "be brief"}, question]}
+    for request in (v1, v2):
+        counted.after(Answer("four", request=request, model=str(len(request))), kind="ask")
+    assert [call.prompt_tokens for call in counted.calls] == [5, 5]
+
+
 def test_calls_that_differ_in_numbers_only_are_added_up():
     """50,000 rows of a map take no more room than one."""
     counted = meter()
