@@ -1,5 +1,6 @@
 """``%qf usage``: what was asked, what it used, and what it cost."""
 
+import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
@@ -85,7 +86,10 @@ def _calls(session: Session, scope: str) -> Sequence[Call]:
     if journal is None:
         why = session.journal_error or text("usage.journal_off", session.lang)
         raise OptionError("usage.no_journal", why=why)
-    return journal.calls(everywhere=scope == "all")
+    try:
+        return journal.calls(everywhere=scope == "all")
+    except sqlite3.Error as error:
+        raise OptionError("usage.no_journal", why=f"{type(error).__name__}: {error}") from None
 
 
 def _table(groups: Sequence[Total], whole: Total, wanted: _Wanted, lang: str) -> Table:

@@ -162,6 +162,43 @@ def test_earlier_kernels_and_other_notebooks_are_told_by_the_journal(shell, serv
     assert "fine" not in kept
 
 
+def test_cells_of_different_kernels_are_told_apart_where_they_have_no_name(shell, service, usage, journal):
+    ask(shell)
+    own = session(shell)
+    (call,) = own.meter.calls
+    earlier = own.journal.__class__(own.journal.path, own.journal._notebook, lambda: 0.0)
+    for cell in (None, "id"):
+        earlier.save_call(call._replace(at=0.0, cell=cell, label="In 9"))
+    earlier.close()
+    own.journal.save_call(call._replace(cell="id"))
+    own.journal.save_call(call._replace(label="In 9"))
+    here = call.label.removeprefix("In ")
+    told = [row[1:3] for row in rows(usage("notebook"))[1:-1]]
+    assert told == [["9", "1"], [here, "2"], [here, "1"], ["9", "1"]]
+
+
+def test_notebooks_of_one_name_are_told_apart_by_their_folders(shell, service, usage, journal):
+    ask(shell)
+    own = session(shell)
+    for path in ("/a/x/n.ipynb", "/b/x/n.ipynb", "/b/x/m.ipynb"):
+        other = own.journal.__class__(own.journal.path, path, lambda: 0.0)
+        other.save_call(own.meter.calls[0])
+        other.close()
+    told = [row[0] for row in rows(usage("all by=chat"))[1:-1]]
+    assert {"a/x/n:", "b/x/n:", "m:"} < set(told)
+
+
+def test_a_journal_that_can_not_be_read_is_told(shell, service, usage, journal):
+    ask(shell)
+    path = session(shell).journal.path
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("alter table calls drop column times")
+    ask(shell, "model=m once")
+    for words in ("notebook", "all"):
+        with pytest.raises(OptionError, match="isn't kept here .*times"):
+            usage(words)
+
+
 def test_without_a_journal_only_this_kernel_is_known(shell, service, usage):
     ask(shell)
     with pytest.raises(OptionError, match=r"isn't kept here \(it is switched off"):
