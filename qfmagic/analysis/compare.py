@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Self
 
 from ..core.answer import Answer
 from ..core.errors import OptionError, QianfanError
+from ..core.usage import Usage
 
 # Written without blanks between words: Chinese with its extensions, kana, hangul.
 _CHARACTER = (
@@ -91,10 +92,10 @@ class Summary(NamedTuple):
 
     Attributes:
         model: The model.
-        asked: How often it was asked.
+        asked: How often it was to be asked.
         answered: How often something came.
         characters: The mean length of what came; None if nothing did.
-        prompt_tokens: The sum; None where the service didn't say them all.
+        prompt_tokens: The sum, of answers without text too; None where the service didn't say them all.
         completion_tokens: The same.
         finish: How the answers ended.
         agreement: The mean of its answers'.
@@ -171,22 +172,23 @@ def summaries(compared: Sequence[Compared], agreed: Sequence[float | None]) -> l
 
 def _summary(model: str, group: Sequence[tuple[Compared, float | None]]) -> Summary:
     answers = [one.answer for one, _ in group if one.answered]
+    counted = [one.answer for one, _ in group if one.answered or one.answer.usage != Usage()]
     length = _mean([len(answer.text) for answer in answers])
     return Summary(
         model,
         len(group),
         len(answers),
         None if length is None else round(length),
-        _sum(answer.usage.prompt_tokens for answer in answers),
-        _sum(answer.usage.completion_tokens for answer in answers),
-        tuple(dict.fromkeys(ending(one) for one, _ in group)),
+        _sum(answer.usage.prompt_tokens for answer in counted),
+        _sum(answer.usage.completion_tokens for answer in counted),
+        tuple(dict.fromkeys(filter(None, (ending(one) for one, _ in group)))),
         _mean([like for _, like in group if like is not None]),
         round(sum(one.answer.seconds for one, _ in group), 3),
     )
 
 
 def ending(one: Compared) -> str:
-    """How an answer ended: the service's word, or the kind of error."""
+    """How an answer ended: the service's word, or the kind of error; nothing where it wasn't asked for."""
     return type(one.problem).__name__ if one.problem is not None else one.answer.finish_reason
 
 
@@ -218,7 +220,7 @@ def _record(one: Compared, like: float | None, lang: str) -> dict[str, Any]:
         "answer": answer.text if one.answered else None,
         **one.columns,
         "error": None if one.problem is None else one.problem.message(lang),
-        "finish": ending(one),
+        "finish": ending(one) or None,
         "characters": len(answer.text),
         "prompt_tokens": answer.usage.prompt_tokens,
         "completion_tokens": answer.usage.completion_tokens,

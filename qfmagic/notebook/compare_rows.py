@@ -10,6 +10,7 @@ from ..analysis.crew import Work
 from ..analysis.prompt import Template
 from ..analysis.questions import Questions
 from ..analysis.schema import Schema
+from ..analysis.steps import Done, together
 from ..analysis.table import Row
 from ..core.answer import Answer
 from ..core.catalogue import text
@@ -45,68 +46,105 @@ def compare_rows(engine: "Engine", shower: "Shower", names: Sequence[str], argum
         InputError: It can't be asked like that; nothing was sent.
         QianfanError: None of the models answered.
     """
-    options = arguments.options
-    given = {name: value for name, value in options.items() if name not in help_table().compare}
-    checked_into(given)
-    data, rounds = data_of(options["over"], engine.namespace), range(1, options.get("n", 1) + 1)
-    template = _Template(body.removesuffix("\n"), data, options["over"])
-    jobs = [(name, n, _job(engine, n, {**given, "model": name}, template)) for name in names for n in rounds]
-    rows = list(jobs[0][2].rows())
+    asking = _asking(engine, names, arguments.options, body.removesuffix("\n"))
+    rows = list(asking[0].job.rows())
     if "dry" in arguments.flags:
-        said = text("compare.dry", engine.session.lang, count=len(rows), models=list(names))
-        engine.front.publish({"text/markdown": Said.of(said).markdown, "text/plain": said})
-        for _, n, job in jobs:
-            if n == 1:
-                engine.show_request(job.questions.first(rows[0]))
+        _show_first(engine, asking, rows)
         return
+    if engine.session.mode != "auto":  # there, the cassette may have all of it
+        for one in asking:
+            engine.session.meter.check_priced(one.model)
     asked = _Asked(engine, rows)
     with Interrupts() as interrupts:
         engine.session.open_journal()
-        for name, n, job in jobs:
-            asked.ask(name, n, job, interrupts)
+        for one in asking:
             if interrupts.came or isinstance(asked.problem, BudgetError):
-                break
-        if asked.compared:
+                asked.leave(one)
+            else:
+                asked.ask(one, interrupts)
+        if len(asked.compared) > asked.unasked:
             _show(engine, shower, asked)
         if isinstance(asked.problem, BudgetError):
             raise asked.problem
-    if asked.problem is not None and not any(one.answered for one in asked.compared):
+    if asked.problem is not None and not any(one.answered and one.problem is None for one in asked.compared):
         raise asked.problem
 
 
-def _nothing(_: object) -> dict[str, Any]:
-    return {}
+class _Asking(NamedTuple):
+    """What one model is asked in one round."""
+
+    n: int
+    job: Job
+
+    @property
+    def model(self) -> str:
+        return self.job.questions.target.model
+
+
+def _show_first(engine: "Engine", asking: Sequence[_Asking], rows: Sequence[Row]) -> None:
+    """Show each model's first request (``dry``)."""
+    models = list(dict.fromkeys(one.model for one in asking))
+    said = Said.of(text("compare.dry", engine.session.lang, count=len(rows), models=models))
+    engine.front.publish({"text/markdown": said.markdown, "text/plain": said.plain})
+    for one in asking:
+        if one.n == 1:
+            engine.show_request(one.job.questions.first(rows[0]))
 
 
 class _Asked:
-    """The answers so far, by model and round, in the rows' order."""
+    """The answers so far, by model and round, in the rows' order; of what wasn't asked, too, there is a row."""
 
     def __init__(self, engine: "Engine", rows: Sequence[Row]) -> None:
         self._engine, self._rows = engine, rows
         self.compared: list[Compared] = []
+        self.unasked = 0
         self.problem: QianfanError | None = None
         self.paid: Counter[tuple[str, str]] = Counter()  # whole answers that came, by wire and model
 
-    def ask(self, name: str, n: int, job: Job, interrupts: Interrupts) -> None:
+    def ask(self, asking: _Asking, interrupts: Interrupts) -> None:
         """Ask one model about all rows; what ends it before its time is the problem of the rows it leaves."""
-        schema, missing = job.questions.schema, Answer("", model=name)
-        columns = _nothing if schema is None else schema.columns
-        model, found = job.questions.target.model, dict[int, Compared]()
+        job, found = asking.job, dict[int, Compared]()
         problem: QianfanError | None = None
         try:
             for done in completed(job, iter(self._rows), started=interrupts.tell):
-                self.paid[job.questions.target.wire, model] += sum(answer.complete for answer in done.paid)
-                error = None if done.error is None else self._engine.session.keys.explained(done.error)
-                index = self._rows[done.number].index
-                answer = done.answer or missing
-                found[done.number] = Compared(model, n, answer, error, done.number, index, columns(done.value))
+                self.paid[job.questions.target.wire, asking.model] += sum(answer.complete for answer in done.paid)
+                found[done.number] = self._compared(asking, done)
         except QianfanError as error:
             problem = self.problem = self._engine.session.keys.explained(error)
-            for number, row in enumerate(self._rows):
-                found.setdefault(number, Compared(model, n, missing, problem, number, row.index, columns(None)))
         if problem is None:
             self.problem = next((one.problem for one in found.values() if one.problem is not None), self.problem)
-        self.compared += [found[number] for number in sorted(found)]
+        self._take(asking, found, problem)
+
+    def leave(self, asking: _Asking) -> None:
+        """Ask this no more."""
+        self._take(asking, {}, self.problem if isinstance(self.problem, BudgetError) else None)
+
+    def _take(self, asking: _Asking, found: Mapping[int, Compared], problem: QianfanError | None) -> None:
+        for number in range(len(self._rows)):
+            nothing = Done(number, error=problem)
+            self.compared.append(found[number] if number in found else self._compared(asking, nothing))
+        self.unasked += len(self._rows) - len(found)
+
+    def _compared(self, asking: _Asking, done: Done) -> Compared:
+        schema = asking.job.questions.schema
+        error = None if done.error is None else self._engine.session.keys.explained(done.error)
+        came = done.answer or (together(done.paid) if done.paid else Answer("", model=asking.model, finish_reason=""))
+        columns = {} if schema is None else schema.columns(done.value)
+        return Compared(asking.model, asking.n, came, error, done.number, self._rows[done.number].index, columns)
+
+
+def _asking(engine: "Engine", names: Sequence[str], options: Mapping[str, Any], template: str) -> list[_Asking]:
+    """
+    Decide what each model is asked in each round.
+
+    Raises:
+        InputError: It can't be asked like that.
+    """
+    given = {name: value for name, value in options.items() if name not in help_table().compare}
+    checked_into(given)
+    asked = _Template(template, data_of(options["over"], engine.namespace), options["over"])
+    rounds = range(1, options.get("n", 1) + 1)
+    return [_Asking(n, _job(engine, n, {**given, "model": name}, asked)) for name in names for n in rounds]
 
 
 class _Template(NamedTuple):
@@ -162,9 +200,9 @@ def _show(engine: "Engine", shower: "Shower", asked: _Asked) -> None:
     if shower.quiet:
         return
     models = summary_table(compared, agreed, lang)
-    said = [*agreement_notes(agreed, lang), *shared_notes(compared, lang)]
-    trouble = engine.session.trouble
-    below = Said.of(" · ".join([*said, trouble.message(lang)] if trouble else said))
+    said = [*agreement_notes(agreed, lang), *shared_notes(compared, lang), *engine.session.take_notes()]
+    said += [text("compare.unasked", lang, count=asked.unasked, of=len(compared))] if asked.unasked else []
+    below = Said.of(" · ".join(said))
     rows, count = _rows(compared, lang), len({one.row for one in compared})
     more = text("compare.rows", lang, shown=f"1-{ROWS}", count=count) if count > ROWS else ""
     marked = (models.markdown, f"*{below.markdown}*" if below.plain else "", rows.markdown, Said.of(more).markdown)
@@ -181,7 +219,7 @@ def _metadata(engine: "Engine", asked: _Asked, rows: int, bundle: Bundle) -> dic
     compared, source = asked.compared, engine.session.source
     came = [one.answer for one in compared if one.answered]
     usage = {
-        name: sum(getattr(answer.usage, name) or 0 for answer in came)
+        name: sum(getattr(one.answer.usage, name) or 0 for one in compared)
         for name in ("prompt_tokens", "completion_tokens")
     }
     return {
@@ -189,7 +227,8 @@ def _metadata(engine: "Engine", asked: _Asked, rows: int, bundle: Bundle) -> dic
         "transports": sorted({answer.transport for answer in came}),
         "models": list(dict.fromkeys(one.model for one in compared)),
         "rows": rows,
-        "asked": len(compared),
+        "asked": len(compared) - asked.unasked,
+        "unasked": asked.unasked,
         "answers": len(came),
         "usage": usage,
         "cell": None if source is None else of_source(source),
@@ -197,7 +236,7 @@ def _metadata(engine: "Engine", asked: _Asked, rows: int, bundle: Bundle) -> dic
         "exchanges": [
             {"wire": wire, "model": model, "least": count, "most": count} for (wire, model), count in asked.paid.items()
         ],
-        "seconds": round(sum(answer.seconds for answer in came), 3),
+        "seconds": round(sum(one.answer.seconds for one in compared), 3),
     }
 
 

@@ -138,7 +138,7 @@ class Shower:
         if self.quiet:
             return
         below = [*_unsent(outcomes, self.lang), *told]
-        below += [session.trouble.message(self.lang)] if session.trouble else []
+        below += session.take_notes()
         bundle = side_by_side(compared, agreed, below, style=self.style, lang=self.lang)
         front = self._engine.front
         front.conclude(bundle, self._metadata(outcomes, bundle), clear=several.appeared and front.live)

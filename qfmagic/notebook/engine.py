@@ -221,8 +221,7 @@ class Engine:
         context = ask.plan.context
         along = {"sent": context.sent, "available": context.available}
         below = notes(answer, lang, **along, unsent=ask.unsent, joins=ask.joins)
-        trouble = self.session.trouble
-        below += [trouble.message(lang)] if trouble else []
+        below += self.session.take_notes()
         told = self.conversation_notes(ask)
         turn, source = turn_of(self.session, ask, answer), self.session.source
 

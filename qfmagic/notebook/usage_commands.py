@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
-from ..analysis.prices import Prices, amount, money
+from ..analysis.prices import amount, money
 from ..analysis.usage import BY, By, Call, Total, total, totals
 from ..core.catalogue import text
 from ..core.errors import OptionError
@@ -150,7 +150,8 @@ def _below(session: Session, whole: Total, lang: str) -> list[str]:
         found.append(text("usage.unpriced", lang, count=whole.unpriced))
     budget = session.preferences.budget()
     if budget is not None:
-        here = total(session.meter.calls, session.prices if budget.unit == "CNY" else Prices())
-        spent = amount(here.cost if budget.unit == "CNY" else here.spent_tokens, budget.unit)
+        spent = amount(session.meter.spent(budget), budget.unit)
         found.append(text("usage.budget", lang, spent=spent, budget=budget))
+        if budget.unit == "CNY" and total(session.meter.calls, session.prices).unpriced:
+            found.append(text("usage.dearest", lang))
     return found

@@ -106,11 +106,20 @@ def test_what_is_missing_is_compared_with_nothing():
 
 
 def test_what_a_models_answers_come_to():
-    compared = [said("a", "four"), said("a", "eighty", 2), said("b", "", problem=FAILED), said("c", "x", usage=Usage())]
+    failed = said("b", "", problem=FAILED, usage=Usage())
+    compared = [said("a", "four"), said("a", "eighty", 2), failed, said("c", "x", usage=Usage())]
     a, b, c = summaries(compared, (1.0, 0.5, None, None))
     assert a == ("a", 2, 2, 5, 6, 10, ("stop",), 0.75, 4.0)
     assert b == ("b", 1, 0, None, None, None, ("ConnectError",), None, 2.0)
     assert (c.prompt_tokens, c.completion_tokens) == (None, None)
+
+
+def test_what_an_answer_without_text_used_is_counted():
+    unasked = Compared("a", 2, Answer("", finish_reason=""))
+    (summary,) = summaries([said("a", ""), unasked, said("a", "", 3, FAILED, Usage())], (None,) * 3)
+    assert (summary.answered, summary.asked, summary.prompt_tokens, summary.completion_tokens) == (0, 3, 3, 5)
+    assert summary.finish == ("stop", "ConnectError")
+    assert records([unasked], (None,))[0]["finish"] is None
 
 
 def test_the_answers_as_data():

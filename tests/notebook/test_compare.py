@@ -211,6 +211,12 @@ def test_one_that_fails_does_not_lose_the_others(shell, service, published):
     assert shell.user_ns["found"].error.notna().tolist() == [False, True]
 
 
+def test_what_an_answer_without_text_used_is_shown(shell, service, published):
+    service.answers["m"] = v2("", "m", 10, 50)
+    compare(shell)
+    assert table(published[0][0])[1] == ["m", "-", "10", "50", "stop"]
+
+
 def test_only_if_all_fail_it_fails(shell, service, published):
     service.answers = {"m": refusal(message="first"), "other": refusal(message="second")}
     with pytest.raises(QianfanError, match="first"):
@@ -321,6 +327,11 @@ def test_several_models_only_on_a_questions_own_line(shell, service):
         with pytest.raises(OptionError, match="names several models"):
             shell.run_line_magic("qf", line)
     assert "model" not in session(shell).preferences.changed
+    magics_module._LOADED[shell].model = "m,other"  # as %config does
+    with pytest.raises(OptionError, match="model=m,other names several models"):
+        ask(shell, "")
+    assert service.bodies == []
+    ask(shell, "model=m")
     with pytest.raises(OptionError, match="%%qf compare on its first line"):
         shell.run_line_magic("qf", "compare models=a,b")
 
@@ -651,8 +662,29 @@ def test_over_rows_a_budget_stops_in_the_middle_and_keeps_what_there_is(shell, s
     with pytest.raises(BudgetError):
         compare(shell, "models=m,other over=reviews into=found", MOOD)
     found = shell.user_ns["found"]
-    assert 2 <= found.answer.count() < 6
+    assert (len(found), 2 <= found.answer.count() < 6) == (6, True)
     assert len(service.bodies) == found.answer.count()
+
+
+def test_over_rows_a_price_that_is_missing_is_told_before_anything_is_asked(shell, service, moods, tmp_path):
+    (tmp_path / "p.toml").write_text('[[price]]\nmodel = "m"\ninput = 1\nper = 1000\n', encoding="utf-8")
+    shell.run_line_magic("qf", f"set prices={tmp_path / 'p.toml'} budget=1CNY")
+    with pytest.raises(BudgetError, match="no price for other"):
+        compare(shell, "models=m,other over=reviews", MOOD)
+    assert service.bodies == []
+
+
+def test_what_passes_the_budget_is_told_once(shell, service, published):
+    shell.run_line_magic("qf", "set budget=40tok")
+    compare(shell)
+    assert "the budget of 40 tokens is passed by 22 tokens" in published[0][0]["text/plain"]
+
+
+def test_over_rows_what_passes_the_budget_is_told(shell, service, published, moods):
+    shell.run_line_magic("qf", "set budget=30tok")
+    with pytest.raises(BudgetError):
+        compare(shell, "models=m,other over=reviews", MOOD)
+    assert published[0][0]["text/plain"].count("the budget of 30 tokens is passed by 60 tokens") == 1
 
 
 def test_over_rows_an_interrupt_keeps_what_came(shell, service, published, moods):
@@ -670,6 +702,39 @@ def test_over_rows_an_interrupt_keeps_what_came(shell, service, published, moods
     found = shell.user_ns["found"]
     assert found[found.model == "m"].answer.count() == 3
     assert len(published) == 1
+
+
+def test_over_rows_what_an_interrupt_left_unasked_is_told(shell, service, published, moods):
+    tell = service.answers["m"]
+
+    def interrupted(body):
+        os.kill(os.getpid(), signal.SIGINT)
+        return tell(body)
+
+    service.answers["m"] = interrupted
+    shell.user_ns["many"] = ["good"] * 40
+    with pytest.raises(KeyboardInterrupt):
+        compare(shell, "models=m,other over=many into=found", "Mood of: {{ item }}")
+    found, metadata = shell.user_ns["found"], published[0][1]["qfmagic_compare"]
+    answered = int(found.answer.count())
+    assert 0 < answered < 40
+    assert found[["model", "n"]].value_counts().to_dict() == {("m", 1): 40, ("other", 1): 40}
+    assert found[found.answer.isna()].finish.isna().all()
+    assert f"{80 - answered} of 80 questions were not asked" in published[0][0]["text/plain"]
+    assert (metadata["asked"], metadata["unasked"]) == (answered, 80 - answered)
+
+
+def test_over_rows_an_answer_that_breaks_off_is_kept_and_counted(shell, service, published, moods):
+    whole = v2("posi", "m")
+    events = whole.chunks[0].replace(b'"stop"', b"null")
+    service.answers["m"] = Reply((events, b'data: {"error": {"code": "x", "message": "no"}}\n\n'), 200, whole.headers)
+    compare(shell, "models=m,other over=reviews into=found", MOOD)
+    found = shell.user_ns["found"]
+    assert found[found.model == "m"].answer.tolist() == ["posi"] * 3
+    assert found[found.model == "m"].error.notna().all()
+    service.answers["other"] = service.answers["m"]
+    with pytest.raises(QianfanError):
+        compare(shell, "models=m,other over=reviews", MOOD)
 
 
 def test_over_rows_dry(shell, service, capsys, moods):
