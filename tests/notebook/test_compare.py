@@ -681,10 +681,10 @@ def test_what_passes_the_budget_is_told_once(shell, service, published):
 
 
 def test_over_rows_what_passes_the_budget_is_told(shell, service, published, moods):
-    shell.run_line_magic("qf", "set budget=30tok")
+    shell.run_line_magic("qf", "set budget=20tok")
     with pytest.raises(BudgetError):
         compare(shell, "models=m,other over=reviews", MOOD)
-    assert published[0][0]["text/plain"].count("the budget of 30 tokens is passed by 60 tokens") == 1
+    assert published[0][0]["text/plain"].count("the budget of 20 tokens is passed by") == 1
 
 
 def test_over_rows_an_interrupt_keeps_what_came(shell, service, published, moods):
