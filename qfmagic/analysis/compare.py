@@ -1,22 +1,43 @@
 """
 Several answers to one question beside each other: how alike they are, and what each used.
 
-Two answers agree as far as they share their words, each as often as it is there; a Chinese character counts as a word,
-and case, blanks and punctuation don't. The order of words counts for nothing: what is measured is whether the same is
-named, not whether it is written alike. It takes time that grows with the length alone, unlike an alignment of texts.
+Two answers agree as far as they share their words, each as often as it is there. A number is a word with its sign and
+decimals, and so is each Chinese or Korean character, kana, symbol and emoji; case, blanks, Markdown's marks and what
+punctuates sentences don't count. The order of words counts for nothing: what is measured is whether the same is named,
+not whether it is written alike. It takes time that grows with the length alone, unlike an alignment of texts.
 """
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from ..core.answer import Answer
 from ..core.errors import OptionError, QianfanError
+from ..core.usage import Usage
 
-_WORD = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]|[^\W_\u3400-\u9fff\uf900-\ufaff]+")
+# Written without blanks between words: Chinese with its extensions, kana, hangul.
+_CHARACTER = (
+    "\u3005\u3007\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af"
+    "\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f"
+    "\u1100-\u11ff\u3130-\u318f\uac00-\ud7af"
+)
+# What punctuates sentences, Markdown's marks, and what isn't seen.
+_NO_WORD = (
+    r"\s.,;:!?\"'()\[\]{}_*`|#\-"
+    "…‥、。，．；：！？｡､·・•“”‘’„‚«»‹›「」『』《》〈〉（）［］｛｝【】〔〕‐-―－"
+    "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff"
+)
+_WORD = re.compile(
+    rf"(?:(?<![\w)\]])[-\u2212])?\d++(?:\.\d++)*+[^\W_{_CHARACTER}]*+"  # a number, perhaps with a unit
+    rf"|[{_CHARACTER}]|[^\W_{_CHARACTER}]++"
+    "|[\U0001f1e6-\U0001f1ff]{2}"  # a flag
+    rf"|!(?==)|(?<=\w)#|[^\w{_NO_WORD}]"  # a symbol: != and C# too
+)
+_END = ".。!！"
 
 
 class Compared(NamedTuple):
@@ -31,6 +52,7 @@ class Compared(NamedTuple):
         row: The number of the row the question was made from, from 0, where it was made from one.
         index: The row's label.
         columns: What the answer holds, where it had to fit a schema.
+        joins: Whether it is a turn of a conversation.
     """
 
     model: str
@@ -40,6 +62,7 @@ class Compared(NamedTuple):
     row: int | None = None
     index: Any = None
     columns: Mapping[str, Any] = MappingProxyType({})
+    joins: bool = False
 
     @property
     def answered(self) -> bool:
@@ -54,7 +77,7 @@ class Agreement(NamedTuple):
     Attributes:
         each: For each, its mean likeness to those of other models; of a model alone, to its other answers. None where
             there is nothing to compare.
-        same: How many pairs are the same words in the same order.
+        same: How many pairs are the same text, but for case, blanks and the full stop.
         pairs: How many pairs there are.
     """
 
@@ -69,10 +92,10 @@ class Summary(NamedTuple):
 
     Attributes:
         model: The model.
-        asked: How often it was asked.
+        asked: How often it was to be asked.
         answered: How often something came.
         characters: The mean length of what came; None if nothing did.
-        prompt_tokens: The sum; None where the service didn't say them all.
+        prompt_tokens: The sum, of answers without text too; None where the service didn't say them all.
         completion_tokens: The same.
         finish: How the answers ended.
         agreement: The mean of its answers'.
@@ -90,30 +113,35 @@ class Summary(NamedTuple):
     seconds: float
 
 
-def words(text: str) -> tuple[str, ...]:
-    """The words of a text, and its Chinese characters, in order."""
-    return tuple(_WORD.findall(text.casefold()))
+class Wording(NamedTuple):
+    """A text as it is compared: ``folded`` without what makes no difference, and how often it has which word."""
 
+    folded: str
+    words: Counter[str]
 
-def likeness(one: Sequence[str], other: Sequence[str]) -> float:
-    """The share of words two texts have in common, from 0 to 1; two texts without words are alike."""
-    if not (one or other):
-        return 1.0
-    shared = sum((Counter(one) & Counter(other)).values())
-    return 2 * shared / (len(one) + len(other))
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Read it."""
+        folded = " ".join(unicodedata.normalize("NFC", text).casefold().split())
+        return cls(folded.rstrip(_END) or folded, Counter(_WORD.findall(folded)))
+
+    def likeness(self, other: "Wording") -> float:
+        """The share of words two texts have in common, from 0 to 1; without words, they are alike if they are equal."""
+        count = self.words.total() + other.words.total()
+        return 2 * (self.words & other.words).total() / count if count else float(self.folded == other.folded)
 
 
 def agreement(compared: Sequence[Compared]) -> Agreement:
     """How alike the answers to one question are."""
-    kept = [(number, words(one.answer.text)) for number, one in enumerate(compared) if one.answered]
+    kept = [(number, Wording.of(one.answer.text)) for number, one in enumerate(compared) if one.answered]
     alone = len({one.model for one in compared}) == 1
     found: dict[int, list[float]] = {}
     same = pairs = 0
     for (first, one), (second, other) in combinations(kept, 2):
         pairs += 1
-        same += one == other
+        same += one.folded == other.folded
         if alone or compared[first].model != compared[second].model:
-            like = likeness(one, other)
+            like = one.likeness(other)
             found.setdefault(first, []).append(like)
             found.setdefault(second, []).append(like)
     return Agreement(tuple(_mean(found.get(number, ())) for number in range(len(compared))), same, pairs)
@@ -144,22 +172,23 @@ def summaries(compared: Sequence[Compared], agreed: Sequence[float | None]) -> l
 
 def _summary(model: str, group: Sequence[tuple[Compared, float | None]]) -> Summary:
     answers = [one.answer for one, _ in group if one.answered]
+    counted = [one.answer for one, _ in group if one.answered or one.answer.usage != Usage()]
     length = _mean([len(answer.text) for answer in answers])
     return Summary(
         model,
         len(group),
         len(answers),
         None if length is None else round(length),
-        _sum(answer.usage.prompt_tokens for answer in answers),
-        _sum(answer.usage.completion_tokens for answer in answers),
-        tuple(dict.fromkeys(ending(one) for one, _ in group)),
+        _sum(answer.usage.prompt_tokens for answer in counted),
+        _sum(answer.usage.completion_tokens for answer in counted),
+        tuple(dict.fromkeys(filter(None, (ending(one) for one, _ in group)))),
         _mean([like for _, like in group if like is not None]),
         round(sum(one.answer.seconds for one, _ in group), 3),
     )
 
 
 def ending(one: Compared) -> str:
-    """How an answer ended: the service's word, or the kind of error."""
+    """How an answer ended: the service's word, or the kind of error; nothing where it wasn't asked for."""
     return type(one.problem).__name__ if one.problem is not None else one.answer.finish_reason
 
 
@@ -191,7 +220,7 @@ def _record(one: Compared, like: float | None, lang: str) -> dict[str, Any]:
         "answer": answer.text if one.answered else None,
         **one.columns,
         "error": None if one.problem is None else one.problem.message(lang),
-        "finish": ending(one),
+        "finish": ending(one) or None,
         "characters": len(answer.text),
         "prompt_tokens": answer.usage.prompt_tokens,
         "completion_tokens": answer.usage.completion_tokens,

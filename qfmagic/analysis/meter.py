@@ -14,7 +14,7 @@ from ..core.catalogue import Text
 from ..core.context import measure
 from ..core.errors import BudgetError
 from ..core.plan import Plan
-from .prices import Budget, Price, Prices, amount
+from .prices import Budget, Prices, amount
 from .usage import Call, Kind
 
 
@@ -86,6 +86,7 @@ class Meter:
         self._calls: dict[tuple[object, ...], Call] = {}
         self._used: dict[str, tuple[int, int]] = {}  # by model, of what isn't free
         self._held: dict[object, tuple[str, Need]] = {}
+        self._told: Budget | None = None  # the one whose being passed was told
 
     @property
     def calls(self) -> tuple[Call, ...]:
@@ -96,7 +97,7 @@ class Meter:
     @property
     def limited(self) -> bool:
         """Whether a budget holds for what is asked now."""
-        return not self._free() and self._budget() is not None
+        return self._holding() is not None
 
     def before(
         self,
@@ -123,7 +124,7 @@ class Meter:
         Raises:
             BudgetError: It would break the budget. Or the budget is money, and there is no price for the model.
         """
-        budget = None if self._free() else self._budget()
+        budget = self._holding()
         if budget is None or free():
             return Held()
         need = Need(tokens, completion)
@@ -140,19 +141,11 @@ class Meter:
         return Held(lambda: self._held.pop(key, None), key)
 
     def _check(self, budget: Budget, model: str, need: Need) -> None:
-        prices = self._prices() if budget.unit == "CNY" else Prices()
-
-        def worth(model: str, tokens: tuple[int, int], default: Price | None) -> float:
-            price = prices.of(model) or default
-            return sum(tokens) if budget.unit == "tok" or price is None else price.cost(*tokens)
-
-        own = prices.of(model)
-        if budget.unit == "CNY" and own is None:
-            raise BudgetError("budget.no_price", model=model, budget=budget)
-        # What was spent on a model that has lost its price is counted by the price of the one that is asked.
-        spent = sum(worth(name, used, own) for name, used in self._used.items())
-        held = sum(worth(name, wanted, own) for name, wanted in tuple(self._held.values()))
-        takes = worth(model, need, own)
+        self.check_priced(model)
+        worth = self._worth(budget)
+        spent = sum(worth(name, used) for name, used in self._used.items())
+        held = sum(worth(name, wanted) for name, wanted in tuple(self._held.values()))
+        takes = worth(model, need)
         if spent + held + takes > budget.amount:
             under_way = {"held": amount(held, budget.unit)}
             raise BudgetError(
@@ -162,6 +155,40 @@ class Meter:
                 under_way=Text("budget.under_way", under_way) if held else "",
                 budget=budget,
             )
+
+    def check_priced(self, model: str) -> None:
+        """
+        Check that what is asked of a model can be counted: where a budget in money holds, that it has a price.
+
+        Raises:
+            BudgetError: It has none.
+        """
+        budget = self._holding()
+        if budget is not None and budget.unit == "CNY" and self._prices().of(model) is None:
+            raise BudgetError("budget.no_price", model=model, budget=budget)
+
+    def spent(self, budget: Budget) -> float:
+        """What has been spent, in the budget's unit; on a model without a price, by the dearest there is."""
+        worth = self._worth(budget)
+        with self._lock:
+            return sum(worth(model, used) for model, used in self._used.items())
+
+    def take_overshoot(self) -> Text | None:
+        """By how much the budget is passed, in words: answers may take more than was set aside. Told once."""
+        budget = self._holding()
+        over = 0.0 if budget is None else self.spent(budget) - budget.amount
+        told, self._told = self._told, budget if over > 0 else None
+        if budget is None or over <= 0 or budget == told:
+            return None
+        return Text("budget.passed", {"budget": budget, "over": amount(over, budget.unit)})
+
+    def _holding(self) -> Budget | None:
+        """The budget that holds for what is asked now."""
+        return None if self._free() else self._budget()
+
+    def _worth(self, budget: Budget) -> Callable[[str, tuple[int, int]], float]:
+        """What a model's tokens count for in the budget's unit."""
+        return self._prices().cost if budget.unit == "CNY" else lambda _, tokens: sum(tokens)
 
     def after(self, answer: Answer, *, kind: Kind, chat: str | None = None, cell: str | None = None) -> None:
         """
@@ -206,6 +233,7 @@ def _estimate(answer: Answer) -> tuple[int, int]:
     """The tokens of an answer whose service didn't say them all."""
     messages = answer.request.get("messages", ())
     asked = sum(measure(str(message.get("content", ""))).tokens for message in messages)
+    asked += measure(str(answer.request.get("system", ""))).tokens  # V1's stands beside the messages
     said = measure(answer.text).tokens + measure(answer.reasoning).tokens
     prompt, whole = answer.usage.prompt_tokens, answer.usage.total_tokens
     prompt = asked if prompt is None else prompt

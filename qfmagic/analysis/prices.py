@@ -6,6 +6,8 @@ No price is shipped: they change, and differ between contracts.
 
 import math
 import re
+import reprlib
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +21,7 @@ from ..core.models import registry, suggest
 Unit = Literal["tok", "CNY"]
 _WRITTEN = re.compile(r"([\d_]+(?:\.\d+)?)\s*(tok|tokens?|cny|rmb|元)", re.IGNORECASE)
 _PER = (1_000, 1_000_000)
+_MOST = sys.float_info.max  # of a whole number, more than this can't be made a float
 _FIELDS = ("model", "input", "output", "per", "note")
 
 
@@ -49,7 +52,13 @@ class Prices:
 
     def of(self, model: str) -> Price | None:
         """The price of a model, by whichever of its names."""
-        return self.rows.get(_name(model))
+        return self.rows.get(registry().name_of(model))
+
+    def cost(self, model: str, used: tuple[int, int]) -> float:
+        """The cost of a question's and its answer's tokens; of a model without a price, by the dearest there is."""
+        own = self.of(model)
+        known = self.rows.values() if own is None else (own,)
+        return max((price.cost(*used) for price in known), default=0.0)
 
     @classmethod
     def of_toml(cls, path: str | Path) -> Self:
@@ -63,8 +72,8 @@ class Prices:
             OptionError: It can't be read, or a row says something else.
         """
         try:
-            table = tomllib.loads(Path(path).expanduser().read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:  # tomllib's and the decoder's errors are ValueErrors
+            table = tomllib.loads(Path(path).expanduser().read_text(encoding="utf-8-sig"))
+        except (OSError, ValueError, RecursionError) as error:  # tomllib's and the decoder's errors are ValueErrors
             why = getattr(error, "strerror", None) or str(error)
             raise OptionError("prices.unreadable", path=path, why=why) from None
         rows = table.get("price")
@@ -81,7 +90,9 @@ class Prices:
 
 def _read(row: object, number: int, path: str | Path) -> tuple[str, Price]:
     def wrong(name: str, value: object, allowed: str) -> OptionError:
-        return OptionError("prices.value", path=path, number=number, name=name, value=repr(value), allowed=allowed)
+        return OptionError(
+            "prices.value", path=path, number=number, name=name, value=reprlib.repr(value), allowed=allowed
+        )
 
     if not isinstance(row, dict):
         raise OptionError("prices.no_rows", path=path)
@@ -95,18 +106,13 @@ def _read(row: object, number: int, path: str | Path) -> tuple[str, Price]:
         raise wrong("model", model, "TEXT")
     price: dict[str, float] = {}
     for name, value in (("input", each), ("output", row.get("output", each))):
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _MOST:
             raise wrong(name, value, "[0, ∞) CNY")
         price[name] = float(value)
     per = row.get("per")
     if per not in _PER:
         raise wrong("per", per, "1000, 1000000")
-    return _name(model), Price(price["input"], price["output"], per)
-
-
-def _name(model: str) -> str:
-    row = registry().find(model)
-    return row.name if row else model
+    return registry().name_of(model), Price(price["input"], price["output"], per)
 
 
 class Budget(NamedTuple):
@@ -124,9 +130,11 @@ class Budget(NamedTuple):
             OptionError: It is neither.
         """
         found = _WRITTEN.fullmatch(written.strip())
-        if found is None or not found[1].strip("_"):
+        unit: Unit = "tok" if found is not None and found[2].lower().startswith("tok") else "CNY"
+        number = found[1].replace("_", "") if found is not None else ""
+        if not number or float(number) > _MOST or (unit == "tok" and "." in number):
             raise OptionError("option.value", name="budget", value=written, allowed="50000tok, 5CNY")
-        return cls(float(found[1].replace("_", "")), "tok" if found[2].lower().startswith("tok") else "CNY")
+        return cls(float(number), unit)
 
     def describe(self, lang: str) -> str:
         """The amount in words."""

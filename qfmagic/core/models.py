@@ -121,6 +121,11 @@ class Registry:
         """The row of that name, title or alias, whatever its case; None if there is none."""
         return self._names.get(name.strip().lower())
 
+    def name_of(self, name: str) -> str:
+        """The one name of a model that is known by several; of one without a row, what is given."""
+        row = self.find(name)
+        return row.name if row else name
+
     def suggest(self, name: str) -> list[str]:
         """Names that look like *name*, best first."""
         return suggest(name, self._names, key=lambda alias: self._names[alias].name)

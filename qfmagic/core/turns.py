@@ -28,7 +28,7 @@ class Turn:
 
     Attributes:
         prompt: The question as it was sent.
-        answer: The answer, whole or as far as it came; its ``request`` without the messages.
+        answer: The answer, whole or as far as it came; its ``request`` without the messages, but for a persona.
         state: ``answered``; or ``interrupted`` or ``failed``, and then not part of the history.
         cell: The id of the cell that asked, where the front end gives one.
         place: Which question of the cell it is, from 0.
@@ -188,7 +188,7 @@ class Conversation:
 
     def put(self, turn: Turn, index: int, *, over: bool = False) -> "Conversation":
         """Return the conversation with *turn* at *index*: in front of what is there, or *over* it, as a new version."""
-        turn = replace(turn, answer=_without_messages(turn.answer))
+        turn = replace(turn, answer=_without_history(turn.answer))
         if over:
             old = self.turns[index]
             return self._with(index, replace(turn, versions=(*old.versions, replace(old, versions=())), id=old.id))
@@ -240,9 +240,18 @@ def _after(turn: Turn, before: str | None) -> str | None:
     return chain(None if turn.fresh else before, turn.exchange)
 
 
-def _without_messages(answer: Answer) -> Answer:
+def persona_of(request: Mapping[str, Any]) -> Any:
+    """The persona of a V2 request, which stands before its messages; None if there is none."""
+    messages = request.get("messages")
+    first = messages[0] if isinstance(messages, Sequence) and messages else None
+    return first.get("content") if isinstance(first, Mapping) and first.get("role") == "system" else None
+
+
+def _without_history(answer: Answer) -> Answer:
     """The messages of a request are the turns before it; kept with each turn they would grow with the square."""
     if "messages" not in answer.request:
         return answer
-    kept: Mapping[str, Any] = {name: value for name, value in answer.request.items() if name != "messages"}
+    kept: dict[str, Any] = {name: value for name, value in answer.request.items() if name != "messages"}
+    if persona_of(answer.request) is not None:
+        kept["messages"] = [answer.request["messages"][0]]
     return replace(answer, request=kept)

@@ -13,6 +13,8 @@ from .helptable import Row, help_table
 _KEY = re.compile(r"([A-Za-z_][\w.-]*)=")
 _PATTERN = re.compile(r"/(?:\{\{.*?\}\}|\\.|(?!\{\{)[^/\\])+/[a-z]*(?!\S)")
 _WORD = re.compile(r"\S+")
+# Options that are Python expressions: what evaluates them takes the {{ }} in them in its own way.
+EXPRESSIONS = ("expect", "over")
 
 # The errors that refuse a cell with a key in it: IPython's memory of the cell goes with them.
 REFUSALS = ("option.secret", "option.looks_secret", "auth.on_line", "prompt.holds_key")
@@ -191,6 +193,8 @@ def _value(name: str, line: str, start: int) -> tuple[str, int]:
         parts.append(part)
     if quote:
         raise OptionError("option.quote", name=name)
+    if name == "over" and line[start : start + 1] not in ("'", '"'):  # as it is written: df['a'] keeps its quotes
+        return line[start:position], position
     return "".join(parts), position
 
 

@@ -268,7 +268,6 @@ def failed(session: Session, slot: Slot | None = None, prompt: str = "", *, chat
 
 def _follow(session: Session, ask: Ask, stream: Stream, view: View) -> None:
     """Hand on what comes; and keep it, so that a killed kernel loses a second at most."""
-    journal = session.journal if ask.joins else None
     due = time.monotonic() + KEEP_EVERY
     patience = TICK
     while (deltas := stream.drain(patience)) is not None:
@@ -277,9 +276,15 @@ def _follow(session: Session, ask: Ask, stream: Stream, view: View) -> None:
         patience = view.tick()
         if view.stopped:
             raise KeyboardInterrupt
-        if journal is not None and time.monotonic() >= due:
-            journal.save_partial(ask.slot.chat, ask.slot.at, turn_of(session, ask, joined(ask.begun, stream.answer)))
+        if time.monotonic() >= due:
+            keep_so_far(session, ask, joined(ask.begun, stream.answer))
             due = time.monotonic() + KEEP_EVERY
+
+
+def keep_so_far(session: Session, ask: Ask, answer: Answer) -> None:
+    """Keep the turn as it is now in the journal, in case that the kernel dies before it ends."""
+    if session.journal is not None and ask.joins:
+        session.journal.save_partial(ask.slot.chat, ask.slot.at, turn_of(session, ask, answer))
 
 
 def turn_of(session: Session, ask: Ask, answer: Answer) -> Turn:

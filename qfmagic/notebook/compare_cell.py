@@ -10,7 +10,7 @@ from .arguments import Arguments, check_no_key, parse_line
 from .asking import Ask, prepare
 from .comparing import Shower, raise_if_none
 from .helptable import Row, help_table
-from .several import FRAMED, Outcome, names_of
+from .several import FRAMED, Outcome, Several, names_of
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -29,15 +29,16 @@ def compare_cell(engine: "Engine", line: str, body: str) -> None:
         QianfanError: None of the models answered.
     """
     arguments = _read(line, body)
-    names = names_of(arguments.options["models"], "models")
-    given = engine.rendered(_given(arguments.options)) if "raw" not in arguments.flags else _given(arguments.options)
+    options = arguments.options if "raw" in arguments.flags else engine.rendered(arguments.options, _rows())
+    names = names_of(options["models"], "models")
+    given = {name: value for name, value in options.items() if name not in help_table().compare}
     if "schema" in given:
         check_fields(Schema.of(given["schema"], engine.namespace).names)
     shower = Shower(engine, given, quiet="quiet" in arguments.flags)
-    if "over" in arguments.options:
+    if "over" in options:
         from .compare_rows import compare_rows  # noqa: PLC0415 - brings the work on many rows
 
-        compare_rows(engine, shower, names, arguments, body)
+        compare_rows(engine, shower, names, arguments._replace(options=options), body)
         return
     prompt = body.removesuffix("\n")
     if "raw" not in arguments.flags:
@@ -49,20 +50,19 @@ def compare_cell(engine: "Engine", line: str, body: str) -> None:
         return
 
     def show(outcomes: list[Outcome]) -> None:
-        shower.show(outcomes, several, ())
+        shower.show(outcomes, beside, ())
 
-    several = shower.several(live=not shower.quiet)
-    raise_if_none(several.run(asks, arguments.options.get("n", 1), show))
+    beside = engine.front.beside(shower.style, live=not shower.quiet)
+    raise_if_none(Several(engine.session, beside).run(asks, options.get("n", 1), show))
 
 
 def _ask(engine: "Engine", prompt: str, given: Mapping[str, Any]) -> Ask:
     once = frozenset({"once"})
     if "schema" not in given:
         return prepare(engine.session, prompt, given, once)
-    from .structuring import structured_question  # noqa: PLC0415 - few questions have a schema
+    from .structuring import prepare_structured  # noqa: PLC0415 - few questions have a schema
 
-    prompt, given, wanted = structured_question(engine.session, prompt, given, engine.namespace)
-    return prepare(engine.session, prompt, given, once)._replace(wanted=wanted)
+    return prepare_structured(engine.session, prompt, given, once, engine.namespace)[1]
 
 
 def _read(line: str, body: str) -> Arguments:
@@ -75,6 +75,8 @@ def _read(line: str, body: str) -> Arguments:
         raise OptionError("compare.words")
     if not body.strip():
         raise PromptError("prompt.empty")
+    if "over" in arguments.options and "raw" in arguments.flags:
+        raise OptionError("compare.raw")
     style = arguments.options.get("format")
     if style in FRAMED:
         raise OptionError("compare.not_here", name=f"format={style}")
@@ -84,8 +86,3 @@ def _read(line: str, body: str) -> Arguments:
 def _rows() -> dict[str, Row]:
     table = help_table()
     return table.compare | {name: table.options[name] for name in _BORROWED} | table.parameters
-
-
-def _given(options: Mapping[str, Any]) -> dict[str, Any]:
-    own = help_table().compare
-    return {name: value for name, value in options.items() if name not in own}

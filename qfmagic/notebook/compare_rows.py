@@ -1,8 +1,8 @@
 """``%%qf compare over=DATA``: a template over rows, asked of several models."""
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..analysis.batch import Job, completed, decide
 from ..analysis.compare import Compared, agreement_by_row
@@ -10,6 +10,7 @@ from ..analysis.crew import Work
 from ..analysis.prompt import Template
 from ..analysis.questions import Questions
 from ..analysis.schema import Schema
+from ..analysis.steps import Done, together
 from ..analysis.table import Row
 from ..core.answer import Answer
 from ..core.catalogue import text
@@ -20,9 +21,11 @@ from ..core.params import check_parameters
 from ..core.plain import printable
 from ..version import __version__
 from .arguments import Arguments
+from .data_word import data_of
 from .display import Bundle
 from .helptable import help_table
 from .interrupts import Interrupts
+from .mapping import checked_into
 from .side_by_side import agreement_notes, shared_notes, summary_table
 from .tables import Said, Table, short
 
@@ -43,67 +46,116 @@ def compare_rows(engine: "Engine", shower: "Shower", names: Sequence[str], argum
         InputError: It can't be asked like that; nothing was sent.
         QianfanError: None of the models answered.
     """
-    rounds = arguments.options.get("n", 1)
-    jobs = [(name, n, _job(engine, name, n, arguments, body)) for name in names for n in range(1, rounds + 1)]
-    rows = list(jobs[0][2].rows())
+    asking = _asking(engine, names, arguments.options, body.removesuffix("\n"))
+    rows = list(asking[0].job.rows())
     if "dry" in arguments.flags:
-        said = text("compare.dry", engine.session.lang, count=len(rows), models=list(names))
-        engine.front.publish({"text/markdown": Said.of(said).markdown, "text/plain": said})
-        for _, n, job in jobs:
-            if n == 1:
-                engine.show_request(job.questions.first(rows[0]))
+        _show_first(engine, asking, rows)
         return
+    if engine.session.mode != "auto":  # there, the cassette may have all of it
+        for one in asking:
+            engine.session.meter.check_priced(one.model)
     asked = _Asked(engine, rows)
     with Interrupts() as interrupts:
         engine.session.open_journal()
-        for name, n, job in jobs:
-            asked.ask(name, n, job, interrupts)
+        for one in asking:
             if interrupts.came or isinstance(asked.problem, BudgetError):
-                break
-        if asked.compared:
+                asked.leave(one)
+            else:
+                asked.ask(one, interrupts)
+        if len(asked.compared) > asked.unasked:
             _show(engine, shower, asked)
         if isinstance(asked.problem, BudgetError):
             raise asked.problem
-    if asked.problem is not None and not any(one.answered for one in asked.compared):
+    if asked.problem is not None and not any(one.answered and one.problem is None for one in asked.compared):
         raise asked.problem
 
 
-def _nothing(_: object) -> dict[str, Any]:
-    return {}
+class _Asking(NamedTuple):
+    """What one model is asked in one round."""
+
+    n: int
+    job: Job
+
+    @property
+    def model(self) -> str:
+        return self.job.questions.target.model
+
+
+def _show_first(engine: "Engine", asking: Sequence[_Asking], rows: Sequence[Row]) -> None:
+    """Show each model's first request (``dry``)."""
+    models = list(dict.fromkeys(one.model for one in asking))
+    said = Said.of(text("compare.dry", engine.session.lang, count=len(rows), models=models))
+    engine.front.publish({"text/markdown": said.markdown, "text/plain": said.plain})
+    for one in asking:
+        if one.n == 1:
+            engine.show_request(one.job.questions.first(rows[0]))
 
 
 class _Asked:
-    """The answers so far, by model and round, in the rows' order."""
+    """The answers so far, by model and round, in the rows' order; of what wasn't asked, too, there is a row."""
 
     def __init__(self, engine: "Engine", rows: Sequence[Row]) -> None:
         self._engine, self._rows = engine, rows
         self.compared: list[Compared] = []
+        self.unasked = 0
         self.problem: QianfanError | None = None
         self.paid: Counter[tuple[str, str]] = Counter()  # whole answers that came, by wire and model
 
-    def ask(self, name: str, n: int, job: Job, interrupts: Interrupts) -> None:
+    def ask(self, asking: _Asking, interrupts: Interrupts) -> None:
         """Ask one model about all rows; what ends it before its time is the problem of the rows it leaves."""
-        schema, missing = job.questions.schema, Answer("", model=name)
-        columns = _nothing if schema is None else schema.columns
-        model, found = job.questions.target.model, dict[int, Compared]()
+        job, found = asking.job, dict[int, Compared]()
         problem: QianfanError | None = None
         try:
             for done in completed(job, iter(self._rows), started=interrupts.tell):
-                self.paid[job.questions.target.wire, model] += sum(answer.complete for answer in done.paid)
-                error = None if done.error is None else self._engine.session.keys.explained(done.error)
-                index = self._rows[done.number].index
-                answer = done.answer or missing
-                found[done.number] = Compared(model, n, answer, error, done.number, index, columns(done.value))
+                self.paid[job.questions.target.wire, asking.model] += sum(answer.complete for answer in done.paid)
+                found[done.number] = self._compared(asking, done)
         except QianfanError as error:
             problem = self.problem = self._engine.session.keys.explained(error)
-            for number, row in enumerate(self._rows):
-                found.setdefault(number, Compared(model, n, missing, problem, number, row.index, columns(None)))
         if problem is None:
             self.problem = next((one.problem for one in found.values() if one.problem is not None), self.problem)
-        self.compared += [found[number] for number in sorted(found)]
+        self._take(asking, found, problem)
+
+    def leave(self, asking: _Asking) -> None:
+        """Ask this no more."""
+        self._take(asking, {}, self.problem if isinstance(self.problem, BudgetError) else None)
+
+    def _take(self, asking: _Asking, found: Mapping[int, Compared], problem: QianfanError | None) -> None:
+        for number in range(len(self._rows)):
+            nothing = Done(number, error=problem)
+            self.compared.append(found[number] if number in found else self._compared(asking, nothing))
+        self.unasked += len(self._rows) - len(found)
+
+    def _compared(self, asking: _Asking, done: Done) -> Compared:
+        schema = asking.job.questions.schema
+        error = None if done.error is None else self._engine.session.keys.explained(done.error)
+        came = done.answer or (together(done.paid) if done.paid else Answer("", model=asking.model, finish_reason=""))
+        columns = {} if schema is None else schema.columns(done.value)
+        return Compared(asking.model, asking.n, came, error, done.number, self._rows[done.number].index, columns)
 
 
-def _job(engine: "Engine", name: str, n: int, arguments: Arguments, body: str) -> Job:
+def _asking(engine: "Engine", names: Sequence[str], options: Mapping[str, Any], template: str) -> list[_Asking]:
+    """
+    Decide what each model is asked in each round.
+
+    Raises:
+        InputError: It can't be asked like that.
+    """
+    given = {name: value for name, value in options.items() if name not in help_table().compare}
+    checked_into(given)
+    asked = _Template(template, data_of(options["over"], engine.namespace), options["over"])
+    rounds = range(1, options.get("n", 1) + 1)
+    return [_Asking(n, _job(engine, n, {**given, "model": name}, asked)) for name in names for n in rounds]
+
+
+class _Template(NamedTuple):
+    """The question, and what it is about; *name* is what an error calls that."""
+
+    text: str
+    data: Any
+    name: str
+
+
+def _job(engine: "Engine", n: int, given: Mapping[str, Any], asked: _Template) -> Job:
     """
     What one model is asked in one round.
 
@@ -111,13 +163,9 @@ def _job(engine: "Engine", name: str, n: int, arguments: Arguments, body: str) -
         InputError: It can't be asked like that.
     """
     session = engine.session
-    given = {key: value for key, value in arguments.options.items() if key not in help_table().compare}
-    given = engine.rendered({**given, "model": name})
     target = registry().target(*session.preferences.where(given))
     parameters = session.preferences.parameters(given, target.parameters)
     check_parameters(parameters, target.parameters, model=target.title, source=target.source.title)
-    over = arguments.options["over"]
-    data = engine.namespace.get(over, over)
 
     def work(template: Template, schema: Schema | None) -> Work:
         stream = bool(session.preferences.setting("stream", given).value)
@@ -128,10 +176,10 @@ def _job(engine: "Engine", name: str, n: int, arguments: Arguments, body: str) -
         return Work(session.client(), questions, job=job, timeout=timeout, repairs=repairs)
 
     job = decide(
-        data,
-        body.removesuffix("\n"),
+        asked.data,
+        asked.text,
         work,
-        name=over,
+        name=asked.name,
         namespace=engine.namespace,
         schema=given.get("schema"),
         prefix="compared ",  # nothing is put beside the data's own columns
@@ -140,7 +188,7 @@ def _job(engine: "Engine", name: str, n: int, arguments: Arguments, body: str) -
         kind="compare",
     )
     if job.length is None:  # it can be read once, and here there are several to read it
-        raise OptionError("compare.iterator", name=over)
+        raise OptionError("compare.iterator", name=asked.name)
     return job
 
 
@@ -152,9 +200,9 @@ def _show(engine: "Engine", shower: "Shower", asked: _Asked) -> None:
     if shower.quiet:
         return
     models = summary_table(compared, agreed, lang)
-    said = [*agreement_notes(agreed, lang), *shared_notes(compared, lang)]
-    trouble = engine.session.trouble
-    below = Said.of(" · ".join([*said, trouble.message(lang)] if trouble else said))
+    said = [*agreement_notes(agreed, lang), *shared_notes(compared, lang), *engine.session.take_notes()]
+    said += [text("compare.unasked", lang, count=asked.unasked, of=len(compared))] if asked.unasked else []
+    below = Said.of(" · ".join(said))
     rows, count = _rows(compared, lang), len({one.row for one in compared})
     more = text("compare.rows", lang, shown=f"1-{ROWS}", count=count) if count > ROWS else ""
     marked = (models.markdown, f"*{below.markdown}*" if below.plain else "", rows.markdown, Said.of(more).markdown)
@@ -163,7 +211,7 @@ def _show(engine: "Engine", shower: "Shower", asked: _Asked) -> None:
         "text/markdown": "\n\n".join(filter(None, marked)),
         "text/plain": printable("\n\n".join(filter(None, plain))),
     }
-    engine.front.conclude(bundle, {"qfmagic_compare": _metadata(engine, asked, count, bundle)}, clear=False)
+    engine.front.conclude(bundle, {"qfmagic_compare": _metadata(engine, asked, count, bundle)})
 
 
 def _metadata(engine: "Engine", asked: _Asked, rows: int, bundle: Bundle) -> dict[str, Any]:
@@ -171,7 +219,7 @@ def _metadata(engine: "Engine", asked: _Asked, rows: int, bundle: Bundle) -> dic
     compared, source = asked.compared, engine.session.source
     came = [one.answer for one in compared if one.answered]
     usage = {
-        name: sum(getattr(answer.usage, name) or 0 for answer in came)
+        name: sum(getattr(one.answer.usage, name) or 0 for one in compared)
         for name in ("prompt_tokens", "completion_tokens")
     }
     return {
@@ -179,7 +227,8 @@ def _metadata(engine: "Engine", asked: _Asked, rows: int, bundle: Bundle) -> dic
         "transports": sorted({answer.transport for answer in came}),
         "models": list(dict.fromkeys(one.model for one in compared)),
         "rows": rows,
-        "asked": len(compared),
+        "asked": len(compared) - asked.unasked,
+        "unasked": asked.unasked,
         "answers": len(came),
         "usage": usage,
         "cell": None if source is None else of_source(source),
@@ -187,7 +236,7 @@ def _metadata(engine: "Engine", asked: _Asked, rows: int, bundle: Bundle) -> dic
         "exchanges": [
             {"wire": wire, "model": model, "least": count, "most": count} for (wire, model), count in asked.paid.items()
         ],
-        "seconds": round(sum(answer.seconds for answer in came), 3),
+        "seconds": round(sum(one.answer.seconds for one in compared), 3),
     }
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from ..analysis.compare import Agreement, Compared, agreement, records
 from ..core.answer import Answer
 from ..core.catalogue import text
-from ..core.errors import QianfanError
+from ..core.errors import QianfanError, SchemaError
 from ..core.fingerprint import of_text
 from .asking import Ask, failed, turn_of
-from .display import Bundle, View, answer_bundle, notes
+from .display import Beside, Bundle
 from .provenance import provenance
 from .several import FRAMED, Outcome, Several
 from .side_by_side import side_by_side
@@ -56,10 +56,13 @@ def ask_several(
     def show(outcomes: list[Outcome]) -> None:
         first = outcomes[0]
         told = _recorded(engine, first)
-        shower.show(outcomes, several, told)
+        shower.show(outcomes, beside, told)
 
-    several = shower.several(live=live)
-    first, *_ = outcomes = several.run((ask, *ask.others), 1, show)
+    beside = engine.front.beside(shower.style, live=live)
+    first, *_ = outcomes = Several(session, beside).run((ask, *ask.others), 1, show)
+    if isinstance(first.problem, SchemaError):  # a cell that fails has no result to find the answer by
+        engine.shell.displayhook.update_user_ns(first.answer)
+        raise first.problem
     if first.problem is not None:
         kept = first.answer.text and ask.joins
         raise first.problem.with_hint("partial.kept") if kept else first.problem
@@ -77,13 +80,17 @@ def _recorded(engine: "Engine", first: Outcome) -> list[str]:
     session, ask = engine.session, first.ask
     if not ask.joins:
         return engine.conversation_notes(ask)
-    names = {"model": first.ask.plan.target.model}
+    chats, names = session.chats, {"model": first.ask.plan.target.model}
     if first.problem is not None and not first.answer.text:
         failed(session, ask.slot, ask.prompt)
+        if session.journal is not None:
+            session.journal.drop_partial(ask.slot.chat)
         return [text("compare.left_alone", session.lang, **names)]
-    session.chats.record(ask.slot, turn_of(session, ask, first.answer))
+    chats.record(ask.slot, turn_of(session, ask, first.answer))
     session.last = first.answer
-    return [text("compare.continues", session.lang, **names), *engine.conversation_notes(ask)]
+    goes_on = chats.get(ask.slot.chat).turns[ask.slot.at].in_history
+    said = [text("compare.continues", session.lang, **names)] if goes_on else []
+    return [*said, *engine.conversation_notes(ask)]
 
 
 class Shower:
@@ -97,29 +104,20 @@ class Shower:
         self.style = "markdown" if style in FRAMED else style
         self.lang = engine.session.lang
 
-    def several(self, *, live: bool) -> Several:
-        """What asks."""
-        front = self._engine.front
-
-        def view_of(ask: Ask) -> View:
-            return front.view(ask, self.style, whole_cell=False) if live and front.live else View()
-
-        return Several(self._engine.session, view_of, self._settled)
-
-    def _settled(self, one: Outcome) -> Bundle:
-        """An answer where it was shown live, until all of them are there."""
-        if one.problem is not None and not one.answer.text:
-            return {"text/plain": text("compare.failed", self.lang, message=one.problem.message(self.lang))}
-        bundle = answer_bundle(one.answer, notes(one.answer, self.lang), self.style, self.lang)
-        return {**bundle, "text/markdown": f"**{one.ask.plan.target.model}**\n\n{bundle['text/markdown']}"}
-
-    def show(self, outcomes: Sequence[Outcome], several: Several, told: Sequence[str]) -> None:
+    def show(self, outcomes: Sequence[Outcome], beside: Beside, told: Sequence[str]) -> None:
         """Leave the final form."""
         session = self._engine.session
         models = list(dict.fromkeys(one.ask.plan.target.model for one in outcomes))
         outcomes = sorted(outcomes, key=lambda one: models.index(one.ask.plan.target.model))
         compared = [
-            Compared(one.ask.plan.target.model, one.n, one.answer, one.problem, columns=_columns(one))
+            Compared(
+                one.ask.plan.target.model,
+                one.n,
+                one.answer,
+                one.problem,
+                columns=_columns(one),
+                joins=one.ask.joins,
+            )
             for one in outcomes
         ]
         agreed = agreement(compared)
@@ -127,10 +125,9 @@ class Shower:
         if self.quiet:
             return
         below = [*_unsent(outcomes, self.lang), *told]
-        below += [session.trouble.message(self.lang)] if session.trouble else []
+        below += session.take_notes()
         bundle = side_by_side(compared, agreed, below, style=self.style, lang=self.lang)
-        front = self._engine.front
-        front.conclude(bundle, self._metadata(outcomes, bundle), clear=several.appeared and front.live)
+        beside.finish(bundle, self._metadata(outcomes, bundle))
 
     def bind(self, compared: Sequence[Compared], agreed: Agreement) -> None:
         """Give the answers to ``into=``, as a frame where pandas is installed, else as a list."""
@@ -162,8 +159,10 @@ def _columns(one: Outcome) -> dict[str, Any]:
     if one.ask.wanted is None:
         return {}
     schema = one.ask.wanted.schema
-    fits = one.problem is None and one.answer.complete
-    return schema.columns(schema.parse(one.answer.text) if fits else None)
+    try:
+        return schema.columns(one.answer.value)
+    except SchemaError:  # of the user's own class
+        return schema.columns(None)
 
 
 def _unsent(outcomes: Sequence[Outcome], lang: str) -> list[str]:

@@ -48,6 +48,32 @@ class View:
         """Leave nothing else behind; called once, whether there was an answer or not."""
 
 
+class Beside:
+    """
+    Where several answers are shown; this shows nothing before all of them are there.
+
+    Args:
+        publish: Shows the final form.
+    """
+
+    def __init__(self, publish: Callable[[Bundle, Mapping[str, Any]], object]) -> None:
+        self._publish = publish
+
+    def add(self, asked: Any) -> View:  # noqa: ARG002 - it matters where there is something to see
+        """Another answer, behind those there are: the view of a question's."""
+        return View()
+
+    def show(self) -> None:
+        """Show those there are, whatever has come for each."""
+
+    def finish(self, bundle: Bundle, metadata: Mapping[str, Any]) -> None:
+        """Leave the final form."""
+        self._publish(bundle, metadata)
+
+    def close(self) -> None:
+        """Leave nothing else behind, whatever happened."""
+
+
 class StaticView(View):
     """Shows the final form, once: what headless runs record and nbval compares."""
 
@@ -84,7 +110,15 @@ class TerminalView(View):
         self._write(f"{rest}\n")
 
 
-def notes(answer: Answer, lang: str, *, sent: int = 0, available: int = 0, unsent: Sequence[str] = ()) -> list[str]:
+def notes(
+    answer: Answer,
+    lang: str,
+    *,
+    sent: int = 0,
+    available: int = 0,
+    unsent: Sequence[str] = (),
+    joins: bool = True,
+) -> list[str]:
     """
     What the reader must know about an answer, in one phrase each.
 
@@ -94,11 +128,13 @@ def notes(answer: Answer, lang: str, *, sent: int = 0, available: int = 0, unsen
         sent: How many turns of history went along.
         available: How many there were.
         unsent: Parameters set for the notebook that the model doesn't take.
+        joins: Whether it is a turn of a conversation, which can go on.
     """
+    apart = "" if joins else ".apart"
     found = [
-        ("note.interrupted", answer.finish_reason == "interrupted"),
-        ("note.incomplete", answer.finish_reason == "incomplete"),
-        ("note.truncated", answer.truncated),
+        (f"note.interrupted{apart}", answer.finish_reason == "interrupted"),
+        (f"note.incomplete{apart}", answer.finish_reason == "incomplete"),
+        (f"note.truncated{apart}", answer.truncated),
         ("note.empty", answer.complete and not answer.text.strip()),
         ("note.clear_history", answer.need_clear_history),
         ("note.repaired", bool(answer.rejected)),

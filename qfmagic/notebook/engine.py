@@ -14,11 +14,11 @@ from ..core.catalogue import text
 from ..core.errors import InputError, OptionError, PromptError, QianfanError, SchemaError
 from ..core.plain import printable
 from ..core.plan import Plan
-from .arguments import Arguments, check_no_key, parse_line
+from .arguments import EXPRESSIONS, Arguments, check_no_key, parse_line
 from .asking import Ask, failed, prepare, run, turn_of
 from .display import Bundle, View, answer_bundle, code_blocks, notes
 from .front import Front, display, write
-from .helptable import help_table
+from .helptable import Row, help_table
 from .interrupts import Interrupted
 from .provenance import provenance
 from .session import Session
@@ -176,10 +176,14 @@ class Engine:
             given = self.rendered(given)
         if "schema" not in given:
             return arguments, given, prepare(self.session, prompt, given, arguments.flags)
-        from .structuring import structured_question  # noqa: PLC0415 - few questions have a schema
+        if "," in str(given.get("model", "")):
+            from .several import prepare_several_structured  # noqa: PLC0415 - fewer still ask several
 
-        prompt, given, wanted = structured_question(self.session, prompt, given, self.namespace)
-        return arguments, given, prepare(self.session, prompt, given, arguments.flags)._replace(wanted=wanted)
+            ask = prepare_several_structured(self.session, prompt, given, arguments.flags, self.namespace)
+            return arguments, given, ask
+        from .structuring import prepare_structured  # noqa: PLC0415 - few questions have a schema
+
+        return arguments, *prepare_structured(self.session, prompt, given, arguments.flags, self.namespace)
 
     def render(self, template: str) -> str:
         """The text with its ``{{ }}`` evaluated."""
@@ -205,12 +209,12 @@ class Engine:
         if offered is not None:
             self._offered[offered] = blocks[0]
 
-    def rendered(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The options with ``{{ }}`` in them evaluated, and then read as their kind."""
-        rows = help_table().on_line
+    def rendered(self, given: Mapping[str, Any], rows: Mapping[str, Row] | None = None) -> dict[str, Any]:
+        """The options with ``{{ }}`` in them evaluated, and then read as their kind; *rows* are a question's own."""
+        rows = help_table().on_line if rows is None else rows
         return {
             name: rows[name].parse(render(value, self.namespace, _written))
-            if isinstance(value, str) and "{{" in value and name != "expect"  # which does so in its own way
+            if isinstance(value, str) and "{{" in value and name not in EXPRESSIONS
             else value
             for name, value in given.items()
         }
@@ -219,9 +223,9 @@ class Engine:
         """Leave the final form, with what the reader must know below it."""
         lang = self.session.lang
         context = ask.plan.context
-        below = notes(answer, lang, sent=context.sent, available=context.available, unsent=ask.unsent)
-        trouble = self.session.trouble
-        below += [trouble.message(lang)] if trouble else []
+        along = {"sent": context.sent, "available": context.available}
+        below = notes(answer, lang, **along, unsent=ask.unsent, joins=ask.joins)
+        below += self.session.take_notes()
         told = self.conversation_notes(ask)
         turn, source = turn_of(self.session, ask, answer), self.session.source
 

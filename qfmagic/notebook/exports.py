@@ -17,7 +17,7 @@ from ..core.errors import InputError, OptionError
 from ..core.messages import whole_text
 from ..core.models import registry
 from ..core.records import VERSION, turn_from_record, turn_to_record
-from ..core.turns import Conversation, Turn
+from ..core.turns import Conversation, Turn, persona_of
 from .helptable import help_table
 from .markdown import safe_markdown
 
@@ -175,12 +175,14 @@ def _asked(place: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, An
         target = registry().target(place.get("model"), place.get("endpoint"), place.get("api"))
     except InputError:
         return {}
-    sent = ((name, known, request.get(known.wire_name)) for name, known in target.parameters.items())
+    persona = persona_of(request)
+    body = request if persona is None else {**request, "system": persona}
+    sent = ((name, known, body.get(known.wire_name)) for name, known in target.parameters.items())
     return {**place, **{name: value for name, known, value in sent if value is not None and known.accepts(value)}}
 
 
 def options_of(turn: Turn) -> dict[str, Any]:
-    """What the question was asked with. The persona of a V2 request stood in its messages, which aren't kept."""
+    """What the question was asked with."""
     options = max((_asked(place, turn.answer.request) for place in _places(turn.answer)), key=len)
     return options if turn.window is None else {**options, "context": turn.window}
 

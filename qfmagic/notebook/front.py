@@ -2,18 +2,20 @@
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import IPython.display
 from IPython.core.interactiveshell import InteractiveShell
 
 from ..core.catalogue import text
 from .asking import Ask
-from .display import Bundle, StaticView, TerminalView, View
+from .display import Beside, Bundle, StaticView, TerminalView, View
 from .session import Session
 
+if TYPE_CHECKING:
+    from .live import LiveView
+
 display: Callable[..., Any] = IPython.display.display
-_clear: Callable[..., Any] = IPython.display.clear_output
 
 
 class Front:
@@ -59,6 +61,14 @@ class Front:
             return TerminalView(write, self._session.lang)
         return self._live_view(ask, style, whole_cell=whole_cell) if self.live else StaticView(display)
 
+    def beside(self, style: str, *, live: bool) -> Beside:
+        """Where several answers are shown; *live*: while they come, if the front end keeps up with that."""
+        if not (live and self.live):
+            return Beside(self.conclude)
+        from .live import Columns  # noqa: PLC0415 - as below
+
+        return Columns(display, lambda ask: self._live_view(ask, style, whole_cell=False), self.conclude)
+
     def publish(self, bundle: Bundle) -> None:
         """Show something that is whole."""
         if self.terminal:
@@ -66,16 +76,14 @@ class Front:
         else:
             display(bundle, raw=True)
 
-    def conclude(self, bundle: Bundle, metadata: Mapping[str, Any], *, clear: bool) -> None:
-        """Leave the final form of a cell; *clear*: in place of all that it has shown, at once with it."""
+    def conclude(self, bundle: Bundle, metadata: Mapping[str, Any]) -> None:
+        """Leave the final form of a cell."""
         if self.terminal:
             TerminalView(write).finish(bundle, metadata)
-            return
-        if clear:
-            _clear(wait=True)
-        display(bundle, raw=True, metadata=dict(metadata))
+        else:
+            display(bundle, raw=True, metadata=dict(metadata))
 
-    def _live_view(self, ask: Ask, style: str, *, whole_cell: bool) -> View:
+    def _live_view(self, ask: Ask, style: str, *, whole_cell: bool) -> "LiveView":
         from .live import LiveView  # noqa: PLC0415 - brings ipywidgets; meanwhile the question is on its way
 
         lang, context = self._session.lang, ask.plan.context

@@ -9,7 +9,8 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from ..client.vault import home_folder
 from ..core.records import turn_from_record, turn_to_record
 from ..core.turns import Conversation, Turn
 
+PATIENCE = 1.0  # seconds a record waits for another kernel's: they are written in the main thread
+AGAIN = 0.05  # seconds the next ones wait where that wasn't enough
 _UNDER_WAY = -1  # the row of a turn that has no place among the others yet
 
 _SCHEMA = """
@@ -37,7 +40,7 @@ create index if not exists calls_of on calls (notebook, at);
 """
 
 _ADD_CALL = f"insert into calls values ({', '.join('?' * (len(Call._fields) + 2))})"  # noqa: S608 - ours
-_CALLS = f"select notebook, {', '.join(Call._fields)} from calls"  # noqa: S608 - ours
+_CALLS = f"select notebook, kernel, {', '.join(Call._fields)} from calls"  # noqa: S608 - ours
 
 
 def journal_path(environ: Mapping[str, str]) -> Path:
@@ -68,7 +71,9 @@ class Journal:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Made here and not by SQLite, which would leave it readable to others for a moment.
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        self._database = sqlite3.connect(path, timeout=5.0, check_same_thread=False)
+        self._database = sqlite3.connect(path, check_same_thread=False)
+        self._waits = 0.0
+        self._wait(PATIENCE)
         self._database.execute("pragma journal_mode = wal")
         self._database.execute("pragma synchronous = normal")
         self._database.executescript(_SCHEMA)
@@ -114,18 +119,23 @@ class Journal:
         """
         The calls of this notebook, in all its kernels; *everywhere*: of all notebooks, each told by its file's name.
 
-        Oldest first.
+        Oldest first. A cell without a name is told from those of other kernels.
+
+        Raises:
+            sqlite3.Error: The file can't be read.
         """
         where, which = ("", ()) if everywhere else ("where notebook = ?", (self.notebook,))
+        rows = self._database.execute(f"{_CALLS} {where} order by at, rowid", which).fetchall()
+        names = _told_apart({notebook for notebook, *_ in rows}) if everywhere else {}
         found = []
-        for notebook, *values in self._database.execute(f"{_CALLS} {where} order by at, rowid", which):
+        for notebook, kernel, *values in rows:
             call = Call(*values)
-            call = call._replace(estimated=bool(call.estimated))
+            cell = call.cell or f"{kernel}\0{call.label}"
+            call = call._replace(estimated=bool(call.estimated), cell=cell)
             if everywhere:
-                name = Path(notebook).stem
+                name = names[notebook]
                 chat = None if call.chat is None else f"{name}: {call.chat}"
-                cell, label = f"{notebook}\0{call.cell or call.label}", f"{name}: {call.label or '-'}"
-                call = call._replace(chat=chat, cell=cell, label=label)
+                call = call._replace(chat=chat, cell=f"{notebook}\0{cell}", label=f"{name}: {call.label or '-'}")
             found.append(call)
         return found
 
@@ -140,12 +150,21 @@ class Journal:
 
     @contextmanager
     def _kept(self) -> Iterator[None]:
-        """All of it or nothing; a full disk or a file locked for long costs the record, not the answer."""
+        """All of it or nothing; what is wrong with the file or the record costs the record, not the answer."""
         try:
             with self._lock, self._database:
                 yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OverflowError, ValueError) as error:  # a number or a text that SQLite can't hold
             self.error = f"{type(error).__name__}: {error}"
+            self._wait(AGAIN)
+        else:
+            self._wait(PATIENCE)
+
+    def _wait(self, seconds: float) -> None:
+        """Wait so long for a file that is locked."""
+        if seconds != self._waits:
+            self._waits = seconds
+            self._database.execute(f"pragma busy_timeout = {round(1000 * seconds)}")
 
     def _write(self, chat: str, rows: list[tuple[int, Turn, int]]) -> None:
         now = self._clock()
@@ -191,6 +210,20 @@ class Journal:
         """Close the file; in the child of a fork it is not ours to close."""
         if not self._foreign:
             self._database.close()
+
+
+def _told_apart(notebooks: Iterable[str]) -> dict[str, str]:
+    """The notebooks' names, each with as many of its folders as it takes to tell it from the others."""
+    parts = {notebook: Path(notebook).with_suffix("").parts for notebook in notebooks}
+    ends = Counter(ends for whole in parts.values() for ends in _ends(whole))
+    return {
+        notebook: next(("/".join(end) for end in _ends(whole) if ends[end] == 1), notebook)
+        for notebook, whole in parts.items()
+    }
+
+
+def _ends(parts: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    return (parts[start:] for start in range(len(parts) - 1, -1, -1))
 
 
 def _text(turn: Turn) -> str:

@@ -18,7 +18,7 @@ from ipywidgets import Box, Layout, Widget
 
 from ..core.answer import Delta
 from ..core.catalogue import text
-from .display import TICK, Bundle, View
+from .display import TICK, Beside, Bundle, View
 
 STATIC = Path(__file__).parent / "static"
 LABELS = ("waiting", "characters", "tokens", "seconds", "reasoning", "gap", "image", "stop", "stopping", "region")
@@ -230,29 +230,44 @@ class LiveView(View):
         self._answer = self._stop = None
 
 
-class Columns:
+class Columns(Beside):
     """
     Live answers beside each other, in one output; below each other where the page is narrow.
 
     Args:
         publish: IPython's ``display``.
+        view_of: Makes a question's view.
+        conclude: Shows the final form where there was nothing to see before.
     """
 
-    WIDEST, LEAST = 3, "20em"  # columns in a row, and the width of one below which the row breaks
+    MOST, LEAST = 3, "20em"  # columns beside each other, and the width of one below which a row breaks
 
-    def __init__(self, publish: Callable[..., Any]) -> None:
-        self._publish = publish
+    def __init__(
+        self,
+        publish: Callable[..., Any],
+        view_of: Callable[[Any], LiveView],
+        conclude: Callable[[Bundle, Mapping[str, Any]], object],
+    ) -> None:
+        super().__init__(conclude)
+        self._display, self._view_of = publish, view_of
+        self._views: list[LiveView] = []
         self._answers: list[LiveAnswer] = []
         self._box: Box | None = None
         self._handle: Any = None
 
-    def add(self, view: LiveView) -> None:
-        """Put another behind those there are."""
+    def add(self, asked: Any) -> View:
+        """As :meth:`Beside.add`."""
+        view = self._view_of(asked)
+        self._views.append(view)
         self._answers.append(view.place())
+        return view
 
     def show(self) -> None:
-        """Show them, whatever has come for each."""
-        share = f"calc({100 / min(len(self._answers), self.WIDEST):.2f}% - 1em)"
+        """As :meth:`Beside.show`."""
+        if self._box is not None:  # of a round before
+            self._box.children = self._answers
+            return
+        share = f"calc({100 / min(len(self._answers), self.MOST):.2f}% - 1em)"
         layout = Layout(
             display="grid",
             grid_template_columns=f"repeat(auto-fit, minmax(max({self.LEAST}, {share}), 1fr))",
@@ -260,12 +275,24 @@ class Columns:
             overflow="visible",
         )
         self._box = Box(children=self._answers, layout=layout)
-        self._handle = self._publish(_view_of(self._box, ""), raw=True, display_id=True)
+        self._handle = self._display(_view_of(self._box, ""), raw=True, display_id=True)
+
+    def finish(self, bundle: Bundle, metadata: Mapping[str, Any]) -> None:
+        """Put the final form in their place."""
+        if self._handle is None:
+            super().finish(bundle, metadata)
+        else:
+            self._handle.update(bundle, raw=True, metadata=dict(metadata))
+            self._handle = None
 
     def close(self) -> None:
-        """Leave nothing behind."""
+        """As :meth:`Beside.close`."""
+        if self._handle is not None:
+            self._handle.update({"text/plain": ""}, raw=True)
+            self._handle = None
+        for view in self._views:
+            view.close()
         box, self._box = self._box, None
         if box is not None:
-            self._handle.update({"text/plain": ""}, raw=True)
             box.layout.close()
             box.close()

@@ -50,8 +50,7 @@ def map_bundle(
         notes.append(text("map.stub", lang))
     if kept is not None and kept.lost:
         notes.append(text("map.not_kept", lang, count=kept.lost, reason=kept.error))
-    if session.trouble is not None:
-        notes.append(session.trouble.message(lang))
+    notes += session.take_notes()
     said = [Said.of(summary), *([_table(job, previews, rows, lang)] if previews else []), *map(Said.of, notes)]
     bundle = {
         "text/markdown": "\n\n".join(one.markdown for one in said),

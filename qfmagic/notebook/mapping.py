@@ -5,7 +5,6 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import partial
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
@@ -195,7 +194,7 @@ def _run(engine: "Engine", job: Job, into: str | None, *, quiet: bool) -> None:
     session, front = engine.session, engine.front
     shown = display if front.live and not quiet else None
     bar = progress(
-        partial(front.conclude, clear=False),
+        front.conclude,
         job.length,
         session.lang,
         display=shown,

@@ -1,16 +1,18 @@
 """The notebook's settings: which value holds, where it comes from, and what a question would go to."""
 
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..analysis.prices import Budget, Prices
 from ..client.client import DEFAULT_MODEL
 from ..core.catalogue import reader_language
 from ..core.context import parse_policy
-from ..core.errors import OptionError, QianfanError
+from ..core.errors import OptionError
 from ..core.models import Target, registry
 from ..core.params import check_parameters
 from .helptable import help_table
+from .transports import here, user_path
 
 # Settings that are the client's own: their variables are read with the keys, from .env too.
 CLIENT = ("qps", "rpm", "tpm", "retry_count", "retry_timeout")
@@ -36,6 +38,7 @@ class Preferences:
         self.environ = environ
         self._config = config
         self.changed: dict[str, Any] = {}
+        self._folder = self._set_in = here()  # where the kernel began, and where the prices were set
 
     def setting(self, name: str, given: Mapping[str, Any] | None = None) -> Setting:
         """One setting's value and source: the line, ``%qf set``, ``%config``, the environment, the default."""
@@ -50,8 +53,8 @@ class Preferences:
         if row.env and self.environ.get(row.env):
             try:
                 return Setting(row.parse(self.environ[row.env]), row.env)
-            except OptionError as error:  # it was written as the variable
-                raise OptionError(error.key, **{**error.values, "name": row.env}) from None
+            except OptionError as error:
+                raise _as_variable(error, row.env) from None
         return Setting(row.default, "default")
 
     @property
@@ -66,16 +69,18 @@ class Preferences:
         Raises:
             InputError: They don't fit together, or not with the model that is set.
         """
-        before = dict(self.changed)
+        before, folder = dict(self.changed), self._set_in
         if "model" in values and "endpoint" not in values:
             self.changed.pop("endpoint", None)
         if "endpoint" in values and "model" not in values:
             self.changed.pop("model", None)
         self.changed |= values
+        if "prices" in values:
+            self._set_in = here()
         try:
             self.check(values)
-        except QianfanError:
-            self.changed = before
+        except BaseException:
+            self.changed, self._set_in = before, folder
             raise
         if self.setting("nest_asyncio").value:
             import nest_asyncio2  # noqa: PLC0415 - only for who asks for it
@@ -89,13 +94,13 @@ class Preferences:
         Raises:
             InputError: It doesn't.
         """
-        parse_policy(self.setting("context").value)
-        model = str(self.setting("model").value or "")
-        if "," in model:
-            raise OptionError("option.several_models", value=model)
-        self.budget()
-        if names is not None and "prices" in names:
-            Prices.of_toml(self.setting("prices").value)
+        if names is None or "context" in names:
+            parse_policy(self.setting("context").value)
+        if names is None or "budget" in names:
+            self.budget()
+        prices = self.prices_path()
+        if names is not None and "prices" in names and prices is not None:
+            Prices.of_toml(prices)
         target = self.target()
         given = self.parameters({}, target.parameters)
         if names is not None:
@@ -110,19 +115,39 @@ class Preferences:
         Raises:
             OptionError: What is set is no amount.
         """
-        written = self.setting("budget").value
-        return None if written is None else Budget.parse(str(written))
+        setting = self.setting("budget")
+        if setting.value is None:
+            return None
+        try:
+            return Budget.parse(str(setting.value))
+        except OptionError as error:
+            raise _as_variable(error, setting.source) from None
+
+    def prices_path(self) -> Path | None:
+        """The prices' file, as seen from where it was set, or from where the kernel began; None for none."""
+        setting = self.setting("prices")
+        if setting.value is None:
+            return None
+        folder = self._set_in if setting.source == "%qf set" else self._folder
+        return (folder or Path()) / user_path(str(setting.value))
 
     def target(self) -> Target:
         """What a question without options would go to."""
         return registry().target(*self.where({}))
 
     def where(self, given: Mapping[str, Any]) -> tuple[str | None, str | None, str | None]:
-        """Model, endpoint and API; a model on the line isn't asked at an endpoint that was set, or vice versa."""
+        """
+        Model, endpoint and API; a model on the line isn't asked at an endpoint that was set, or vice versa.
+
+        Raises:
+            OptionError: Several models are set: they are for a question's own line.
+        """
         api = self.setting("api", given).value
         if "model" in given or "endpoint" in given:
             return given.get("model"), given.get("endpoint"), api
         model, endpoint = self.setting("model").value, self.setting("endpoint").value
+        if "," in str(model or ""):
+            raise OptionError("option.several_models", value=model)
         return (model if model or endpoint else DEFAULT_MODEL), endpoint, api
 
     def parameters(self, given: Mapping[str, Any], taken: Mapping[str, Any]) -> dict[str, Any]:
@@ -144,3 +169,9 @@ class Preferences:
     def unsent(self, target: Target) -> tuple[str, ...]:
         """The parameters that are set for the notebook and that this target doesn't take."""
         return tuple(name for name in help_table().parameters if name in self.changed and name not in target.parameters)
+
+
+def _as_variable(error: OptionError, source: str) -> OptionError:
+    """The error, naming the variable that was written, where one was."""
+    written = source in {row.env for row in help_table().settable.values() if row.env}
+    return OptionError(error.key, **{**error.values, **({"name": source} if written else {})})

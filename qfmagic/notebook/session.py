@@ -73,7 +73,7 @@ class Session:
         self._tape: CassetteTape | None = None
         self._tape_is_for: Transport | None = None
         self._asked_here = 0
-        self._prices: tuple[tuple[str, int], Prices] | None = None
+        self._prices: tuple[tuple[Path, int], Prices] | None = None
         self.meter = Meter(
             time.time,
             budget=self.preferences.budget,
@@ -253,16 +253,22 @@ class Session:
         Raises:
             OptionError: They can't be read.
         """
-        path = self.preferences.setting("prices").value
+        path = self.preferences.prices_path()
         if path is None:
             return Prices()
         try:
-            read = str(path), Path(str(path)).expanduser().stat().st_mtime_ns
+            read = path, path.stat().st_mtime_ns
         except OSError:
-            return Prices.of_toml(str(path))  # says what is wrong
+            return Prices.of_toml(path)  # says what is wrong
         if self._prices is None or self._prices[0] != read:
-            self._prices = read, Prices.of_toml(str(path))
+            self._prices = read, Prices.of_toml(path)
         return self._prices[1]
+
+    def take_notes(self) -> list[str]:
+        """What is to be said below an answer: that it isn't on the cassette, that the budget is passed (once)."""
+        passed = self.meter.take_overshoot()
+        trouble = [self.trouble.message(self.lang)] if self.trouble else []
+        return [*trouble, *([passed.describe(self.lang)] if passed else [])]
 
     def _keep_call(self, call: Call) -> None:
         if self.journal is not None:

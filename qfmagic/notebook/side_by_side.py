@@ -81,7 +81,7 @@ def agreement_notes(agreed: Agreement, lang: str) -> list[str]:
 
 
 def _notes(one: Compared, lang: str) -> list[str]:
-    return notes(one.answer, lang) if one.answered or one.problem is None else []
+    return notes(one.answer, lang, joins=one.joins) if one.answered or one.problem is None else []
 
 
 def shared_notes(compared: Sequence[Compared], lang: str) -> list[str]:

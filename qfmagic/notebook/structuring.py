@@ -9,7 +9,7 @@ from ..analysis.structured import Asked, Structured, exchanges, question_of, roo
 from ..core.answer import Answer, Delta
 from ..core.catalogue import Text
 from ..core.context import Exchange
-from ..core.errors import OptionError, QianfanError
+from ..core.errors import QianfanError
 from ..core.models import registry
 from ..core.plan import plan_request
 from ..core.waits import Wait
@@ -53,8 +53,6 @@ def structured_question(
         ModelError: There is no such model.
     """
     schema = Schema.of(given["schema"], namespace)
-    if "," in str(given.get("model", "")):
-        raise OptionError("compare.not_here", name="schema=")
     target = registry().target(*session.preferences.where(given))
     asked = question_of(prompt, schema, native=target.takes_json)
     own = session.preferences.parameters({}, target.parameters)
@@ -62,6 +60,25 @@ def structured_question(
     repairs = int(session.preferences.setting("repairs", given).value)
     options = {**ours, "format": "json", **_own_format(session), **given}
     return asked.messages[-1].content, options, Wanted(schema, repairs)
+
+
+def prepare_structured(
+    session: "Session",
+    prompt: str,
+    given: Mapping[str, Any],
+    flags: frozenset[str],
+    namespace: Mapping[str, Any],
+) -> tuple[Mapping[str, Any], "Ask"]:
+    """
+    Decide everything about a question whose answer must fit a schema; return the options it is sent with, and it.
+
+    Raises:
+        InputError: As :func:`structured_question` and :func:`prepare` state.
+    """
+    from .asking import prepare  # noqa: PLC0415 - it loads this module
+
+    prompt, given, wanted = structured_question(session, prompt, given, namespace)
+    return given, prepare(session, prompt, given, flags)._replace(wanted=wanted)
 
 
 def _own_format(session: "Session") -> dict[str, Any]:
@@ -79,6 +96,8 @@ def fitted(
     Returns:
         The question as it was asked last, its answer with what all of them used, and what stands in the way of it.
     """
+    from .asking import keep_so_far  # noqa: PLC0415 - it loads this module
+
     wanted, plan = ask.wanted, ask.plan
     assert wanted is not None
     parameters = plan.request.parameters
@@ -88,7 +107,7 @@ def fitted(
     asks, answers = [ask], [answer]
     stopped: KeyboardInterrupt | None = None
     try:
-        _keep(session, ask, answer)
+        keep_so_far(session, ask, answer)
         came = _sent(steps, answer)
         while isinstance(came, Asked):
             view.add(Delta(wait=Wait(0, Text("schema.wait"), len(asks) + 1, wanted.repairs + 1)))
@@ -96,7 +115,7 @@ def fitted(
             what = _answered(session, asks[-1], view, interrupts)
             if isinstance(what, Answer):
                 answers.append(what)
-                _keep(session, ask, what)
+                keep_so_far(session, ask, what)
             elif isinstance(what, KeyboardInterrupt):
                 stopped = what
             came = _sent(steps, QianfanError("schema.wait") if isinstance(what, KeyboardInterrupt) else what)
@@ -109,6 +128,8 @@ def fitted(
     told = came.error.with_hint("schema.kept") if came.error and whole.text else came.error
     if told is not None:
         told.partial = whole
+    if stopped is not None:
+        stopped.__cause__ = told
     changed = _as_asked(ask, asks[came.place])._replace(wanted=wanted._replace(refused=tuple(refused)))
     return changed, whole, stopped or told
 
@@ -135,14 +156,6 @@ def _sent(steps: Generator[Asked, Answer, Structured], what: Answer | QianfanErr
     except StopIteration as ended:
         came: Structured = ended.value
         return came
-
-
-def _keep(session: "Session", ask: "Ask", answer: Answer) -> None:
-    """Keep the answer there is, in case that looking at it or asking again kills the kernel."""
-    from .asking import turn_of  # noqa: PLC0415 - it loads this module
-
-    if session.journal is not None and ask.joins:
-        session.journal.save_partial(ask.slot.chat, ask.slot.at, turn_of(session, ask, answer))
 
 
 def _repair(ask: "Ask", asked: Asked) -> "Ask":

@@ -1,9 +1,10 @@
 """``%qf usage``: what was asked, what it used, and what it cost."""
 
+import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
-from ..analysis.prices import Budget, Prices, amount, money
+from ..analysis.prices import Budget, amount, money
 from ..analysis.usage import BY, By, Call, Total, total, totals
 from ..core.catalogue import text
 from ..core.errors import OptionError
@@ -85,7 +86,10 @@ def _calls(session: Session, scope: str) -> Sequence[Call]:
     if journal is None:
         why = session.journal_error or text("usage.journal_off", session.lang)
         raise OptionError("usage.no_journal", why=why)
-    return journal.calls(everywhere=scope == "all")
+    try:
+        return journal.calls(everywhere=scope == "all")
+    except sqlite3.Error as error:
+        raise OptionError("usage.no_journal", why=f"{type(error).__name__}: {error}") from None
 
 
 def _table(groups: Sequence[Total], whole: Total, wanted: _Wanted, lang: str) -> Table:
@@ -153,13 +157,12 @@ def below(session: Session, whole: Total) -> list[str]:
     spent, budget = spent_of(session)
     if budget is not None:
         found.append(text("usage.budget", lang, spent=amount(spent, budget.unit), budget=budget))
+        if budget.unit == "CNY" and total(session.meter.calls, session.prices).unpriced:
+            found.append(text("usage.dearest", lang))
     return found
 
 
 def spent_of(session: Session) -> tuple[float, Budget | None]:
     """What was spent in this kernel in the budget's unit, and the budget."""
     budget = session.preferences.budget()
-    if budget is None:
-        return 0, None
-    here = total(session.meter.calls, session.prices if budget.unit == "CNY" else Prices())
-    return here.cost if budget.unit == "CNY" else here.spent_tokens, budget
+    return (0, None) if budget is None else (session.meter.spent(budget), budget)

@@ -67,6 +67,16 @@ def test_what_the_service_did_not_say_is_estimated(usage, counts):
     assert (call.prompt_tokens, call.completion_tokens, call.estimated) == counts
 
 
+def test_an_estimate_counts_the_persona_of_both_apis():
+    counted = meter()
+    question = {"role": "user", "content": "one two three"}
+    v1 = {"messages": [question], "system": "be brief"}
+    v2 = {"messages": [{"role": "system", "content": "be brief"}, question]}
+    for request in (v1, v2):
+        counted.after(Answer("four", request=request, model=str(len(request))), kind="ask")
+    assert [call.prompt_tokens for call in counted.calls] == [5, 5]
+
+
 def test_calls_that_differ_in_numbers_only_are_added_up():
     """50,000 rows of a map take no more room than one."""
     counted = meter()
@@ -117,6 +127,41 @@ def test_a_budget_of_money_counts_question_and_answer_by_their_prices():
         counted.before("a", 30, 100)
     with pytest.raises(BudgetError, match="no price for unknown"):
         counted.before("unknown", 1)
+
+
+def test_what_was_spent_is_the_same_to_whoever_asks():
+    """Also on a model that has lost its price: it is counted by the dearest."""
+    counted = meter("1CNY")
+    counted.after(answer(30, 30, model="unpriced"), kind="ask")
+    assert counted.spent(Budget.parse("1CNY")) == pytest.approx(0.6)
+    with pytest.raises(BudgetError, match="about 0.50 CNY, and 0.60 CNY of the budget"):
+        counted.before("a", 500)
+    assert counted.spent(Budget.parse("9tok")) == 60
+
+
+def test_a_budget_that_is_passed_is_told_once():
+    budget = [None]
+    counted = Meter(lambda: 0.0, budget=lambda: budget[0], prices=lambda: PRICES)
+    budget[0] = Budget.parse("50tok")
+    counted.after(answer(10, 20), kind="ask")
+    assert counted.take_overshoot() is None
+    counted.after(answer(10, 20), kind="ask")
+    assert counted.take_overshoot().describe("en") == "the budget of 50 tokens is passed by 10 tokens"
+    assert counted.take_overshoot() is None
+    budget[0] = Budget.parse("55tok")
+    assert "by 5 tokens" in counted.take_overshoot().describe("en")
+    budget[0] = Budget.parse("60tok")
+    assert counted.take_overshoot() is None
+    assert meter().take_overshoot() is None
+
+
+def test_a_budget_of_money_asks_for_prices_before_anything_else():
+    counted = meter("1CNY")
+    counted.check_priced("a")
+    with pytest.raises(BudgetError, match="no price for unknown"):
+        counted.check_priced("unknown")
+    meter("10tok").check_priced("unknown")
+    meter("1CNY", free=lambda: True).check_priced("unknown")
 
 
 def test_what_costs_nothing_is_not_spent_and_not_stopped():

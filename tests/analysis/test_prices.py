@@ -2,7 +2,7 @@
 
 import pytest
 
-from qfmagic.analysis.prices import Budget, Prices, amount, money
+from qfmagic.analysis.prices import Budget, Price, Prices, amount, money
 from qfmagic.core.errors import OptionError
 
 ROWS = """
@@ -42,6 +42,9 @@ def test_a_price_is_found_by_whichever_name_and_counts_question_and_answer(tmp_p
         ("[[price]]\ninput = 1\nper = 1000", "price 1: model is None"),
         ('[[price]]\nmodel = "a"\nper = 1000', "input is None; allowed is [0, ∞) CNY"),
         ('[[price]]\nmodel = "a"\ninput = -1\nper = 1000', "input is -1"),
+        (f'[[price]]\nmodel = "a"\ninput = 1{"0" * 400}\nper = 1000', "input is 1000"),
+        (f'[[price]]\nmodel = "a"\ninput = 1{"0" * 5000}\nper = 1000', "can't be read"),
+        (f"a = {'[' * 3000}", "can't be read"),
         ('[[price]]\nmodel = "a"\ninput = true\nper = 1000', "input is True"),
         ('[[price]]\nmodel = "a"\ninput = nan\nper = 1000', "input is nan"),
         ('[[price]]\nmodel = "a"\ninput = 1\noutput = "2"\nper = 1000', "output is '2'"),
@@ -56,6 +59,18 @@ def test_a_file_that_says_something_else_is_refused_with_the_place(tmp_path, tex
         Prices.of_toml(write(tmp_path / "p.toml", text))
     assert said in str(caught.value)
     assert "p.toml" in caught.value.message("zh")
+
+
+def test_a_file_as_other_programs_write_it_is_read(tmp_path):
+    (tmp_path / "p.toml").write_bytes(b"\xef\xbb\xbf" + ROWS.replace("\n", "\r\n").encode())
+    assert Prices.of_toml(tmp_path / "p.toml").of("my-own") == Price(0.5, 0.5, 1000)
+
+
+def test_a_model_without_a_price_costs_what_the_dearest_does():
+    prices = Prices({"a": Price(1.0, 9.0, 1000), "b": Price(5.0, 5.0, 1000)})
+    assert [prices.cost(name, (1000, 0)) for name in ("a", "b", "unknown")] == [1.0, 5.0, 5.0]
+    assert prices.cost("unknown", (0, 1000)) == 9.0
+    assert Prices().cost("unknown", (1, 1)) == 0
 
 
 def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path):
@@ -81,7 +96,10 @@ def test_a_budget_is_read(written, budget):
     assert Budget.parse(written) == budget
 
 
-@pytest.mark.parametrize("written", ["", "5", "CNY", "-5CNY", "5USD", "_tok", "5.CNY", "1e3tok", "nan tok"])
+@pytest.mark.parametrize(
+    "written",
+    ["", "5", "CNY", "-5CNY", "5USD", "_tok", "5.CNY", "1e3tok", "nan tok", "0.5tok", "2.0tok", "9" * 400 + "tok"],
+)
 def test_anything_else_is_no_budget(written):
     with pytest.raises(OptionError, match="50000tok, 5CNY"):
         Budget.parse(written)

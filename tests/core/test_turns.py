@@ -125,8 +125,13 @@ def test_forks_share_their_beginning():
 
 
 def test_the_messages_are_not_kept_with_each_turn():
-    kept = Conversation().add("a", Answer("b", request={"messages": [1], "stream": True})).turns[0].answer.request
-    assert kept == {"stream": True}
+    for messages in ([1], [], "ab", None):
+        request = {"messages": messages, "stream": True}
+        assert Conversation().add("a", Answer("b", request=request)).turns[0].answer.request == {"stream": True}
+    system = {"role": "system", "content": "be brief"}
+    request = {"messages": [system, {"role": "user", "content": "a"}], "stream": True}
+    kept = Conversation().add("a", Answer("b", request=request)).turns[0].answer.request
+    assert kept == {"messages": [system], "stream": True}  # the persona is no turn before it
 
 
 EDITS = st.lists(

@@ -104,6 +104,18 @@ def test_a_question_is_asked_again_as_it_was(lab, service):
     assert history(lab)[1] == ["second", "four", "answered"]
 
 
+@pytest.mark.parametrize("others", ["", ",ernie-speed-8k"])
+def test_a_question_is_asked_again_with_its_persona(lab, service, others):
+    service.replies += [reply("x")] * 6
+    lab.run(f"%%qianfan {MODEL}{others} system='be brief'\nfirst", "a")
+    lab.run("%qf retry", "b")
+    assert sent(service) == ["be brief", "first"]
+    lab.run("%%qianfan\nsecond", "c")
+    assert sent(service) == ["first", "x", "second"]
+    lab.run("%qf retry 1 system='be long'", "d")
+    assert sent(service) == ["be long", "first"]
+
+
 def test_a_failure_keeps_the_answer_that_was_there(lab, service):
     service.replies += [reply("one"), Reply.of_json({"error": {"code": "invalid_model", "message": "x"}}, status=404)]
     lab.run("%%qianfan\nfirst", "a")

@@ -14,7 +14,8 @@ from qfmagic.core.errors import BudgetError, ExpectationError, InputError, Optio
 from qfmagic.notebook import magics as magics_module
 from qfmagic.notebook import several
 from qfmagic.notebook.asking import prepare
-from qfmagic.notebook.display import View
+from qfmagic.notebook.display import Beside, View
+from qfmagic.notebook.journal import Journal
 from qfmagic.transport.reply import Reply
 from tests.html_judge import OURS, markdown_faults, outlines
 from tests.services import refusal, serve, v2
@@ -34,7 +35,7 @@ def published(shell, monkeypatch):
     """The bundles that stay, and their metadata."""
     found = []
     front = magics_module._LOADED[shell].engine.front
-    monkeypatch.setattr(front, "conclude", lambda bundle, metadata, clear: found.append((bundle, metadata)))
+    monkeypatch.setattr(front, "conclude", lambda bundle, metadata: found.append((bundle, metadata)))
     return found
 
 
@@ -134,6 +135,21 @@ def test_values_parameters_raw_quiet_and_dry(shell, service, capsys, published):
     assert published == []
 
 
+def test_its_own_options_may_hold_values_too(shell, service, moods):
+    shell.user_ns.update(names="m,other", times=2)
+    compare(shell, "models={{ names }} n={{ times }} into='{{ 'fo' + 'und' }}' quiet")
+    assert shell.user_ns["found"].n.tolist() == [1, 2, 1, 2]
+    compare(shell, "models={{ names }} over={{ reviews }} n={{ times - 1 }} into={{ 'rows' }} quiet", MOOD)
+    assert len(shell.user_ns["rows"]) == 6
+
+
+def test_what_stands_in_an_option_is_evaluated_once(shell, service, moods):
+    said = []
+    shell.user_ns["system"] = lambda: said.append(1) or "be brief"
+    compare(shell, "models=m,other over=reviews n=2 system={{ system() }} quiet", MOOD)
+    assert said == [1]
+
+
 def test_formats(shell, service, published):
     service.answers["m"] = v2('{"a": 1}', "m")
     compare(shell, "models=m,other format=json")
@@ -199,6 +215,12 @@ def test_one_that_fails_does_not_lose_the_others(shell, service, published):
     assert shell.user_ns["found"].error.notna().tolist() == [False, True]
 
 
+def test_what_an_answer_without_text_used_is_shown(shell, service, published):
+    service.answers["m"] = v2("", "m", 10, 50)
+    compare(shell)
+    assert table(published[0][0])[1] == ["m", "-", "10", "50", "stop"]
+
+
 def test_only_if_all_fail_it_fails(shell, service, published):
     service.answers = {"m": refusal(message="first"), "other": refusal(message="second")}
     with pytest.raises(QianfanError, match="first"):
@@ -218,19 +240,51 @@ def test_the_first_that_fails_is_no_turn_and_stops_the_run(shell, service, publi
     assert published[0][1]["qfmagic"]["model"] == "other"
 
 
+def ended(text, model, finish):
+    """A reply that ends with *finish*; or, with None, just breaks off."""
+    whole = v2(text, model)
+    first = whole.chunks[0].replace(b'"stop"', b"null" if finish is None else f'"{finish}"'.encode())
+    return Reply((first, *(whole.chunks[1:] if finish else ())), 200, whole.headers)
+
+
 def test_an_answer_that_breaks_off_is_kept_as_far_as_it_came(shell, service, published):
-    events = v2("half of it", "m").chunks[0].replace(b'"stop"', b"null")
-    service.answers["m"] = Reply((events,), 200, v2("").headers)
+    service.answers["m"] = ended("half of it", "m", None)
     ask(shell)
-    assert "half of it" in published[0][0]["text/plain"]
+    shown = published[0][0]["text/plain"]
+    assert "half of it" in shown
+    assert text_of("note.incomplete", "en") in shown
+    assert CONTINUES not in shown
     assert [turn.state for turn in session(shell).chats.get("main").turns] == ["interrupted"]
+
+
+def test_the_conversation_does_not_go_on_with_an_empty_answer(shell, service, published):
+    service.answers["m"] = v2("", "m")
+    ask(shell)
+    assert CONTINUES not in published[0][0]["text/plain"]
+    assert session(shell).chats.get("main").history == ()
+
+
+@pytest.mark.parametrize("finish", [None, "length"])
+def test_only_a_turn_of_the_conversation_can_go_on(shell, service, published, capsys, finish):
+    service.answers["other"] = ended("The wall", "other", finish)
+    ask(shell)
+    compare(shell)
+    assert "The wall" in published[0][0]["text/plain"]
+    assert not [bundle for bundle, _ in published if "%qf continue" in bundle["text/plain"]]
+    assert ["broke off" in bundle["text/plain"] for bundle, _ in published] == [finish is None] * 2
+    ask(shell, "model=other once")
+    assert "%qf continue" not in capsys.readouterr().out
+    service.answers["m"] = ended("the wall", "m", finish)
+    ask(shell)
+    assert published[-1][0]["text/plain"].count("%qf continue") == 1
 
 
 @pytest.mark.parametrize(
     ("line", "said"),
     [
         ("model=m,,other", "an empty name"),
-        ("model=m,m", "named twice"),
+        ("model=m,m", "names m twice"),
+        ("model=ERNIE-Lite-8K,ernie-lite-8k", "names ernie-lite-8k twice, as ERNIE-Lite-8K and ernie-lite-8k"),
         ("model=m,other endpoint=x", "endpoint= is for one model"),
         ("model=m,other format=html", "format=html is for one model"),
         ("model=m,yi_34b_chat temperature=1.5", "temperature=1.5 isn't allowed for Yi-34B-Chat"),
@@ -251,6 +305,9 @@ def test_what_one_can_not_be_asked_is_sent_to_none(shell, service, line, said):
         ("models=m,", OptionError, "an empty name"),
         ("models=m n=0", OptionError, "n=0"),
         ("models=m n=two", OptionError, "n=two"),
+        ("models=m n='{{ 0 }}'", OptionError, "n=0"),
+        ("models=Yi-34B-Chat,m,yi_34b_chat", OptionError, "names yi_34b_chat twice"),
+        ("models=m over=found raw", OptionError, "raw and over= don't go together"),
         ("models=m format=code", OptionError, "format=code"),
         ("models=m chat=x", OptionError, "'chat'"),
         ("models=m text", OptionError, "'text' is not an option"),
@@ -274,6 +331,11 @@ def test_several_models_only_on_a_questions_own_line(shell, service):
         with pytest.raises(OptionError, match="names several models"):
             shell.run_line_magic("qf", line)
     assert "model" not in session(shell).preferences.changed
+    magics_module._LOADED[shell].model = "m,other"  # as %config does
+    with pytest.raises(OptionError, match="model=m,other names several models"):
+        ask(shell, "")
+    assert service.bodies == []
+    ask(shell, "model=m")
     with pytest.raises(OptionError, match="%%qf compare on its first line"):
         shell.run_line_magic("qf", "compare models=a,b")
 
@@ -283,6 +345,30 @@ def test_a_budget_holds_for_all_of_them_before_any_is_sent(shell, service):
     with pytest.raises(BudgetError, match="4 tokens more set aside"):
         compare(shell)
     assert service.bodies == []
+
+
+@pytest.mark.parametrize(("line", "budget"), [("model=m,other", 36), ("model=m", 33)])
+def test_a_question_that_the_budget_stops_keeps_its_place(shell, service, published, capsys, line, budget):
+    """With several models as with one: what its cell answered before is no history, and it isn't told as deleted."""
+    own = session(shell)
+
+    def run(cell, line, text):
+        own.begin_cell(cell, None)
+        try:
+            ask(shell, line, text)
+        finally:
+            own.end_cell()
+
+    run("a", "model=m", "old")
+    shell.run_line_magic("qf", f"set budget={budget}tok")
+    with pytest.raises(BudgetError):
+        run("a", line, "new question is here")
+    turns = own.chats.get("main").turns
+    assert [(turn.prompt, turn.state, turn.removed) for turn in turns] == [("new question is here", "failed", None)]
+    shell.run_line_magic("qf", "unset budget")
+    capsys.readouterr()
+    run("b", "model=m", "after")
+    assert "left out" not in capsys.readouterr().out
 
 
 def test_a_budget_that_ends_between_two_rounds_keeps_the_first(shell, service, published):
@@ -340,23 +426,61 @@ def test_the_stop_button_of_one_stops_that_one_and_then_the_run(shell, service, 
         def add(self, delta):
             self.came += delta.text
 
-        def finish(self, bundle, metadata):
-            self.left = bundle
+        def end(self, said=""):
+            self.left = self.came
 
-    def view_of(ask):
-        return views.setdefault(ask.plan.target.model, Stopping(ask.plan.target.model))
+    class Seen(Beside):
+        def add(self, asked):
+            return views.setdefault(asked.plan.target.model, Stopping(asked.plan.target.model))
 
     asks = [prepare(session(shell), "hi", {"model": name}, frozenset({"once"})) for name in ("m", "other")]
     shown = []
     try:
         with pytest.raises(KeyboardInterrupt):
-            several.Several(session(shell), view_of, lambda one: one.answer.text).run(asks, 3, shown.append)
+            several.Several(session(shell), Seen(print)).run(asks, 3, shown.append)
     finally:
         gate.set()
     ((first, second),) = shown
     assert (first.answer.text, first.answer.finish_reason) == ("the wall is long", "stop")
     assert (second.answer.text, second.answer.finish_reason) == ("The wall", "interrupted")
     assert {name: view.left for name, view in views.items()} == {"m": "the wall is long", "other": "The wall"}
+
+
+def test_what_has_come_is_kept_while_the_others_take_their_time(shell, service, monkeypatch):
+    """A kernel that dies then loses neither the first model's turn nor what was used."""
+    monkeypatch.setattr("qfmagic.notebook.several.KEEP_EVERY", 0.0)
+    shell.run_line_magic("qf", "set journal=true")
+    journal = session(shell).open_journal()
+    for name in "ab":
+        service.answers[name] = Reply((ended(name, name, None).chunks[0], *v2("", name).chunks), 200, v2("").headers)
+    gates = service.gates = {"a": threading.Event(), "b": threading.Event()}
+    save, kept = journal.save_partial, []
+
+    def saved(*what):
+        save(*what)
+        later = Journal(journal.path, journal.notebook, journal._clock)
+        kept.append(([(turn.answer.text, turn.state) for turn in later.last()[0].turns], len(later.calls())))
+        later.close()
+        gates["b" if kept[-1][1] else "a"].set()
+
+    monkeypatch.setattr(journal, "save_partial", saved)
+    ask(shell, "model=a,b")
+    assert ([("a", "interrupted")], 0) in kept
+    assert kept[-1] == ([("a", "answered")], 1)
+    assert [turn.state for turn in session(shell).chats.get("main").turns] == ["answered"]
+    assert len(journal.calls()) == 2
+
+
+def test_a_first_model_that_fails_leaves_nothing_under_way(shell, service):
+    shell.run_line_magic("qf", "set journal=true")
+    service.answers["m"] = refusal()
+    with pytest.raises(QianfanError):
+        ask(shell)
+    kept = session(shell).journal
+    later = Journal(kept.path, kept.notebook, kept._clock)
+    assert later.last() == []
+    assert [call.model for call in later.calls()] == ["other"]
+    later.close()
 
 
 # ---- model text is data
@@ -514,6 +638,29 @@ def test_over_rows_each_model_is_asked_about_each(shell, service, published, moo
     assert {call.kind for call in session(shell).meter.calls} == {"compare"}
 
 
+@pytest.mark.parametrize(
+    ("over", "count"),
+    [
+        ("reviews.head(1)", 1),
+        ("reviews[:2]", 2),
+        ("reviews[reviews['text']=='bad']", 1),
+        ("'reviews[reviews.text == \"bad\"]'", 1),
+        ("{{ reviews[reviews.text != 'bad'] }}", 2),
+        ("'reviews'", 3),
+        ('[{"text":"good"}]', 1),
+    ],
+)
+def test_over_takes_data_as_map_does(shell, service, moods, over, count):
+    compare(shell, f"models=m over={over} into=found quiet", MOOD)
+    assert len(shell.user_ns["found"]) == count
+
+
+def test_over_rows_of_a_file(shell, service, moods, tmp_path):
+    (tmp_path / "my reviews.csv").write_text("text\ngood\nbad\n", encoding="utf-8")
+    compare(shell, f"models=m over='{tmp_path / 'my reviews.csv'}' into=found quiet", MOOD)
+    assert len(shell.user_ns["found"]) == 2
+
+
 def test_over_rows_n_times(shell, service, published, moods):
     compare(shell, "models=m over=reviews n=2 into=found", MOOD)
     assert table(published[0][0])[1][1] == "6/6"
@@ -535,6 +682,9 @@ def test_over_rows_what_can_not_be_asked(shell, service, moods):
     shell.user_ns["stream"] = iter(["a"])
     for line, body, said in (
         ("models=m over=nothing", MOOD, "nothing"),
+        ("models=m over=review", MOOD, "Did you mean reviews"),
+        ("models=m over=reviews into=1x", MOOD, "into=1x"),
+        ("models=m over=reviews into=class", MOOD, "into=class"),
         ("models=m over=reviews", "no placeholder", "{{"),
         ("models=m over=reviews", "{{ txt }}", "text"),
         ("models=m over=stream", "{{ item }}", "only once"),
@@ -551,8 +701,29 @@ def test_over_rows_a_budget_stops_in_the_middle_and_keeps_what_there_is(shell, s
     with pytest.raises(BudgetError):
         compare(shell, "models=m,other over=reviews into=found", MOOD)
     found = shell.user_ns["found"]
-    assert 2 <= found.answer.count() < 6
+    assert (len(found), 2 <= found.answer.count() < 6) == (6, True)
     assert len(service.bodies) == found.answer.count()
+
+
+def test_over_rows_a_price_that_is_missing_is_told_before_anything_is_asked(shell, service, moods, tmp_path):
+    (tmp_path / "p.toml").write_text('[[price]]\nmodel = "m"\ninput = 1\nper = 1000\n', encoding="utf-8")
+    shell.run_line_magic("qf", f"set prices={tmp_path / 'p.toml'} budget=1CNY")
+    with pytest.raises(BudgetError, match="no price for other"):
+        compare(shell, "models=m,other over=reviews", MOOD)
+    assert service.bodies == []
+
+
+def test_what_passes_the_budget_is_told_once(shell, service, published):
+    shell.run_line_magic("qf", "set budget=40tok")
+    compare(shell)
+    assert "the budget of 40 tokens is passed by 22 tokens" in published[0][0]["text/plain"]
+
+
+def test_over_rows_what_passes_the_budget_is_told(shell, service, published, moods):
+    shell.run_line_magic("qf", "set budget=20tok")
+    with pytest.raises(BudgetError):
+        compare(shell, "models=m,other over=reviews", MOOD)
+    assert published[0][0]["text/plain"].count("the budget of 20 tokens is passed by") == 1
 
 
 def test_over_rows_an_interrupt_keeps_what_came(shell, service, published, moods):
@@ -570,6 +741,39 @@ def test_over_rows_an_interrupt_keeps_what_came(shell, service, published, moods
     found = shell.user_ns["found"]
     assert found[found.model == "m"].answer.count() == 3
     assert len(published) == 1
+
+
+def test_over_rows_what_an_interrupt_left_unasked_is_told(shell, service, published, moods):
+    tell = service.answers["m"]
+
+    def interrupted(body):
+        os.kill(os.getpid(), signal.SIGINT)
+        return tell(body)
+
+    service.answers["m"] = interrupted
+    shell.user_ns["many"] = ["good"] * 40
+    with pytest.raises(KeyboardInterrupt):
+        compare(shell, "models=m,other over=many into=found", "Mood of: {{ item }}")
+    found, metadata = shell.user_ns["found"], published[0][1]["qfmagic_compare"]
+    answered = int(found.answer.count())
+    assert 0 < answered < 40
+    assert found[["model", "n"]].value_counts().to_dict() == {("m", 1): 40, ("other", 1): 40}
+    assert found[found.answer.isna()].finish.isna().all()
+    assert f"{80 - answered} of 80 questions were not asked" in published[0][0]["text/plain"]
+    assert (metadata["asked"], metadata["unasked"]) == (answered, 80 - answered)
+
+
+def test_over_rows_an_answer_that_breaks_off_is_kept_and_counted(shell, service, published, moods):
+    whole = v2("posi", "m")
+    events = whole.chunks[0].replace(b'"stop"', b"null")
+    service.answers["m"] = Reply((events, b'data: {"error": {"code": "x", "message": "no"}}\n\n'), 200, whole.headers)
+    compare(shell, "models=m,other over=reviews into=found", MOOD)
+    found = shell.user_ns["found"]
+    assert found[found.model == "m"].answer.tolist() == ["posi"] * 3
+    assert found[found.model == "m"].error.notna().all()
+    service.answers["other"] = service.answers["m"]
+    with pytest.raises(QianfanError):
+        compare(shell, "models=m,other over=reviews", MOOD)
 
 
 def test_over_rows_dry(shell, service, capsys, moods):

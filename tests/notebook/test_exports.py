@@ -362,6 +362,12 @@ def test_what_is_not_in_the_history_stands_in_comments():
             {"wire": "v1", "model": "yi_34b_chat", "endpoint": "yi_34b_chat", "request": {"system": "x", "top_k": 1}},
             "endpoint='yi_34b_chat', top_k=1, system='x'",
         ),
+        (
+            {"wire": "v2", "model": "m", "request": {"messages": [{"role": "system", "content": "导游"}]}},
+            "model='m', system='导游'",
+        ),
+        ({"wire": "v2", "model": "m", "request": {"messages": [{"role": "system", "content": 1}]}}, "model='m'"),
+        ({"wire": "v2", "model": "m", "request": {"messages": 7}}, "model='m'"),
         ({}, ""),
         ({"wire": "v1", "model": "gone", "endpoint": "../x", "request": {"temperature": 1}}, ""),
         ({"wire": "v2", "model": "m", "request": {"temperature": "hot", "x": 1, "stop": None}}, "model='m'"),

@@ -6,9 +6,11 @@ import threading
 
 import pytest
 
+from qfmagic.analysis.meter import Meter
 from qfmagic.core.answer import Answer
 from qfmagic.core.errors import ServiceError
 from qfmagic.core.turns import Conversation, Turn
+from qfmagic.core.usage import Usage
 from qfmagic.notebook.journal import Journal
 from qfmagic.notebook.magics import _LOADED
 from qfmagic.transport.reply import EVENT_TYPE, Reply
@@ -67,6 +69,34 @@ def test_a_locked_file_costs_the_record_not_the_answer(tmp_path):
     other.execute("rollback")
     kept.save(Conversation(), Conversation().add("a", Answer("A")))
     assert len(journal(tmp_path).last()) == 1
+
+
+def test_a_file_that_stays_locked_is_waited_for_once(tmp_path):
+    """Else each record of an answer would hold up the notebook."""
+    kept = journal(tmp_path)
+    waits = []
+    kept._database.set_trace_callback(lambda said: waits.append(said) if "busy_timeout" in said else None)
+    other = sqlite3.connect(kept.path, isolation_level=None)
+    other.execute("begin immediate")
+    first, second = Conversation().add("a", Answer("A")), Conversation("b").add("b", Answer("B"))
+    kept._wait(0.01)
+    kept.save(Conversation(), first)
+    kept.save(Conversation("b"), second)
+    assert waits[1:] == ["pragma busy_timeout = 50"]
+    other.execute("rollback")
+    kept.save(Conversation("b"), second)
+    assert waits[2:] == ["pragma busy_timeout = 1000"]
+
+
+@pytest.mark.parametrize("answer", [Answer("A", Usage(10**19, 1, 10**19)), Answer("half a character: \ud800")])
+def test_what_the_file_can_not_hold_costs_the_record_not_the_answer(tmp_path, answer):
+    kept = journal(tmp_path)
+    counted = Meter(lambda: 0.0, keep=kept.save_call)
+    counted.after(answer, kind="ask")
+    kept.save(Conversation(), Conversation().add("a", answer))
+    assert kept.error
+    kept.save(Conversation(), Conversation().add("a", Answer("A")))
+    assert journal(tmp_path).last()[0].turns[0].answer.text == "A"
 
 
 def test_a_question_that_fails_without_a_word_leaves_nothing_under_way(shell, monkeypatch):

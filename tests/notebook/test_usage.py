@@ -8,6 +8,7 @@ import pytest
 from qfmagic.analysis.meter import Meter
 from qfmagic.core.errors import BudgetError, OptionError, ProtocolError
 from qfmagic.notebook import magics as magics_module
+from qfmagic.notebook.session import Session
 from tests.services import serve, v2
 
 PRICES = """
@@ -162,10 +163,68 @@ def test_earlier_kernels_and_other_notebooks_are_told_by_the_journal(shell, serv
     assert "fine" not in kept
 
 
+def test_cells_of_different_kernels_are_told_apart_where_they_have_no_name(shell, service, usage, journal):
+    ask(shell)
+    own = session(shell)
+    (call,) = own.meter.calls
+    earlier = own.journal.__class__(own.journal.path, own.journal.notebook, lambda: 0.0)
+    for cell in (None, "id"):
+        earlier.save_call(call._replace(at=0.0, cell=cell, label="In 9"))
+    earlier.close()
+    own.journal.save_call(call._replace(cell="id"))
+    own.journal.save_call(call._replace(label="In 9"))
+    here = call.label.removeprefix("In ")
+    told = [row[1:3] for row in rows(usage("notebook"))[1:-1]]
+    assert told == [["9", "1"], [here, "2"], [here, "1"], ["9", "1"]]
+
+
+def test_notebooks_of_one_name_are_told_apart_by_their_folders(shell, service, usage, journal):
+    ask(shell)
+    own = session(shell)
+    for path in ("/a/x/n.ipynb", "/b/x/n.ipynb", "/b/x/m.ipynb"):
+        other = own.journal.__class__(own.journal.path, path, lambda: 0.0)
+        other.save_call(own.meter.calls[0])
+        other.close()
+    told = [row[0] for row in rows(usage("all by=chat"))[1:-1]]
+    assert {"a/x/n:", "b/x/n:", "m:"} < set(told)
+
+
+def test_a_journal_that_can_not_be_read_is_told(shell, service, usage, journal):
+    ask(shell)
+    path = session(shell).journal.path
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("alter table calls drop column times")
+    ask(shell, "model=m once")
+    for words in ("notebook", "all"):
+        with pytest.raises(OptionError, match="isn't kept here .*times"):
+            usage(words)
+
+
 def test_without_a_journal_only_this_kernel_is_known(shell, service, usage):
     ask(shell)
     with pytest.raises(OptionError, match=r"isn't kept here \(it is switched off"):
         usage("notebook")
+
+
+def test_a_prices_file_is_found_after_the_folder_has_changed(shell, service, usage, prices, monkeypatch, tmp_path):
+    """It is seen from where it was set; what the environment names, from where the kernel began."""
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path)
+    shell.run_line_magic("qf", "set prices=prices.toml")
+    ask(shell)
+    monkeypatch.chdir(tmp_path / "below")
+    assert "5.00" in usage()
+    with pytest.raises(OptionError, match="can't be read"):
+        shell.run_line_magic("qf", "set prices=prices.toml")
+    assert "5.00" in usage()
+    shell.run_line_magic("qf", "set prices=../prices.toml")
+    shell.run_line_magic("qf", "unset prices")
+    monkeypatch.setenv("QFMAGIC_PRICES", "prices.toml")
+    began = Session({"QFMAGIC_PRICES": "prices.toml"})
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OptionError, match="below"):
+        assert began.prices
+    began.close()
 
 
 # ---- budgets
@@ -197,6 +256,34 @@ def test_a_budget_of_money_needs_a_price(shell, service, prices):
     ask(shell)  # 5 CNY
     with pytest.raises(BudgetError, match=r"about 1.40 CNY, and 5.00 CNY of the budget of 6.00 CNY"):
         ask(shell, "model=m once", "a " * 14)
+
+
+def test_what_is_spent_is_told_by_one_measure_though_a_price_is_lost(shell, service, usage, prices):
+    shell.run_line_magic("qf", f"set prices={prices} budget=6CNY")
+    ask(shell)
+    prices.write_text(PRICES.replace('"m"', '"other"'), encoding="utf-8")
+    shown = usage()
+    assert "Budget: 5.00 CNY of 6.00 CNY spent in this kernel." in shown
+    assert "at the highest price in the file" in shown
+    with pytest.raises(BudgetError, match=r"and 5.00 CNY of the budget of 6.00 CNY"):
+        ask(shell, "model=other once", "a " * 14)
+
+
+def test_an_answer_that_passes_the_budget_says_so_once(shell, service, capsys):
+    shell.run_line_magic("qf", "set budget=20tok")
+    capsys.readouterr()
+    ask(shell)
+    assert "the budget of 20 tokens is passed by 10 tokens" in capsys.readouterr().out
+
+
+def test_a_variable_that_is_no_budget_is_named_and_harms_nothing_else(shell, service, monkeypatch):
+    monkeypatch.setenv("QFMAGIC_BUDGET", "five yuan")
+    shell.run_line_magic("qf", "set temperature=0.5")
+    with pytest.raises(OptionError, match="QFMAGIC_BUDGET=five yuan"):
+        ask(shell)
+    assert service.bodies == []
+    shell.run_line_magic("qf", "set budget=50000tok")
+    ask(shell)
 
 
 def test_a_question_stopped_by_the_budget_is_no_turn(shell, service):
@@ -238,8 +325,10 @@ def test_what_was_recorded_is_within_any_budget_and_what_was_not_is_stopped(shel
     assert len(service.bodies) == 1
 
 
-@pytest.mark.parametrize("words", ["budget=cheap", "prices=/no/such/file.toml"])
-def test_settings_that_can_not_hold_are_refused_when_they_are_set(shell, words):
+@pytest.mark.parametrize("words", ["budget=cheap", "budget=0.5tok", "prices=/no/such/file.toml", "prices=deep.toml"])
+def test_settings_that_can_not_hold_are_refused_when_they_are_set(shell, words, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "deep.toml").write_text(f"a = {'[' * 3000}", encoding="utf-8")
     with pytest.raises(OptionError):
         shell.run_line_magic("qf", f"set {words}")
     assert words.split("=")[0] not in session(shell).preferences.changed
