@@ -1,4 +1,4 @@
-"""Several models in a real JupyterLab: below each other while they come, one table at the end."""
+"""Several models in a real JupyterLab: beside each other while they come, one table at the end."""
 
 from qfmagic.testing.server import LoopbackServer
 from tests.held import KEY_ENVIRON, held_reply
@@ -12,7 +12,7 @@ WALL = [
 OTHER = ["The Great Wall:\n\n- walls\n- towers\n\n```python\nlength =", " 21_196  # km\n", "print(length)"]
 
 
-def test_the_answers_stand_below_each_other_and_end_as_one_table(visit):
+def test_the_answers_stand_beside_each_other_and_end_as_one_table(visit):
     held = {name: held_reply(pieces, model=name) for name, pieces in zip(MODELS, (WALL, OTHER), strict=True)}
     with LoopbackServer(lambda request: held[request.json()["model"]]) as server:
         environ = {**server.environ, **KEY_ENVIRON, "QFMAGIC_TRANSPORT": "live"}
@@ -25,10 +25,26 @@ def test_the_answers_stand_below_each_other_and_end_as_one_table(visit):
         assert [MODELS[0] in text for text in views.all_inner_texts()] == [True, False]
         held[MODELS[0]].chunks.let(1)
         views.nth(0).get_by_text("万里长城").wait_for()
-        page.screenshot("compare-1-live")
+        first, second = views.nth(0).bounding_box(), views.nth(1).bounding_box()
+        assert first["x"] + first["width"] <= second["x"]
+        assert first["y"] == second["y"]
+        assert abs(first["width"] - second["width"]) < 2
         held[MODELS[1]].chunks.let_all()
-        page.output(1).locator(".jp-RenderedMarkdown code", has_text="print(length)").wait_for()
-        assert views.count() == 1  # the other still comes
+        views.nth(1).locator("code", has_text="print(length)").wait_for()
+        page.screenshot("compare-1-live")
+        seconds = views.nth(1).locator(".qf-time")
+        stood = seconds.inner_text()
+        page.page.wait_for_function(
+            "(time) => document.querySelector('.qf-time').innerText !== time",
+            arg=views.nth(0).locator(".qf-time").inner_text(),
+        )
+        assert seconds.inner_text() == stood, "the other still comes; this one is whole"
+        page.page.set_viewport_size({"width": 700, "height": 900})
+        page.page.wait_for_function(
+            "() => { const [a, b] = document.querySelectorAll('.qf-live'); return b.getBoundingClientRect().top > a.getBoundingClientRect().bottom - 1 }"
+        )
+        page.screenshot("compare-1-narrow")
+        page.page.set_viewport_size({"width": 1280, "height": 900})
         held[MODELS[0]].chunks.let_all()
         page.wait()
     (output,) = page.outputs(1)
