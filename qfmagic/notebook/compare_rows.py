@@ -14,7 +14,7 @@ from ..analysis.steps import Done, together
 from ..analysis.table import Row
 from ..core.answer import Answer
 from ..core.catalogue import text
-from ..core.errors import BudgetError, OptionError, QianfanError
+from ..core.errors import BudgetError, OptionError, QianfanError, SchemaError
 from ..core.fingerprint import of_json, of_source
 from ..core.models import registry
 from ..core.params import check_parameters
@@ -25,6 +25,7 @@ from .data_word import data_of
 from .display import Bundle
 from .helptable import help_table
 from .interrupts import Interrupts
+from .keeping import kept_of, leave, usable
 from .mapping import checked_into
 from .side_by_side import agreement_notes, shared_notes, summary_table
 from .tables import Said, Table, short
@@ -46,9 +47,17 @@ def compare_rows(engine: "Engine", shower: "Shower", names: Sequence[str], argum
         InputError: It can't be asked like that; nothing was sent.
         QianfanError: None of the models answered.
     """
-    asking = _asking(engine, names, arguments.options, body.removesuffix("\n"))
+    asking = _asking(engine, names, arguments, body.removesuffix("\n"))
+    try:
+        _run(engine, shower, asking, dry="dry" in arguments.flags)
+    finally:
+        for one in asking:
+            leave(engine.session, one.job.work.kept)
+
+
+def _run(engine: "Engine", shower: "Shower", asking: Sequence["_Asking"], *, dry: bool) -> None:
     rows = list(asking[0].job.rows())
-    if "dry" in arguments.flags:
+    if dry:
         _show_first(engine, asking, rows)
         return
     if engine.session.mode != "auto":  # there, the cassette may have all of it
@@ -99,7 +108,8 @@ class _Asked:
         self.compared: list[Compared] = []
         self.unasked = 0
         self.problem: QianfanError | None = None
-        self.paid: Counter[tuple[str, str]] = Counter()  # whole answers that came, by wire and model
+        self.paid: Counter[tuple[str, str]] = Counter()  # whole answers, by wire and model
+        self.unknown: Counter[tuple[str, str]] = Counter()  # and how many more there may be
 
     def ask(self, asking: _Asking, interrupts: Interrupts) -> None:
         """Ask one model about all rows; what ends it before its time is the problem of the rows it leaves."""
@@ -107,7 +117,10 @@ class _Asked:
         problem: QianfanError | None = None
         try:
             for done in completed(job, iter(self._rows), started=interrupts.tell):
-                self.paid[job.questions.target.wire, asking.model] += sum(answer.complete for answer in done.paid)
+                source = job.questions.target.wire, asking.model
+                self.paid[source] += sum(answer.complete for answer in done.paid) + done.kept
+                if job.questions.schema is not None:  # of one that was there, nobody knows how often it was asked
+                    self.unknown[source] += done.kept * job.work.repairs
                 found[done.number] = self._compared(asking, done)
         except QianfanError as error:
             problem = self.problem = self._engine.session.keys.explained(error)
@@ -129,30 +142,38 @@ class _Asked:
         schema = asking.job.questions.schema
         error = None if done.error is None else self._engine.session.keys.explained(done.error)
         came = done.answer or (together(done.paid) if done.paid else Answer("", model=asking.model, finish_reason=""))
-        columns = {} if schema is None else schema.columns(done.value)
+        columns: Mapping[str, Any] = {}
+        if schema is not None:
+            try:
+                columns = schema.columns(done.value)
+            except SchemaError as problem:  # of the user's own class
+                columns, error = schema.columns(None), error or problem
         return Compared(asking.model, asking.n, came, error, done.number, self._rows[done.number].index, columns)
 
 
-def _asking(engine: "Engine", names: Sequence[str], options: Mapping[str, Any], template: str) -> list[_Asking]:
+def _asking(engine: "Engine", names: Sequence[str], arguments: Arguments, template: str) -> list[_Asking]:
     """
     Decide what each model is asked in each round.
 
     Raises:
         InputError: It can't be asked like that.
     """
+    options = arguments.options
     given = {name: value for name, value in options.items() if name not in help_table().compare}
     checked_into(given)
-    asked = _Template(template, data_of(options["over"], engine.namespace), options["over"])
+    data = data_of(options["over"], engine.namespace)
+    asked = _Template(template, data, options["over"], fresh="fresh" in arguments.flags)
     rounds = range(1, options.get("n", 1) + 1)
     return [_Asking(n, _job(engine, n, {**given, "model": name}, asked)) for name in names for n in rounds]
 
 
 class _Template(NamedTuple):
-    """The question, and what it is about; *name* is what an error calls that."""
+    """The question, and what it is about; *name* is what an error calls that; *fresh*: what is kept doesn't count."""
 
     text: str
     data: Any
     name: str
+    fresh: bool
 
 
 def _job(engine: "Engine", n: int, given: Mapping[str, Any], asked: _Template) -> Job:
@@ -173,7 +194,15 @@ def _job(engine: "Engine", n: int, given: Mapping[str, Any], asked: _Template) -
         questions = Questions(template, target, parameters, engine.namespace, schema, stream, check)
         job = f"compare {session.chats.cell or session.chats.label} {n}"
         timeout, repairs = (session.preferences.setting(name, given).value for name in ("timeout", "repairs"))
-        return Work(session.client(), questions, job=job, timeout=timeout, repairs=repairs)
+        return Work(
+            session.client(),
+            questions,
+            kept_of(session, f"compare:{given.get('into', '')}:{n}"),
+            usable(session, job, fresh=asked.fresh),
+            job,
+            timeout,
+            repairs,
+        )
 
     job = decide(
         asked.data,
@@ -234,7 +263,8 @@ def _metadata(engine: "Engine", asked: _Asked, rows: int, bundle: Bundle) -> dic
         "cell": None if source is None else of_source(source),
         "shown": of_json(bundle),
         "exchanges": [
-            {"wire": wire, "model": model, "least": count, "most": count} for (wire, model), count in asked.paid.items()
+            {"wire": wire, "model": model, "least": count, "most": count + asked.unknown[wire, model]}
+            for (wire, model), count in asked.paid.items()
         ],
         "seconds": round(sum(one.answer.seconds for one in compared), 3),
     }

@@ -31,7 +31,7 @@ def ask_several(
     quiet: bool,
 ) -> Answer:
     """
-    Ask the models of ``model=a,b``, and show their answers below each other.
+    Ask the models of ``model=a,b``, and show their answers beside each other.
 
     The conversation goes on with the first model's answer. What another model can't answer is told in its place.
 

@@ -1,16 +1,11 @@
 """``%%qf map``: the question below, about every row of DATA."""
 
-import sqlite3
-import time
-import weakref
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
 from ..analysis.batch import WORKERS, Job, completed, decide
-from ..analysis.crew import Work, slot_of
-from ..analysis.kept import Asked, Kept
+from ..analysis.crew import Work
 from ..analysis.order import InOrder
 from ..analysis.prompt import Template, render
 from ..analysis.questions import Questions, offered
@@ -25,16 +20,14 @@ from .data_word import data_of, take_word
 from .front import display
 from .helptable import Row, help_table
 from .interrupts import Interrupts
+from .keeping import kept_of, leave, usable
 from .map_bundle import SHOWN, Preview, dry_bundle, map_bundle, previews_of
 from .progress import Progress, progress
-from .session import Session
 
 if TYPE_CHECKING:
     from .engine import Engine
 
 _BORROWED = ("model", "endpoint", "api", "schema", "repairs", "stream", "timeout", "quiet")
-# What was answered in this kernel, where there is no journal; by session, mode and job.
-_HERE: "weakref.WeakKeyDictionary[Session, dict[str, Kept]]" = weakref.WeakKeyDictionary()
 
 
 def map_cell(engine: "Engine", line: str, body: str) -> None:
@@ -70,8 +63,7 @@ def map_cell(engine: "Engine", line: str, body: str) -> None:
         else:
             engine.front.publish(dry_bundle(engine.session, job))
     finally:
-        if job.work.kept is not None and job.work.kept not in _HERE.get(engine.session, {}).values():
-            job.work.kept.close()
+        leave(engine.session, job.work.kept)
 
 
 def decided(engine: "Engine", data: Any, name: str, body: str, given: Mapping[str, Any], *, fresh: bool = False) -> Job:
@@ -113,8 +105,8 @@ def decided(engine: "Engine", data: Any, name: str, body: str, given: Mapping[st
         return Work(
             client,
             questions,
-            _kept(session, into or ""),
-            (lambda _: False) if fresh else usable(session, into or ""),
+            kept_of(session, into or ""),
+            usable(session, into or "", fresh=fresh),
             into or "",
             preferences.setting("timeout", given).value,
             int(preferences.setting("repairs", given).value),
@@ -159,35 +151,6 @@ def _rendered(engine: "Engine", options: Mapping[str, Any]) -> dict[str, Any]:
     }
     others = {name: value for name, value in options.items() if name not in own}
     return {**engine.rendered(others), **own}
-
-
-def _kept(session: Session, into: str) -> Kept | None:
-    """
-    Where the answers of earlier runs are, and those of this go.
-
-    What the stub answered is nothing to the service, and the other way round. A cassette that answers needs nobody
-    else.
-    """
-    if session.mode in ("replay", "auto"):
-        return None
-    job = f"{'stub' if session.mode == 'stub' else 'service'}:{into}"
-    journal = session.open_journal()
-    if journal is not None:
-        with suppress(OSError, sqlite3.Error):  # a disk that is full or not ours must not stop a question
-            return Kept(journal.path, journal.notebook, job, time.time)
-    here = _HERE.setdefault(session, {})
-    if job not in here:
-        here[job] = Kept(None, "", job, time.time)
-        weakref.finalize(session, here[job].close)
-    return here[job]
-
-
-def usable(session: Session, job: str) -> Callable[[Asked], bool]:
-    """Whether what is kept counts: while a cassette is recorded, only what the cassette has for the same asker too."""
-    tape = session.tape
-    if tape is None:
-        return lambda _: True
-    return lambda asked: tape.holds(asked.request, slot_of(job, asked))
 
 
 def _run(engine: "Engine", job: Job, into: str | None, *, quiet: bool) -> None:

@@ -10,7 +10,15 @@ from itertools import dropwhile
 import pytest
 
 from qfmagic.core.catalogue import text as text_of
-from qfmagic.core.errors import BudgetError, ExpectationError, InputError, OptionError, PromptError, QianfanError
+from qfmagic.core.errors import (
+    BudgetError,
+    ExpectationError,
+    InputError,
+    OptionError,
+    PromptError,
+    QianfanError,
+    SchemaError,
+)
 from qfmagic.notebook import magics as magics_module
 from qfmagic.notebook import several
 from qfmagic.notebook.asking import prepare
@@ -593,6 +601,10 @@ def test_live_views_give_their_place_to_one_table(start):
     joined = kernel.run("%%qianfan model=yi_34b_chat,ernie-lite-8k\nhello there", cell="b")
     assert (joined.status, len(joined.outputs), joined.models) == ("ok", 1, set())
     assert joined.metadata["turn"] == 1
+    rounds = kernel.run("%%qf compare models=yi_34b_chat,ernie-lite-8k n=2\nhello {{ print('said') }}", cell="d")
+    assert (rounds.status, len(rounds.outputs), rounds.models) == ("ok", 1, set())
+    assert rounds.plain.count("--- yi_34b_chat") == 2
+    assert rounds.stdout == "said\n", "what the cell printed stays"
 
 
 # ---- over rows
@@ -808,6 +820,76 @@ def test_answers_that_must_fit_a_schema(shell, service, published):
     assert '"mood": "good"' in published[0][0]["text/markdown"]
     assert "I'd say good." in published[0][0]["text/plain"]
     assert published[0][0]["text/plain"].endswith("The answer holds no JSON.")
+
+
+def test_a_turn_whose_answers_must_fit_a_schema(shell, service, published):
+    """Each model is asked in its own way; the conversation goes on with the first's object."""
+    native = "ernie-lite-8k"
+    service.answers = {native: v2("good, I'd say", native), "other": v2('{"mood": "bad"}', "other")}
+    replies = [v2("good, I'd say", native), v2('{"mood": "good"}', native)]
+    service.answers[native] = lambda body: replies.pop(0)
+    answer = ask(shell, f"model={native},other schema='mood good|bad' into=found", "Mood?")
+    assert answer.value == {"mood": "good"}
+    assert shell.user_ns["found"].mood.tolist() == ["good", "bad"]
+    formats = {body["model"]: "response_format" in body for body in service.bodies}
+    assert formats == {native: True, "other": False}
+    (turn,) = session(shell).chats.get("main").turns
+    assert (turn.state, turn.answer.text, turn.prompt.splitlines()[0]) == ("answered", '{"mood": "good"}', "Mood?")
+    assert len(published[0][1]["qfmagic"]["rejected"]) == 1
+
+
+def test_a_turn_whose_first_answer_does_not_fit_fails_and_keeps_it(shell, service, published):
+    service.answers = {"m": v2("never", "m"), "other": v2('{"mood": "bad"}', "other")}
+    with pytest.raises(SchemaError):
+        ask(shell, "model=m,other schema='mood good|bad' repairs=0 into=found", "Mood?")
+    found = shell.user_ns["found"]
+    assert found.mood.isna().tolist() == [True, False]
+    assert shell.user_ns["_"].text == "never"
+    assert [turn.answer.text for turn in session(shell).chats.get("main").turns] == ["never"]
+    assert len(published) == 1
+    with pytest.raises(OptionError, match="field model has the name of a column"):
+        ask(shell, "model=m,other schema='model str'", "Mood?")
+
+
+def test_an_answer_is_looked_at_once(shell, service, published, monkeypatch):
+    """A check of the user's own may say otherwise the second time."""
+    from qfmagic.analysis.schema import Schema
+
+    parse, seen = Schema.parse, []
+    monkeypatch.setattr(Schema, "parse", lambda self, text: (seen.append(text), parse(self, text))[1])
+    service.answers = {"m": v2('{"mood": "good"}', "m"), "other": v2('{"mood": "bad"}', "other")}
+    compare(shell, "models=m,other schema='mood good|bad' into=found", "Mood?")
+    assert sorted(seen) == ['{"mood": "bad"}', '{"mood": "good"}']
+
+
+def test_an_interrupt_while_it_is_asked_again_loses_no_answer(shell, service, published):
+    replies = [v2("not yet", "m"), v2('{"mood"', "m")]
+
+    def answer(body):
+        if len(replies) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return replies.pop(0)
+
+    service.answers = {"m": answer, "other": v2('{"mood": "bad"}', "other")}
+    with pytest.raises(KeyboardInterrupt):
+        compare(shell, "models=m,other schema='mood good|bad' into=found", "Mood?")
+    found = shell.user_ns["found"]
+    assert found.answer.tolist() == ["not yet", '{"mood": "bad"}']
+    assert found.error.isna().tolist() == [False, True]
+    assert len(published) == 1
+
+
+def test_over_rows_only_what_is_missing_is_asked_again(shell, service, moods):
+    service.answers["other"] = lambda body: refusal("x", "no", 400) if "bad" in str(body) else v2("fine", "other")
+    compare(shell, "models=m,other over=reviews into=found", MOOD)
+    asked = len(service.bodies)
+    assert shell.user_ns["found"].error.isna().tolist().count(False) == 1
+    service.answers["other"] = v2("bad", "other")
+    compare(shell, "models=m,other over=reviews into=found", MOOD)
+    assert len(service.bodies) == asked + 1
+    assert shell.user_ns["found"].error.isna().all()
+    compare(shell, "models=m,other over=reviews into=found fresh", MOOD)
+    assert len(service.bodies) == asked + 1 + 6
 
 
 def test_over_rows_that_must_fit_a_schema(shell, service, moods):
