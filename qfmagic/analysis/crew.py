@@ -18,7 +18,7 @@ from .meter import Held, Meter, need_of
 from .questions import Questions
 from .results import fault
 from .steps import Done, Task, together
-from .structured import Asked, Structured
+from .structured import Asked, Structured, advance
 from .usage import Kind
 
 
@@ -182,10 +182,7 @@ class Interrupted(asyncio.CancelledError):
 def _step(steps: Generator[Asked, Answer, Structured], came: Answer | QianfanError) -> Asked | Structured:
     """What is to be asked next, or what came of it all."""
     try:
-        return steps.throw(came) if isinstance(came, QianfanError) else steps.send(came)
-    except StopIteration as ended:
-        found: Structured = ended.value
-        return found
+        return advance(steps, came)
     except QianfanError:
         raise
     except BaseException as error:  # a SystemExit would end the client's loop

@@ -8,7 +8,7 @@ from ..core.errors import QianfanError
 from ..core.messages import as_messages
 from ..core.plan import Plan
 from .schema import Schema
-from .structured import Structured, ask_structured, check_repairs, exchanges, question_of, room_in
+from .structured import Asked, Structured, advance, ask_structured, check_repairs, exchanges, question_of, room_in
 
 
 def extract(prompt: Prompt, schema: Any, *, client: Qianfan | None = None, repairs: int = 1, **options: Any) -> Answer:
@@ -44,16 +44,15 @@ def extract(prompt: Prompt, schema: Any, *, client: Qianfan | None = None, repai
         plan = _plan(asker, prompt, options)
         asked = question_of(as_messages(prompt), wanted, native=plan.target.takes_json)
         steps = exchanges(asked, wanted, repairs=most, room=room_in(plan.target, plan.request.parameters))
-        next(steps)
-        while True:
+        step: Asked | Structured = next(steps)
+        while isinstance(step, Asked):
+            came: Answer | QianfanError
             try:
-                answer = asker.ask(asked.messages, **{**asked.parameters, **options})
+                came = asker.ask(step.messages, **{**step.parameters, **options})
             except QianfanError as problem:
-                asked = steps.throw(problem)
-            else:
-                asked = steps.send(answer)
-    except StopIteration as ended:
-        return _outcome(ended.value)
+                came = problem
+            step = advance(steps, came)
+        return _outcome(step)
     finally:
         if own is not None:
             own.close()

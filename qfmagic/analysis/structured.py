@@ -18,8 +18,8 @@ from ..core.models import Target
 from .schema import Schema
 
 __all__ = [
-    "Asked", "Schema", "Structured", "ask_structured", "check_repairs", "exchanges", "language_of", "question_of",
-    "room_in",
+    "Asked", "Schema", "Structured", "advance", "ask_structured", "check_repairs", "exchanges", "language_of",
+    "question_of", "room_in",
 ]  # fmt: skip
 
 MOST_REPAIRS = 10
@@ -213,18 +213,29 @@ async def ask_structured(
     """
     question = question_of(messages, schema, native=native, lang=lang)
     steps = exchanges(question, schema, repairs=repairs, room=room)
-    asked = next(steps)
+    step: Asked | Structured = next(steps)
+    while isinstance(step, Asked):
+        came: Answer | QianfanError
+        try:
+            came = await ask(step.messages, step.parameters)
+        except QianfanError as problem:
+            came = problem
+        step = advance(steps, came)
+    return step
+
+
+def advance(steps: Generator[Asked, Answer, Structured], came: Answer | QianfanError) -> Asked | Structured:
+    """
+    Hand what came to :func:`exchanges`; return what is to be asked next, or what came of it all.
+
+    Raises:
+        QianfanError: It was an error, and there is no answer before it.
+    """
     try:
-        while True:
-            try:
-                answer = await ask(asked.messages, asked.parameters)
-            except QianfanError as problem:
-                asked = steps.throw(problem)
-            else:
-                asked = steps.send(answer)
+        return steps.throw(came) if isinstance(came, QianfanError) else steps.send(came)
     except StopIteration as ended:
-        came: Structured = ended.value
-        return came
+        found: Structured = ended.value
+        return found
 
 
 def language_of(question: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..analysis.batch import WORKERS, Job, completed, decide
 from ..analysis.crew import Work
 from ..analysis.order import InOrder
-from ..analysis.prompt import Template, render
+from ..analysis.prompt import Template
 from ..analysis.questions import Questions, offered
 from ..analysis.results import Tally
 from ..analysis.schema import Schema
@@ -47,7 +47,7 @@ def map_cell(engine: "Engine", line: str, body: str) -> None:
         raise OptionError("map.no_data")
     namespace = engine.namespace
     data = data_of(word, namespace)
-    given = _rendered(engine, arguments.options)
+    given = engine.rendered(arguments.options, map_rows())
     if type(data).__module__.partition(".")[0] == "dask":
         from .map_dask import map_dask  # noqa: PLC0415 - only who has Dask
 
@@ -140,17 +140,6 @@ def _read(line: str) -> Arguments:
         check_no_key(word)
         raise OptionError("map.template_on_line", text=word, command="map")
     return arguments
-
-
-def _rendered(engine: "Engine", options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options with ``{{ }}`` in them evaluated."""
-    own = {
-        name: help_table().map[name].parse(render(value, engine.namespace))
-        for name, value in options.items()
-        if name in help_table().map and isinstance(value, str) and "{{" in value
-    }
-    others = {name: value for name, value in options.items() if name not in own}
-    return {**engine.rendered(others), **own}
 
 
 def _run(engine: "Engine", job: Job, into: str | None, *, quiet: bool) -> None:

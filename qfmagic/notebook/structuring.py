@@ -1,11 +1,11 @@
 """``schema=``: a question whose answer is to be an object. Loaded with the first cell that has it."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..analysis.schema import Schema
-from ..analysis.structured import Asked, Structured, exchanges, question_of, room_in
+from ..analysis.structured import Asked, Structured, advance, exchanges, question_of, room_in
 from ..core.answer import Answer, Delta
 from ..core.catalogue import Text
 from ..core.context import Exchange
@@ -108,7 +108,7 @@ def fitted(
     stopped: KeyboardInterrupt | None = None
     try:
         keep_so_far(session, ask, answer)
-        came = _sent(steps, answer)
+        came = advance(steps, answer)
         while isinstance(came, Asked):
             view.add(Delta(wait=Wait(0, Text("schema.wait"), len(asks) + 1, wanted.repairs + 1)))
             asks.append(_repair(ask, came))
@@ -118,7 +118,7 @@ def fitted(
                 keep_so_far(session, ask, what)
             elif isinstance(what, KeyboardInterrupt):
                 stopped = what
-            came = _sent(steps, QianfanError("schema.wait") if isinstance(what, KeyboardInterrupt) else what)
+            came = advance(steps, QianfanError("schema.wait") if isinstance(what, KeyboardInterrupt) else what)
     except KeyboardInterrupt as error:  # while one was looked at: whether it fits, nobody knows
         came, stopped = _unknown(answers), error
     refused = [one.plan.request.hash for n, one in enumerate(asks[: len(came.answers)]) if n != came.place]
@@ -147,15 +147,6 @@ def _as_asked(ask: "Ask", last: "Ask") -> "Ask":
     dropped = last.plan.context.available - last.plan.context.sent if last is not ask else 0
     plan = ask.plan._replace(request=last.plan.request, context=context._replace(sent=context.sent - dropped))
     return ask._replace(plan=plan, parents=ask.parents[dropped:])
-
-
-def _sent(steps: Generator[Asked, Answer, Structured], what: Answer | QianfanError) -> Asked | Structured:
-    """What is to be asked next, or what came of it all."""
-    try:
-        return steps.throw(what) if isinstance(what, QianfanError) else steps.send(what)
-    except StopIteration as ended:
-        came: Structured = ended.value
-        return came
 
 
 def _repair(ask: "Ask", asked: Asked) -> "Ask":
