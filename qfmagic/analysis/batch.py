@@ -15,10 +15,10 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
-from ..core.errors import OptionError
+from ..core.errors import OptionError, QianfanError
 from ..core.params import check_parameters
 from .crew import Arrival, Crew, Ended, Work
-from .meter import Meter
+from .meter import Meter, used_of
 from .prompt import Template
 from .questions import Questions, check_columns, check_template
 from .results import cells_of, result_kinds, result_names
@@ -222,13 +222,16 @@ class Flow:
         """Take in what has arrived; if nothing has, begin what can be begun until something does."""
         while self._arrived:  # an interrupt in the middle leaves the rest for the next turn
             done = self._arrived.popleft()
-            if isinstance(done, Ended):  # stopped, or broken
-                self.pipeline.end(done.problem)
+            if isinstance(done, Ended):  # stopped, or broken; or the client was closed
+                closed = None if self.stopped else QianfanError("map.closed")
+                self.pipeline.end(done.problem or closed)
                 self._ended = True
                 return
-            self.tray.append(self.pipeline.came(done))
+            # Counted before what was set aside for it is given back: else another might take that.
             self.job.work.count_paid(done)
-            self._said = [*self._said, *(answer.usage.completion_tokens or 0 for answer in done.paid)][-LATELY:]
+            self.tray.append(self.pipeline.came(done))
+            said = [used_of(answer)[1] for answer in done.paid if answer.complete]
+            self._said = [*self._said, *said][-LATELY:]
         if self.tray:  # it is handed on first, as the rows' source may be slow
             return
         while len(self.tray) < FULL and not self._arrived and (step := self.pipeline.next()) is not None:
@@ -297,11 +300,17 @@ def _wait(arrivals: "queue.SimpleQueue[None]") -> None:
         arrivals.get(timeout=0.5)  # without one, a signal has to wait on some systems
 
 
-async def acompleted(job: Job, rows: Iterator[Row], room: Callable[[], bool] = _always) -> AsyncIterator[Done]:
+async def acompleted(
+    job: Job,
+    rows: Iterator[Row],
+    room: Callable[[], bool] = _always,
+    started: Callable[[Callable[[], None]], object] = bool,
+) -> AsyncIterator[Done]:
     """Twin of :func:`completed`, in whatever loop the caller runs; one that is left ends the work."""
     here = asyncio.get_running_loop()
     arrivals: asyncio.Queue[None] = asyncio.Queue()
     flow = Flow(job, rows, partial(_call_soon, here, arrivals.put_nowait), room)
+    started(flow.stop)
     try:
         while flow.tray or not flow.over:
             while flow.tray:

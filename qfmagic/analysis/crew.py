@@ -14,7 +14,7 @@ from ..core.errors import QianfanError, TransportError
 from ..core.plan import Plan
 from .kept import Asked as KeptAs
 from .kept import Kept
-from .meter import Held, Meter, need_of
+from .meter import Held, Meter, need_of, used_of
 from .questions import Questions
 from .results import fault
 from .steps import Done, Task, together
@@ -158,9 +158,9 @@ class Work(NamedTuple):
         """Set aside what asking again will take, beside what the row has taken, which is counted when it is done."""
         if self.meter is None:
             return
-        used = [answer.usage for answer in asking.paid]
-        prompt = sum(usage.prompt_tokens or 0 for usage in used) + need_of(plan).prompt
-        completion = sum(usage.completion_tokens or 0 for usage in used) + (used[-1].completion_tokens or 0)
+        used, need = [used_of(answer) for answer in asking.paid], need_of(plan)
+        prompt = sum(asked for asked, _ in used) + need.prompt
+        completion = sum(said for _, said in used) + (need.completion or used[-1][1])
         slot = self.slot(asking.task.asked, len(used))
         free = lambda: self.client.recorded(plan, slot)  # noqa: E731 - as above
         asking.held = self.meter.before(plan.request.model, prompt, completion, free=free, instead=asking.held)
@@ -209,7 +209,11 @@ class Crew:
         self._called = False
         self._ready = threading.Event()
         self._future: Future[None] = work.client.submit(self._run())
-        self._ready.wait()
+        try:
+            self._ready.wait()
+        except BaseException:
+            self._future.cancel()
+            raise
 
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()

@@ -110,9 +110,7 @@ async def amap(data: Any, template: str, *, on_done: Callable[[Done], object] = 
             return _aflowing(job, closing.pop_all(), on_done)
         done: dict[int, Done] = {}
         with _with_result(job, done):
-            async for one in acompleted(job, job.rows()):
-                done[one.number] = one
-                on_done(one)
+            await _afollow(job, done, on_done)
         return job.gather(done)
 
 
@@ -163,15 +161,32 @@ def _opened(path: str | Path) -> Kept:
 
 def _follow(job: Job, done: dict[int, Done], on_done: Callable[[Done], object]) -> None:
     """Do all rows; what is under way when it ends before its time has a moment, as it is paid for."""
-    stop: list[Callable[[], None]] = []
-    work = completed(job, job.rows(), started=stop.append)
+    stops: list[Callable[[], None]] = []
+    work = completed(job, job.rows(), started=stops.append)
     try:
         for one in work:
             done[one.number] = one
             on_done(one)
     except BaseException:
-        stop[0]()
+        for stop in stops:
+            stop()
         done.update((one.number, one) for one in work)
+        raise
+
+
+async def _afollow(job: Job, done: dict[int, Done], on_done: Callable[[Done], object]) -> None:
+    """Twin of :func:`_follow`; when it is cancelled, nothing has a moment."""
+    stops: list[Callable[[], None]] = []
+    work = acompleted(job, job.rows(), started=stops.append)
+    try:
+        async for one in work:
+            done[one.number] = one
+            on_done(one)
+    except Exception:
+        for stop in stops:
+            stop()
+        async for one in work:
+            done[one.number] = one
         raise
 
 
@@ -190,31 +205,47 @@ def _flowing(job: Job, closing: ExitStack, on_done: Callable[[Done], object]) ->
     """An iterator's rows with their results; no more is pulled than is asked, or waits for one before it."""
     with closing:
         order = InOrder(job)
-        stop: list[Callable[[], None]] = []
-        work = completed(job, order.rows(), order.room, stop.append)
+        stops: list[Callable[[], None]] = []
+        work = completed(job, order.rows(), order.room, stops.append)
         try:
             for one in work:
+                order.take(one)
                 on_done(one)
-                yield from order.put(one)
+                yield from order.ready()
         except Exception:
+            _end(stops, order, work)
             yield from order.rest()
             raise
         except KeyboardInterrupt as error:
-            stop[0]()
-            error.result = [row for one in work for row in order.put(one)]  # type: ignore[attr-defined]
-            error.result += order.rest()  # type: ignore[attr-defined]
+            _end(stops, order, work)
+            error.result = list(order.rest())  # type: ignore[attr-defined]
             raise
+
+
+def _end(stops: list[Callable[[], None]], order: InOrder, work: Iterator[Done]) -> None:
+    """Begin nothing more, and take in what was under way."""
+    for stop in stops:
+        stop()
+    for one in work:
+        order.take(one)
 
 
 async def _aflowing(job: Job, closing: ExitStack, on_done: Callable[[Done], object]) -> AsyncIterator[dict[str, Any]]:
     with closing:
         order = InOrder(job)
+        stops: list[Callable[[], None]] = []
+        work = acompleted(job, order.rows(), order.room, stops.append)
         try:
-            async for one in acompleted(job, order.rows(), order.room):
+            async for one in work:
+                order.take(one)
                 on_done(one)
-                for row in order.put(one):
+                for row in order.ready():
                     yield row
         except Exception:
+            for stop in stops:
+                stop()
+            async for one in work:
+                order.take(one)
             for row in order.rest():
                 yield row
             raise

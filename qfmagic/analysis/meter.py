@@ -126,7 +126,7 @@ class Meter:
         """
         budget = self._holding()
         if budget is None or free():
-            return Held()
+            return instead or Held()
         need = Need(tokens, completion)
         with self._lock:
             before = None if instead is None else self._held.pop(instead.key, None)
@@ -205,7 +205,7 @@ class Meter:
             return
         here, label = self._where()
         known = usage.prompt_tokens is not None and usage.completion_tokens is not None
-        prompt, completion = (usage.prompt_tokens, usage.completion_tokens) if known else _estimate(answer)
+        prompt, completion = used_of(answer)
         call = Call(
             self._clock(),
             answer.model,
@@ -229,8 +229,11 @@ class Meter:
         self._keep(call)
 
 
-def _estimate(answer: Answer) -> tuple[int, int]:
-    """The tokens of an answer whose service didn't say them all."""
+def used_of(answer: Answer) -> tuple[int, int]:
+    """The tokens of question and answer; an estimate where the service didn't say them."""
+    usage = answer.usage
+    if usage.prompt_tokens is not None and usage.completion_tokens is not None:
+        return usage.prompt_tokens, usage.completion_tokens
     messages = answer.request.get("messages", ())
     asked = sum(measure(str(message.get("content", ""))).tokens for message in messages)
     asked += measure(str(answer.request.get("system", ""))).tokens  # V1's stands beside the messages

@@ -38,9 +38,12 @@ class InOrder:
         """Whether another row may begin, though one before it isn't done."""
         return len(self._done) < WINDOW
 
-    def put(self, done: Done) -> Iterator[dict[str, Any]]:
-        """Take a row in; yield those whose turn it is now."""
+    def take(self, done: Done) -> None:
+        """Take a row in."""
         self._done[done.number] = done
+
+    def ready(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows whose turn it is now."""
         while self._next in self._done:
             yield self._leave()
 

@@ -36,7 +36,7 @@ class Lane(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request; httpx calls this."""
         connection = self._connection
-        if connection is not None and connection.has_expired():
+        if connection is not None and (connection.is_closed() or connection.has_expired()):
             await self.aclose()
             connection = None
         if connection is None:

@@ -127,7 +127,13 @@ class Network:
         return self._settings.proxy or self._environments_proxy(scheme, host)
 
     def _address(self, written: str) -> httpx.URL:
-        """An address, read once: most requests go where the one before went, and reading takes as long as sending."""
+        """
+        An address, read once: most requests go where the one before went, and reading takes as long as sending.
+
+        One with a query is not kept: there may be a token in it.
+        """
+        if "?" in written:
+            return httpx.URL(written)
         if written not in self._addresses:
             self._addresses = {written: httpx.URL(written)}
         return self._addresses[written]

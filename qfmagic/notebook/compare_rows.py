@@ -10,7 +10,7 @@ from ..analysis.crew import Work
 from ..analysis.prompt import Template
 from ..analysis.questions import Questions
 from ..analysis.schema import Schema
-from ..analysis.steps import Done, together
+from ..analysis.steps import Done, Task, steps, together
 from ..analysis.table import Row
 from ..core.answer import Answer
 from ..core.catalogue import text
@@ -25,7 +25,7 @@ from .data_word import data_of
 from .display import Bundle
 from .helptable import help_table
 from .interrupts import Interrupts
-from .keeping import kept_of, leave, usable
+from .keeping import Opened, kept_of, opening, usable
 from .mapping import checked_into
 from .side_by_side import agreement_notes, shared_notes, summary_table
 from .tables import Said, Table, short
@@ -47,12 +47,9 @@ def compare_rows(engine: "Engine", shower: "Shower", names: Sequence[str], argum
         InputError: It can't be asked like that; nothing was sent.
         QianfanError: None of the models answered.
     """
-    asking = _asking(engine, names, arguments, body.removesuffix("\n"))
-    try:
+    with opening(engine.session) as opened:
+        asking = _asking(engine, names, arguments, body.removesuffix("\n"), opened)
         _run(engine, shower, asking, dry="dry" in arguments.flags)
-    finally:
-        for one in asking:
-            leave(engine.session, one.job.work.kept)
 
 
 def _run(engine: "Engine", shower: "Shower", asking: Sequence["_Asking"], *, dry: bool) -> None:
@@ -62,7 +59,8 @@ def _run(engine: "Engine", shower: "Shower", asking: Sequence["_Asking"], *, dry
         return
     if engine.session.mode != "auto":  # there, the cassette may have all of it
         for one in asking:
-            engine.session.meter.check_priced(one.model)
+            if any(isinstance(step, Task) for step in steps(rows, one.job.questions, one.job.work.there)):
+                engine.session.meter.check_priced(one.model)
     asked = _Asked(engine, rows)
     with Interrupts() as interrupts:
         engine.session.open_journal()
@@ -151,7 +149,9 @@ class _Asked:
         return Compared(asking.model, asking.n, came, error, done.number, self._rows[done.number].index, columns)
 
 
-def _asking(engine: "Engine", names: Sequence[str], arguments: Arguments, template: str) -> list[_Asking]:
+def _asking(
+    engine: "Engine", names: Sequence[str], arguments: Arguments, template: str, opened: Opened
+) -> list[_Asking]:
     """
     Decide what each model is asked in each round.
 
@@ -162,18 +162,28 @@ def _asking(engine: "Engine", names: Sequence[str], arguments: Arguments, templa
     given = {name: value for name, value in options.items() if name not in help_table().compare}
     checked_into(given)
     data = data_of(options["over"], engine.namespace)
-    asked = _Template(template, data, options["over"], fresh="fresh" in arguments.flags)
+    asked = _Template(template, data, options["over"], "fresh" in arguments.flags, opened)
     rounds = range(1, options.get("n", 1) + 1)
     return [_Asking(n, _job(engine, n, {**given, "model": name}, asked)) for name in names for n in rounds]
 
 
 class _Template(NamedTuple):
-    """The question, and what it is about; *name* is what an error calls that; *fresh*: what is kept doesn't count."""
+    """
+    The question, and what it is about.
+
+    Attributes:
+        text: The question.
+        data: What it is about.
+        name: What an error calls that.
+        fresh: Whether what is kept doesn't count.
+        opened: Closes what is opened for it.
+    """
 
     text: str
     data: Any
     name: str
     fresh: bool
+    opened: Opened
 
 
 def _job(engine: "Engine", n: int, given: Mapping[str, Any], asked: _Template) -> Job:
@@ -197,7 +207,7 @@ def _job(engine: "Engine", n: int, given: Mapping[str, Any], asked: _Template) -
         return Work(
             session.client(),
             questions,
-            kept_of(session, f"compare:{given.get('into', '')}:{n}"),
+            asked.opened(kept_of(session, f"compare:{given.get('into', '')}:{n}")),
             usable(session, job, fresh=asked.fresh),
             job,
             timeout,

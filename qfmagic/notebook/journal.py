@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..analysis.usage import Call
@@ -152,8 +152,14 @@ class Journal:
     def _kept(self) -> Iterator[None]:
         """All of it or nothing; what is wrong with the file or the record costs the record, not the answer."""
         try:
-            with self._lock, self._database:
-                yield
+            with self._lock:
+                try:
+                    yield
+                    self._database.commit()
+                except BaseException:
+                    with suppress(sqlite3.Error):  # it may be closed
+                        self._database.rollback()
+                    raise
         except (sqlite3.Error, OverflowError, ValueError) as error:  # a number or a text that SQLite can't hold
             self.error = f"{type(error).__name__}: {error}"
             self._wait(AGAIN)
@@ -163,8 +169,9 @@ class Journal:
     def _wait(self, seconds: float) -> None:
         """Wait so long for a file that is locked."""
         if seconds != self._waits:
-            self._waits = seconds
-            self._database.execute(f"pragma busy_timeout = {round(1000 * seconds)}")
+            with suppress(sqlite3.Error), self._lock:
+                self._database.execute(f"pragma busy_timeout = {round(1000 * seconds)}")
+                self._waits = seconds
 
     def _write(self, chat: str, rows: list[tuple[int, Turn, int]]) -> None:
         now = self._clock()

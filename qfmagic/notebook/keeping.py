@@ -3,13 +3,14 @@
 import sqlite3
 import time
 import weakref
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from ..analysis.crew import slot_of
 from ..analysis.kept import Asked, Kept
 from .session import Session
 
+Opened = Callable[[Kept | None], Kept | None]
 # What was answered in this kernel, where there is no journal; by session, mode and job.
 _HERE: "weakref.WeakKeyDictionary[Session, dict[str, Kept]]" = weakref.WeakKeyDictionary()
 
@@ -52,7 +53,18 @@ def usable(session: Session, job: str, *, fresh: bool = False) -> Callable[[Aske
     return lambda asked: tape.holds(asked.request, slot_of(job, asked))
 
 
-def leave(session: Session, kept: Kept | None) -> None:
-    """Close what is opened anew when it is needed again."""
-    if kept is not None and kept not in _HERE.get(session, {}).values():
-        kept.close()
+@contextmanager
+def opening(session: Session) -> Iterator[Opened]:
+    """What is handed to the function that is yielded is closed at the end, whatever happens."""
+    opened: list[Kept] = []
+
+    def take(kept: Kept | None) -> Kept | None:
+        if kept is not None and kept not in _HERE.get(session, {}).values():
+            opened.append(kept)
+        return kept
+
+    try:
+        yield take
+    finally:
+        for kept in opened:
+            kept.close()

@@ -20,7 +20,7 @@ from .data_word import data_of, take_word
 from .front import display
 from .helptable import Row, help_table
 from .interrupts import Interrupts
-from .keeping import kept_of, leave, usable
+from .keeping import Opened, kept_of, opening, usable
 from .map_bundle import SHOWN, Preview, dry_bundle, map_bundle, previews_of
 from .progress import Progress, progress
 
@@ -54,19 +54,19 @@ def map_cell(engine: "Engine", line: str, body: str) -> None:
         map_dask(engine, data, body.removesuffix("\n"), given, arguments.flags)
         return
     dry = "dry" in arguments.flags
-    job = decided(engine, data, word, body, given, fresh="fresh" in arguments.flags)
-    try:
+    with opening(engine.session) as opened:
+        job = decided(engine, data, word, body, given, opened=opened, fresh="fresh" in arguments.flags)
         if not dry:
             _run(engine, job, given.get("into"), quiet="quiet" in arguments.flags)
         elif job.table.length is None:
             raise OptionError("map.dry_iterator", name=word)
         else:
             engine.front.publish(dry_bundle(engine.session, job))
-    finally:
-        leave(engine.session, job.work.kept)
 
 
-def decided(engine: "Engine", data: Any, name: str, body: str, given: Mapping[str, Any], *, fresh: bool = False) -> Job:
+def decided(
+    engine: "Engine", data: Any, name: str, body: str, given: Mapping[str, Any], *, opened: Opened, fresh: bool
+) -> Job:
     """
     Decide everything about a map. Nothing is sent.
 
@@ -76,6 +76,7 @@ def decided(engine: "Engine", data: Any, name: str, body: str, given: Mapping[st
         name: What an error calls them.
         body: The cell's body: the template.
         given: The options, read.
+        opened: Closes what is opened for it.
         fresh: Whether what is kept counts for nothing.
 
     Raises:
@@ -105,7 +106,7 @@ def decided(engine: "Engine", data: Any, name: str, body: str, given: Mapping[st
         return Work(
             client,
             questions,
-            kept_of(session, into or ""),
+            opened(kept_of(session, into or "")),
             usable(session, into or "", fresh=fresh),
             into or "",
             preferences.setting("timeout", given).value,
@@ -200,7 +201,8 @@ class _Run:
                 if order is None:
                     self._done[one.number] = one
                 else:
-                    self._collected += order.put(one)
+                    order.take(one)
+                    self._collected += order.ready()
         except Exception as error:  # noqa: BLE001 - of the rows' source, too: what came before it is there
             self.problem = error
         except KeyboardInterrupt:

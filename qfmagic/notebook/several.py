@@ -241,8 +241,8 @@ class Several:
             ask, answer, problem = fitted(self._session, outcome.ask, outcome.answer, one.view or View(), interrupts)
             stop = problem if isinstance(problem, KeyboardInterrupt) else None
             fault = stop.__cause__ if stop is not None else problem
-            if isinstance(fault, SchemaError):  # without advice that is for a single question
-                fault = SchemaError(fault.key, **{**fault.values, "hints": ()})
+            if isinstance(fault, SchemaError):
+                fault = _of_several_answers(fault)
             one.outcome = Outcome(ask, one.n, answer, fault if isinstance(fault, QianfanError) else None)
             one.rest(self._session.lang)
             if stop is not None:
@@ -279,6 +279,14 @@ class Several:
         if answer.text:
             keep_so_far(self._session, one.ask, answer)
         one.rest(self._session.lang)
+
+
+def _of_several_answers(fault: SchemaError) -> SchemaError:
+    """The error without the advice that is for a single question."""
+    hints = tuple(hint for hint in fault.values.get("hints", ()) if hint[0] != "schema.kept")
+    told = SchemaError(fault.key, **{**fault.values, "hints": hints})
+    told.partial = fault.partial
+    return told
 
 
 def _stop(under_way: Sequence[_UnderWay]) -> None:

@@ -27,7 +27,7 @@ from qfmagic.analysis.questions import Questions
 from qfmagic.analysis.results import Tally
 from qfmagic.analysis.schema import Schema
 from qfmagic.analysis.steps import Done
-from qfmagic.core.errors import AuthenticationError, BudgetError, ConnectError, OptionError, PromptError
+from qfmagic.core.errors import AuthenticationError, BudgetError, ConnectError, OptionError, PromptError, QianfanError
 from qfmagic.transport.reply import Reply
 from tests.services import KEYS, Service, refusal, v2
 
@@ -363,6 +363,38 @@ def test_whoever_is_told_of_rows_may_fail(client, service):
     assert [row["answer"] for row in caught.value.result][:3] == ["re: 0", "re: 1", "re: 2"]
 
 
+@pytest.mark.parametrize("raised", [ZeroDivisionError, KeyboardInterrupt])
+def test_the_row_that_is_told_of_is_not_lost_either(client, raised):
+    def tell(done):
+        if done.number == 1:
+            raise raised
+
+    came = []
+    with pytest.raises(raised) as caught:
+        came.extend(qfmagic.map(iter(range(4)), "{{ item }}", client=client, workers=4, on_done=tell))
+    came += getattr(caught.value, "result", [])
+    assert [row["answer"] for row in came][:2] == ["re: 0", "re: 1"]
+
+
+def test_the_row_that_is_told_of_is_not_lost_when_awaited(client):
+    def tell(done):
+        if done.number == 1:
+            raise ZeroDivisionError
+
+    came = []
+
+    async def follow():
+        async for row in await qfmagic.amap(iter(range(4)), "{{ item }}", client=client, workers=4, on_done=tell):
+            came.append(row)  # noqa: PERF401 - what came before the error counts
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(follow())
+    with pytest.raises(ZeroDivisionError) as caught:
+        asyncio.run(qfmagic.amap(range(4), "{{ item }}", client=client, workers=4, on_done=tell))
+    for found in (came, caught.value.result):
+        assert [row["answer"] for row in found][:2] == ["re: 0", "re: 1"]
+
+
 def test_wrong_keys_in_the_middle_of_an_iterator_come_behind_the_rows(client, service):
     service.answers["m"] = lambda body: (
         v2("fine") if body["messages"][-1]["content"] in "012" else refusal("invalid_iam_token", "no", 401)
@@ -545,6 +577,49 @@ def test_a_budget_holds_for_what_is_asked_again(client, service):
     assert "budget" in done.error.message("en")
     assert sum(sum(call.used) for call in meter.calls) == 30 * len(service.bodies) <= 300
     assert not meter._held
+
+
+def test_a_budget_sets_aside_what_a_repair_may_take(client, service):
+    service.answers["m"] = v2("never json", prompt=10, completion=10)
+    meter, _ = limited(client, ["a"], 10_000)
+    held = []
+    before = meter.before
+    meter.before = lambda *given, **more: (held.append(given), before(*given, **more))[1]
+    target, _ = client.target()
+    job = decide(
+        ["a"],
+        "{{ item }}",
+        lambda template, schema: Work(client, Questions(template, target, {"max_output_tokens": 500}, schema=schema)),
+        schema="mood good|bad",
+        meter=meter,
+    )
+    list(completed(job, job.rows()))
+    assert [completion for _, _, completion in held] == [500, 510], "and what the row has taken"
+
+
+def test_a_row_that_fails_says_nothing_of_what_an_answer_takes(client, service):
+    long = v2("long", completion=1000)
+    service.answers["m"] = lambda body: refusal("x", "no", 400) if body["messages"][-1]["content"] == "0" else long
+    _, work = limited(client, [str(n) for n in range(50)], 40, workers=8)
+    with pytest.raises(BudgetError):
+        list(work)
+    assert len(service.bodies) == 2
+
+
+def test_a_client_that_is_closed_meanwhile_ends_it_with_a_word(service):
+    gate = service.gates["m"] = threading.Event()
+    with Qianfan(model="m", settings=Settings(**KEYS, retry_count=1), transport=service) as client:
+
+        def close():
+            while len(service.bodies) < 2:
+                pass
+            client.close()
+
+        threading.Thread(target=close).start()
+        with pytest.raises(QianfanError, match="closed") as caught:
+            qfmagic.map(range(6), "{{ item }}", client=client, workers=2)
+    gate.set()
+    assert {row["error"] for row in caught.value.result} <= {"QianfanError: interrupted", "not asked"}
 
 
 def test_where_nothing_is_known_the_first_answer_tells_what_the_budget_lets_begin(client, service):

@@ -226,3 +226,11 @@ def test_many_threads_never_spend_more_than_there_is():
 def test_what_a_planned_call_takes(model, parameters, need):
     target = registry().target(model, None, None)
     assert need_of(plan_request(target, "one two three", parameters=parameters)) == need
+
+
+def test_what_costs_nothing_in_place_of_something_leaves_that_set_aside():
+    meter = Meter(lambda: 0.0, budget=lambda: Budget(100, "tok"))
+    held = meter.before("m", 80)
+    assert meter.before("m", 80, free=lambda: True, instead=held) is held
+    held.release()
+    assert not meter._held

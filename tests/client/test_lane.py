@@ -66,6 +66,27 @@ def test_one_that_the_server_has_ended_meanwhile_is_not():
     assert (server.connections, len(server.heads)) == (3, 3)
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        whole(b"fine", connection="close"),
+        (b"HTTP/1.0 200 OK\r\ncontent-length: 4\r\n\r\nfine", CLOSE),
+        (b"HTTP/1.1 200 OK\r\n\r\nfine", CLOSE),
+    ],
+    ids=["connection: close", "HTTP/1.0", "until the end"],
+)
+def test_one_that_is_announced_to_end_is_not_used_again(answer):
+    """Also where the server's goodbye hasn't come yet."""
+    with FaultServer([answer]) as server:
+
+        async def use(lane):
+            for _ in range(3):
+                assert await read(await ask(lane, server.url)) == b"fine"
+
+        run(server.url, use)
+    assert (server.connections, len(server.heads)) == (3, 3)
+
+
 @pytest.mark.parametrize(("end", "error"), [(CLOSE, httpx.RemoteProtocolError), (RESET, httpx.ReadError)])
 def test_what_came_before_a_connection_broke_is_read_before_that_is_told(end, error):
     with FaultServer([(STREAM, chunk(b"first"), chunk(b"second"), end)]) as server:

@@ -851,6 +851,23 @@ def test_a_turn_whose_first_answer_does_not_fit_fails_and_keeps_it(shell, servic
         ask(shell, "model=m,other schema='model str'", "Mood?")
 
 
+def test_why_it_was_not_asked_again_is_told(shell, service, published):
+    replies = [v2("no JSON", "m"), refusal("invalid_argument", "too much", 400)]
+    service.answers = {"m": lambda body: replies.pop(0), "other": v2('{"mood": "bad"}', "other")}
+    compare(shell, "models=m,other schema='mood good|bad' into=found", "Mood?")
+    assert "Asking again failed" in shell.user_ns["found"].error[0]
+    assert "too much" in published[0][0]["text/plain"]
+
+
+def test_over_rows_what_is_answered_needs_no_price(shell, service, moods):
+    compare(shell, "models=m,other over=reviews into=found", MOOD)
+    shell.run_line_magic("qf", "set budget=5CNY")
+    compare(shell, "models=m,other over=reviews into=found", MOOD)
+    assert shell.user_ns["found"].error.isna().all()
+    with pytest.raises(BudgetError):
+        compare(shell, "models=m,other over=reviews into=another", MOOD)
+
+
 def test_an_answer_is_looked_at_once(shell, service, published, monkeypatch):
     """A check of the user's own may say otherwise the second time."""
     from qfmagic.analysis.schema import Schema

@@ -99,6 +99,13 @@ def test_what_the_file_can_not_hold_costs_the_record_not_the_answer(tmp_path, an
     assert journal(tmp_path).last()[0].turns[0].answer.text == "A"
 
 
+def test_a_journal_that_is_closed_costs_no_answer(tmp_path):
+    kept = journal(tmp_path)
+    kept.close()
+    kept.save(Conversation(), Conversation().add("a", Answer("A")))
+    assert "closed" in kept.error
+
+
 def test_a_question_that_fails_without_a_word_leaves_nothing_under_way(shell, monkeypatch):
     monkeypatch.setattr("qfmagic.notebook.asking.KEEP_EVERY", 0.0)
     service = serve(shell, monkeypatch)

@@ -300,6 +300,7 @@ def test_maps_leave_no_file_open(shell, service, frame):
     before = len([*OPEN.iterdir()])
     for _ in range(3):
         run(shell, "df into=rated")
+        failed(shell, "df into=rated schema='error str'")
     assert len([*OPEN.iterdir()]) <= before
 
 
