@@ -79,9 +79,18 @@ def _read_lines(file: Path) -> Any:
                 rows.append(json.loads(line))
             except ValueError as error:
                 raise OptionError("map.json_line", path=file, number=number, reason=str(error)) from None
-    _, library = _library()
+    name, library = _library()
     framed: Callable[[Any], Any] | None = getattr(library, "DataFrame", None)
-    return framed(rows) if framed is not None and rows and all(isinstance(row, Mapping) for row in rows) else rows
+    if framed is None or not rows or not all(isinstance(row, Mapping) for row in rows):
+        return rows
+    return _pandas_frame(library, rows) if name == "pandas" else framed(rows)
+
+
+def _pandas_frame(pandas: Any, rows: list[Any]) -> Any:
+    """A frame of JSON objects; where one lacks a name, the others' whole numbers stay whole."""
+    frame = pandas.DataFrame(rows, dtype=object)
+    columns = {name: column if column.isna().any() else column.infer_objects() for name, column in frame.items()}
+    return pandas.DataFrame(columns, index=frame.index)
 
 
 def _read_parquet(file: Path) -> Any:

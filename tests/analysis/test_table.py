@@ -120,6 +120,13 @@ def test_without_a_library_of_frames_files_are_lists(tmp_path, monkeypatch):
     assert caught.value.key == "map.extra"
 
 
+def test_whole_numbers_of_a_file_stay_whole_where_a_row_lacks_them(tmp_path):
+    (tmp_path / "data.jsonl").write_text('{"id": 12345678901234567, "n": 1}\n{"n": 2}\n', "utf-8")
+    first, second = mapped(tmp_path / "data.jsonl")[0]
+    assert (str(first.columns["id"]), first.columns["n"], second.columns["n"]) == ("12345678901234567", 1, 2)
+    assert second.columns["id"] != second.columns["id"], "missing"
+
+
 @pytest.mark.parametrize(
     ("data", "key"),
     [
