@@ -146,10 +146,16 @@ def total(calls: Iterable[Call], prices: Prices, name: str = "") -> Total:
 
 
 def totals(calls: Iterable[Call], by: By, prices: Prices) -> list[Total]:
-    """Add calls up in groups, in the order in which the groups begin; a group has the name its last call gives it."""
+    """
+    Add calls up in groups; a group has the name its last call gives it.
+
+    They come in the order in which they begin; models and conversations by name, as of those asked at the same time
+    now one and now the other ends first.
+    """
     groups: dict[str, list[Call]] = {}
     names: dict[str, str] = {}
     for call in calls:
         key, names[key] = call.of(by)
         groups.setdefault(key, []).append(call)
-    return [total(group, prices, names[key]) for key, group in groups.items()]
+    found = [total(group, prices, names[key]) for key, group in groups.items()]
+    return sorted(found, key=lambda one: one.name) if by in ("model", "chat") else found

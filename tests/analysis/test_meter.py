@@ -95,7 +95,7 @@ def test_totals_by_everything():
     ]
     found = {by: [(one.name, one.calls, one.tokens) for one in totals(calls, by, PRICES)] for by in BY}
     assert found["cell"] == [("In 7", 2, 400), ("In 2", 1, 100), ("-", 1, 10)]  # a cell has its latest number
-    assert found["chat"] == [("main", 2, 400), ("(once)", 1, 100), ("(compare)", 1, 10)]
+    assert found["chat"] == [("(compare)", 1, 10), ("(once)", 1, 100), ("main", 2, 400)]
     assert found["model"] == [("a", 2, 400), ("b", 1, 100), ("c", 1, 10)]
     assert [count for _, count, _ in found["day"]] == [1, 3]
     whole = total(calls, PRICES)

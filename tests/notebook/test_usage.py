@@ -73,7 +73,7 @@ def test_what_each_cell_conversation_and_model_used(shell, service, usage):
         ["other", "1", "10", "20", "30", "▒" * 3 + "█" * 7],
         ["all", "3", "30", "60", "90"],
     ]
-    assert [row[0] for row in rows(usage("by=chat"))[1:]] == ["main", "side", "(once)", "all"]
+    assert [row[0] for row in rows(usage("by=chat"))[1:]] == ["(once)", "main", "side", "all"]
     assert [row[1] for row in rows(usage("by=day"))[1:]] == ["3"]
     assert rows(usage())[1][0] == "In"
 
@@ -153,7 +153,7 @@ def test_earlier_kernels_and_other_notebooks_are_told_by_the_journal(shell, serv
     earlier.save_call(own.meter.calls[0]._replace(at=0.0, model="older"))
     earlier.close()
     assert [row[0] for row in rows(usage("by=model"))[1:]] == ["m"]
-    assert [row[0] for row in rows(usage("notebook by=model"))[1:]] == ["older", "m", "all"]
+    assert [row[0] for row in rows(usage("notebook by=model"))[1:]] == ["m", "older", "all"]
     assert rows(usage("all"))[-1][1] == "3"
     everywhere = [row[:2] for row in rows(usage("all by=chat"))[1:-1]]
     assert ["other:", "main"] in everywhere
