@@ -18,8 +18,17 @@ from ..core.models import Target
 from .schema import Schema
 
 __all__ = [
-    "Asked", "Schema", "Structured", "advance", "ask_structured", "check_repairs", "exchanges", "language_of",
-    "question_of", "room_in",
+    "Asked",
+    "Schema",
+    "Structured",
+    "Told",
+    "advance",
+    "ask_structured",
+    "check_repairs",
+    "exchanges",
+    "language_of",
+    "question_of",
+    "room_in",
 ]  # fmt: skip
 
 MOST_REPAIRS = 10
@@ -164,7 +173,7 @@ def _failed(judged: Sequence[_Judged], problem: QianfanError | None = None) -> S
     if problem is None and stands is not last:
         problem = SchemaError(last.hint or "schema.blank")
     if problem is not None:
-        error = error.with_hint("schema.not_repaired", problem=_Told(problem))
+        error = error.with_hint("schema.not_repaired", problem=Told(problem))
     if stands.answer.transport == "stub" and error.key == "schema.unfit":
         error = error.with_hint("schema.stub")
     others = [one.answer for n, one in enumerate(judged) if n != place]
@@ -176,12 +185,13 @@ def _came(others: Sequence[Answer], answer: Answer, value: Any, error: SchemaErr
     return Structured(value, stands, len(others), error, (*others, stands), place)
 
 
-class _Told(NamedTuple):
+class Told(NamedTuple):
     """An error as part of a text."""
 
     problem: QianfanError
 
     def describe(self, lang: str) -> str:
+        """The error's text."""
         return self.problem.message(lang)
 
 

@@ -9,6 +9,7 @@ from ..analysis.batch import Job
 from ..analysis.meter import need_of
 from ..analysis.results import Tally
 from ..analysis.steps import Done, Task, steps
+from ..analysis.structured import Told
 from ..core.catalogue import text
 from ..core.errors import QianfanError
 from ..core.fingerprint import of_json, of_source
@@ -144,16 +145,8 @@ def dry_bundle(session: Session, job: Job) -> Bundle:
     counts = {"rows": rows, "asked": rows - kept - len(problems), "tokens": f"{tokens:,}", "kept": kept}
     said = [text("map.dry", lang, **counts)]
     if problems:
-        said.append(text("map.dry_failing", lang, failed=len(problems), error=_Told(problems[0])))
+        said.append(text("map.dry_failing", lang, failed=len(problems), error=Told(problems[0])))
     if shown:
         said.append(text("map.dry_first", lang))
     marked = "\n\n".join([*(Said.of(one).markdown for one in said), *(code(body, "json") for body in shown)])
     return {"text/markdown": marked, "text/plain": printable("\n\n".join([*said, *shown]))}
-
-
-class _Told(NamedTuple):
-    problem: QianfanError
-
-    def describe(self, lang: str) -> str:
-        """The error's text."""
-        return self.problem.message(lang)
