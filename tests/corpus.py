@@ -6,6 +6,7 @@ test that sees the call or the request knows the text.
 """
 
 import json
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -406,25 +407,29 @@ def stacks() -> list[tuple[Container, ...]]:
     return [*((one,) for one in CONTAINERS), *two, *three]
 
 
-def cases(share: int = 1) -> Iterator[Case]:
-    """
-    The product, or one in *share* of it.
+def _sampled(stacks: list[tuple[Container, ...]], share: int) -> Iterator[Case]:
+    """One in *share* of all payloads in all stacks, the same each time."""
+    every = payloads()
+    count = len(every) * len(stacks)
+    numbers = range(count) if share == 1 else sorted(random.Random(0).sample(range(count), count // share))
+    for number in numbers:
+        yield Case(every[number // len(stacks)], stacks[number % len(stacks)])
 
-    Steps that share no factor with the number of stacks bring every payload into others each time.
-    """
-    every, number = stacks(), 0
-    for payload in payloads():
-        for stack in every:
-            if number % share == 0:
-                yield Case(payload, stack)
-            number += 1
+
+def cases(share: int = 1) -> Iterator[Case]:
+    """The product, or one in *share* of it."""
+    return _sampled(stacks(), share)
 
 
 def alone(share: int = 1) -> Iterator[Case]:
     """Every payload in every container, one deep; or one in *share* of it."""
-    for number, (payload, container) in enumerate(product(payloads(), CONTAINERS)):
-        if number % share == 0:
-            yield Case(payload, (container,))
+    return _sampled([(one,) for one in CONTAINERS], share)
+
+
+def of_each_kind(*containers: str) -> Iterator[Case]:
+    """One payload of each kind, in each of these containers."""
+    first = {one.kind: one for one in reversed(payloads())}.values()
+    return (Case(payload, (one,)) for payload in first for one in CONTAINERS if one.name in containers)
 
 
 def numbered(text: str, number: int) -> str:

@@ -42,13 +42,20 @@ RENDERERS = [
 ]
 
 
+class _WithAttachments(IPythonRenderer):
+    """A document that lacks a picture its text names is refused; here the picture is a picture."""
+
+    def _embed_image_or_attachment(self, src):
+        return src
+
+
 class _Nbconvert:
     """What nbconvert makes HTML with, but for links of headings to themselves and the boxes of tasks."""
 
     _PLUGINS = tuple(name for name in MarkdownWithMath.DEFAULT_PLUGINS if name != "task_lists")
 
     def render(self, source):
-        renderer = IPythonRenderer(escape=False, exclude_anchor_links=True)
+        renderer = _WithAttachments(escape=False, exclude_anchor_links=True)
         return MarkdownWithMath(renderer, plugins=[import_plugin(name) for name in self._PLUGINS]).render(source)
 
 

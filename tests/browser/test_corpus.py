@@ -23,9 +23,11 @@ def test_what_jupyterlab_makes_of_the_corpus_holds_nothing_that_acts(visit, lab)
     found = renderer.faults([*shown])
     print(f"{len(tried)} texts, {len(found)} wrong, {time.monotonic() - begin:.0f} s")
     from collections import Counter
+
     print(Counter(shown[t].payload.kind for t in found))
     ex = {}
     for t, f in sorted(found.items(), key=lambda x: len(x[0])):
         ex.setdefault(shown[t].payload.kind, []).append((shown[t].text, t, f))
-    for k, v in ex.items(): print(k, v[:2])
+    for k, v in ex.items():
+        print(k, v[:2])
     assert found == {}
