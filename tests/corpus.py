@@ -428,8 +428,10 @@ def alone(share: int = 1) -> Iterator[Case]:
 
 def of_each_kind(*containers: str) -> Iterator[Case]:
     """One payload of each kind, in each of these containers."""
-    first = {one.kind: one for one in reversed(payloads())}.values()
-    return (Case(payload, (one,)) for payload in first for one in CONTAINERS if one.name in containers)
+    first: dict[str, Payload] = {}
+    for payload in payloads():
+        first.setdefault(payload.kind, payload)
+    return (Case(payload, (one,)) for payload in first.values() for one in CONTAINERS if one.name in containers)
 
 
 def numbered(text: str, number: int) -> str:
