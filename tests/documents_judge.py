@@ -13,7 +13,7 @@ _TEXT = frozenset(
     setlength setcounter def labelenumi arabic alph roman Alph Roman tabcolsep real columnwidth linewidth
     raggedright raggedleft centering arraybackslash toprule midrule bottomrule endhead endfirsthead endfoot endlastfoot
     noalign minipage strut footnote rule quad square boxtimes passthrough protect penalty texorpdfstring
-    $ % & # _ { } ~ ^ - / , ; ! ( ) [ ] \\\\""".split()
+    $ % & # _ { } ~ ^ - / , ; ! ( ) [ ] \\""".split()
 )
 _TEXT_ENVIRONMENTS = frozenset({"itemize", "enumerate", "quote", "longtable", "minipage", "description", "verbatim"})
 _TEXT_ENVIRONMENTS |= {"Shaded", "Highlighting", "center"}
