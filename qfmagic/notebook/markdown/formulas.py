@@ -1,0 +1,198 @@
+"""
+Formulas in model text: where they begin and end, and what may stand in them.
+
+A formula reaches TeX itself when a notebook becomes a PDF, and TeX reads files and runs programs; in the page MathJax
+passes addresses and styles on. So a formula is read as TeX reads it, and only commands of mathematics keep their
+backslash.
+"""
+
+import re
+from functools import cache, lru_cache
+from importlib.resources import files
+from typing import NamedTuple
+
+MAX_LENGTH = 8_000  # characters
+MAX_DEPTH = 24  # braces and environments inside each other
+_ENVIRONMENTS = frozenset(
+    ["align", "aligned", "alignat", "alignedat", "array", "bmatrix", "Bmatrix", "cases", "dcases", "eqnarray", "equation", "flalign", "gather", "gathered", "matrix", "multline", "multlined", "pmatrix", "rcases", "smallmatrix", "split", "subarray", "vmatrix", "Vmatrix", "CD"]
+)
+# What JupyterLab and nbconvert take for the begin and end of an environment, whatever stands before it.
+_ENVIRONMENT = re.compile(r"\\(begin|end)\{([A-Za-z]*\*?)\}")
+_TO_DOLLAR = re.compile(r"(?:\\[\s\S]|[^$\\])*+")
+_BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
+_COMMENT = re.compile(r"(\\.)|%[^\n]*(?=\n)")
+_TOKEN = re.compile(r"\\(?P<word>[A-Za-z]+)|\\(?P<sign>[\s\S]?)|(?P<brace>[{}])")
+_COLOR = re.compile(r"\s*\{(?:[A-Za-z]{1,20}|\#[0-9A-Fa-f]{3,6})\}")
+_FAR = re.compile(r"(\\\\\*?)\s*\[(?!\s*-?\d{0,2}(?:\.\d*)?\s*(?:pt|em|ex|mm|cm|px)\s*\])")  # rows that far apart
+_TAG = re.compile(r"<(?=[A-Za-z/!?])")
+_LINK = re.compile(r"([\]!])(?=[(:\[])")
+
+
+class Formula(NamedTuple):
+    """
+    A formula in a text.
+
+    Attributes:
+        written: How it is written for every renderer: on one line, between delimiters they know.
+        end: Where the text goes on.
+    """
+
+    written: str
+    end: int
+
+
+def formula_at(source: str, at: int) -> Formula | None:
+    """Return the formula that begins at a dollar or backslash of *source*, if one does."""
+    if source[at] == "$":
+        return _between_dollars(source, at)
+    for delimiter in ("\\\\(", "\\\\[", "\\(", "\\["):
+        if source.startswith(delimiter, at):
+            return _between_brackets(source, at, delimiter)
+    end = environments(source).get(at) if source.startswith("\\begin{", at) else None
+    if end is None or end - at > MAX_LENGTH:
+        return None
+    return _formula("", source[at:end], "", end)
+
+
+def opens_display(line: str) -> str | None:
+    """Return what would end the formula that *line* begins and doesn't end: nothing if there is none."""
+    rest = line
+    for opening, closing in (("$$", "$$"), ("\\[", "\\]"), ("\\\\[", "\\\\]")):
+        begin = rest.find(opening)
+        while begin >= 0:
+            end = rest.find(closing, begin + len(opening))
+            if end < 0:
+                return closing
+            begin = rest.find(opening, end + len(closing))
+    depth: list[str] = []
+    for found in _ENVIRONMENT.finditer(line):
+        if found[1] == "begin":
+            depth.append(found[2])
+        elif depth:
+            depth.pop()
+    return f"\\end{{{depth[0]}}}" if depth else None
+
+
+@lru_cache(maxsize=4)
+def environments(source: str) -> dict[int, int]:
+    r"""Where each ``\begin`` of *source* stands, and where what it begins ends."""
+    begun: list[tuple[int, str]] = []
+    ends: dict[int, int] = {}
+    for found in _ENVIRONMENT.finditer(source):
+        if found[1] == "begin":
+            begun.append((found.start(), found[2]))
+        elif begun and begun[-1][1] == found[2]:
+            ends[begun.pop()[0]] = found.end()
+        else:
+            begun.clear()
+    return ends
+
+
+def _between_dollars(source: str, at: int) -> Formula | None:
+    """By Pandoc's rule, so that prices stay prices: nothing blank inside the dollars, no digit behind them."""
+    dollars = "$$" if source.startswith("$$", at) else "$"
+    begin = at + len(dollars)
+    found = _TO_DOLLAR.match(source, begin, begin + MAX_LENGTH)
+    end = found.end() if found else begin
+    content, behind = source[begin:end], source[end + len(dollars) : end + len(dollars) + 1]
+    if not source.startswith(dollars, end) or not content.strip() or behind == "$" or source[at - 1 : at] == "$":
+        return None
+    if dollars == "$" and (content[0].isspace() or content[-1].isspace() or behind.isdigit()):
+        return None
+    return _formula(dollars, content, dollars, end + len(dollars))
+
+
+def _between_brackets(source: str, at: int, opening: str) -> Formula | None:
+    closing = opening.replace("(", ")").replace("[", "]")
+    begin = at + len(opening)
+    end = source.find(closing, begin, begin + MAX_LENGTH)
+    content = source[begin : max(end, begin)]
+    if end < 0 or not content.strip() or opening in content or "$" in content:
+        return None
+    # JupyterLab, nbconvert and GitHub know dollars, and the first two the doubled backslash.
+    delimiters = (opening, closing) if len(opening) == 3 else ("$", "$") if "(" in opening else ("$$", "$$")
+    inside = content if len(opening) == 3 else content.strip()
+    return _formula(delimiters[0], inside, delimiters[1], end + len(closing))
+
+
+def _formula(opening: str, content: str, closing: str, end: int) -> Formula | None:
+    if len(content) > MAX_LENGTH or _BLANK_LINE.search(content) or "`" in content or "@@" in content:
+        return None
+    safe = _safe(_COMMENT.sub(lambda found: found[1] or "", content))
+    if safe is None or (closing and safe.endswith("\\")):
+        return None
+    one_line = re.sub(r"\s*\n\s*", " ", safe)
+    # In a table a bar would end the cell: the parser has put a sign in its place.
+    return Formula(f"{opening}{one_line}{closing}", end)
+
+
+def _safe(content: str) -> str | None:
+    """The formula with only commands of mathematics in it; nothing if TeX would read on behind its end."""
+    if "^^" in content:  # a character by its number, a backslash too
+        return None
+    parts: list[str] = []
+    position = 0
+    begun: list[str] = []
+    for found in _TOKEN.finditer(content):
+        if found.start() < position:
+            continue
+        between = content[position : found.start()]
+        if "$" in between:
+            return None
+        parts.append(_plain(between))
+        position = found.end()
+        if found["brace"]:
+            if not _nests(begun, "{" if found["brace"] == "{" else "", "{"):
+                return None
+            parts.append(found["brace"])
+        elif found["word"] in ("begin", "end"):
+            named = _ENVIRONMENT.match(content, found.start())
+            if named is None or named[2].rstrip("*") not in _ENVIRONMENTS:
+                return None
+            if not _nests(begun, named[2] if named[1] == "begin" else "", named[2]):
+                return None
+            parts.append(named[0])
+            position = named.end()
+        elif found["word"]:
+            parts.append(_command(found["word"], content, found.end()))
+        elif not found["sign"] or found["sign"] in "()":
+            return None
+        else:
+            # A space, so that no reader takes the second backslash with what follows it.
+            doubled = found["sign"] == "\\" and content[position : position + 1] in (
+                "{",
+                "}",
+                "(",
+                ")",
+                "]",
+                "\\",
+                "b",
+                "e",
+            )
+            parts.append(f"\\{found['sign']}" + (" " if doubled else ""))
+    parts.append(_plain(content[position:]))
+    return None if begun or "$" in parts[-1] else _FAR.sub(r"\1 {}[", "".join(parts))
+
+
+def _nests(begun: list[str], begins: str, name: str) -> bool:
+    """Begin or end something; whether that is right."""
+    if begins:
+        begun.append(begins)
+        return len(begun) <= MAX_DEPTH
+    return bool(begun) and begun.pop() == name
+
+
+def _command(word: str, content: str, end: int) -> str:
+    known = word in _commands() or (word in ("color", "textcolor") and _COLOR.match(content, end) is not None)
+    return f"\\{word}" if known else f"\\ {word}"
+
+
+def _plain(content: str) -> str:
+    """What stands between commands, so that it is nothing of Markdown's or HTML's where formulas aren't known."""
+    content = _TAG.sub(r"\\lt ", content).replace('"', "''").replace("%", "\\%")
+    return _LINK.sub(r"\1 ", content)
+
+
+@cache
+def _commands() -> frozenset[str]:
+    return frozenset((files("qfmagic") / "data" / "tex_commands.txt").read_text(encoding="ascii").split())

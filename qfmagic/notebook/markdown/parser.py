@@ -1,0 +1,160 @@
+"""
+Model text as a tree: CommonMark with GitHub's tables and strikethrough, and formulas.
+
+Raw HTML, reference definitions and footnotes are text here; addresses other than of pages, mailboxes and headings make
+no link.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import NamedTuple
+
+from markdown_it import MarkdownIt
+from markdown_it.rules_block import StateBlock
+from markdown_it.rules_inline import StateInline
+from markdown_it.token import Token
+
+from .formulas import formula_at, opens_display
+
+MAX_CONTAINERS = 20  # quotations and lists inside each other
+MAX_SPANS = 40  # emphasis and links inside each other
+# The parser drops what is nested deeper; a list counts as two, and what is that deep is refused before.
+_MAX_NESTING = 2 * MAX_CONTAINERS + 8
+ADDRESS = re.compile(r"(?:https?://|mailto:|#)[^\s<>\x00-\x20\x7f]*", re.IGNORECASE)
+_CONTAINERS = ("blockquote", "bullet_list", "ordered_list")
+
+# Stands for a bar inside a formula of a table's row, which is not the end of a cell.
+BAR = "\ue0ff"
+_BARRED = re.compile(r"(?<![\\$])\$(?![\s\d$])[^$|\n]*(?:\|[^$|\n]+\|[^$|\n]*)+(?<!\s)\$(?![\d$])")
+
+
+class TooDeepError(Exception):
+    """A text nests deeper than renderers bear."""
+
+
+class Node(NamedTuple):
+    """A token of the parser, with what stands in it."""
+
+    token: Token
+    children: Sequence["Node"]
+
+    @property
+    def kind(self) -> str:
+        """The token's type, without ``_open``."""
+        return self.token.type.removesuffix("_open")
+
+
+def parse(text: str) -> list[Node]:
+    """
+    Return the blocks of *text*.
+
+    Raises:
+        TooDeepError: They nest deeper than renderers bear.
+    """
+    if "|" in text and "$" in text:
+        text = _BARRED.sub(lambda found: found[0].replace("|", BAR), text.replace(BAR, "\ufffd"))
+    tokens = iter(_parser().parse(text, {}))
+    return _nodes(tokens, 0)
+
+
+def spans(inline: Node) -> list[Node]:
+    """
+    Return what stands in a block's line of text.
+
+    Raises:
+        TooDeepError: It nests deeper than renderers bear.
+    """
+    return _nodes(iter(inline.token.children or ()), 0, MAX_SPANS)
+
+
+def _nodes(tokens: Iterator[Token], depth: int, most: int = MAX_CONTAINERS) -> list[Node]:
+    nodes: list[Node] = []
+    for token in tokens:
+        if token.nesting < 0:
+            break
+        if token.nesting == 0:
+            nodes.append(Node(token, ()))
+            continue
+        deeper = depth + (most is MAX_SPANS or token.type.removesuffix("_open") in _CONTAINERS)
+        if deeper > most:
+            raise TooDeepError
+        nodes.append(Node(token, _nodes(tokens, deeper, most)))
+    return nodes
+
+
+class _Parser(MarkdownIt):
+    """The parser, with our view of addresses; they stay as they are written."""
+
+    def validateLink(self, url: str) -> bool:  # noqa: N802 - the parser's own name
+        return ADDRESS.fullmatch(url) is not None
+
+    def normalizeLink(self, url: str) -> str:  # noqa: N802
+        return url
+
+    def normalizeLinkText(self, link: str) -> str:  # noqa: N802
+        return link
+
+
+@cache
+def _parser() -> MarkdownIt:
+    parser = _Parser("commonmark", {"html": False, "maxNesting": _MAX_NESTING})
+    parser.enable(["table", "strikethrough"])
+    parser.disable(["reference", "html_block", "html_inline", "text_join"])
+    parser.inline.ruler.before("escape", "formula", _formula)
+    parser.block.ruler.before("lheading", "display_formula", _display_formula, {"alt": ["paragraph"]})
+    return parser
+
+
+def _formula(state: StateInline, silent: bool) -> bool:
+    character = state.src[state.pos]
+    if character not in "$\\":
+        return False
+    found = formula_at(state.src, state.pos)
+    if found is None:
+        return False
+    if not silent:
+        state.push("formula", "", 0).content = found.written
+    state.pos = found.end
+    return True
+
+
+def _display_formula(state: StateBlock, begin: int, end: int, silent: bool) -> bool:
+    """
+    Lines that hold a formula over several lines, as one paragraph.
+
+    A line of a formula may look like the beginning of a list, or like what makes the lines above it a heading.
+    """
+    if state.is_code_block(begin):
+        return False
+    closing = opens_display(_line(state, begin))
+    if closing is None:
+        return False
+    # Where this was looked for in vain it isn't looked for again: the time stays in proportion to the text.
+    in_vain: dict[str, int] = state.env.setdefault("in_vain", {})
+    closed = begin
+    while closing is not None:
+        closed += 1
+        if begin < in_vain.get(closing, 0) or not _goes_on(state, closed, end):
+            in_vain[closing] = max(closed, in_vain.get(closing, 0))
+            return False
+        line = _line(state, closed)
+        if closing in line:
+            closing = opens_display(line.split(closing, 1)[1])
+    if not silent:
+        state.line = closed + 1
+        state.push("paragraph_open", "p", 1).map = [begin, state.line]
+        inline = state.push("inline", "", 0)
+        inline.content = state.getLines(begin, state.line, state.blkIndent, False).strip()
+        inline.map, inline.children = [begin, state.line], []
+        state.push("paragraph_close", "p", -1)
+    return True
+
+
+def _goes_on(state: StateBlock, number: int, end: int) -> bool:
+    """Whether a line belongs to the paragraph of the one above it."""
+    return number < end and not state.isEmpty(number) and state.sCount[number] >= state.blkIndent
+
+
+def _line(state: StateBlock, number: int) -> str:
+    return state.src[state.bMarks[number] + state.tShift[number] : state.eMarks[number]]
