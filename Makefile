@@ -1,7 +1,7 @@
 # make demo   the quickstart, played in the terminal        make lab    the same in JupyterLab
 # make test   everything CI runs                            make bench  the benchmarks, against httpx and the SDK
 # make bundle    build the page's scripts again (npm)        make clean  remove what the others installed
-# make fuzz   the decoders and conversations at random, for hours (FUZZ_EXAMPLES=20000)
+# make fuzz   decoders, conversations and Markdown at random, for hours (FUZZ_EXAMPLES=20000, CORPUS_SHARE=50)
 # make notebooks   run the guide notebooks and save their outputs
 
 PYTHON ?= python3
@@ -34,7 +34,8 @@ bundle:
 	cd qfmagic/notebook/frontend && npm ci --silent --no-audit --no-fund && npm run --silent build
 
 fuzz: $(VENV)/.dev
-	$(BIN)/pytest tests/core tests/notebook/test_chats.py --hypothesis-profile=fuzz --timeout=0
+	$(BIN)/pytest tests/core tests/notebook/test_chats.py tests/notebook/test_markdown_fuzz.py tests/browser/test_markdown_fuzz.py --hypothesis-profile=fuzz --timeout=0
+	CORPUS_SHARE=$${CORPUS_SHARE:-50} $(BIN)/pytest tests/notebook/test_corpus.py tests/notebook/test_documents.py tests/browser/test_corpus.py --timeout=0
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m tests.benchmarks

@@ -35,6 +35,7 @@ _NEVER = frozenset(
 _TOKEN = re.compile(
     r"\\([A-Za-z@]+|.)(?:\s*\{([^{}\n]*)\})?|(\^\^)|(\d+(?:\.\d*)?)\s*(?:em|ex|pt|cm|mm|in|pc|mu|sp|bp)\b", re.DOTALL
 )
+_SIZE = re.compile(r"(\d+(?:\.\d*)?)\s*(?:em|ex|pt|cm|mm|in|pc|mu|sp|bp)\b")
 _VERBATIM = re.compile(r"\\begin\{verbatim\}\n.*?\n\\end\{verbatim\}", re.DOTALL)
 _OURS = re.compile(r"\\href\{(https?://|mailto:|\\#)|\\url\{(https?://|mailto:)")
 _LARGEST = 1000  # of any unit: a formula may be wide, but not so
@@ -43,13 +44,14 @@ _LARGEST = 1000  # of any unit: a formula may be wide, but not so
 def latex_faults(tex):
     """What the LaTeX of one text holds that isn't only text, formulas and code."""
     tex = _VERBATIM.sub("", tex)
-    found, formula = [], []
+    found, formula, command = [], [], ""
     for token in _TOKEN.finditer(tex):
         word, argument, hidden, size = token[1], token[2], token[3], token[4]
         if hidden:
             found.append("^^")
         elif size:
-            found += [token[0]] if float(size) > _LARGEST else []
+            # A size after a backslash that was cut off from its word is text.
+            found += [token[0]] if command.isalpha() and float(size) > _LARGEST else []
         elif word in ("begin", "end"):
             name = (argument or "").rstrip("*")
             if name in _MATH_ENVIRONMENTS:
@@ -57,11 +59,16 @@ def latex_faults(tex):
             elif formula or name not in _TEXT_ENVIRONMENTS:
                 found.append(token[0])
         elif word in ("(", "["):
+            command = ""
             formula.append(word)
         elif word in (")", "]"):
             formula and formula.pop()
-        elif word in _NEVER if formula else not _is_text(tex, token):
-            found.append(token[0])
+        else:
+            command = word
+            if word in _NEVER if formula else not _is_text(tex, token):
+                found.append(token[0])
+            if argument and (size := _SIZE.search(argument)) and float(size[1]) > _LARGEST:
+                found.append(token[0])
     return found
 
 
@@ -85,22 +92,33 @@ _SETTINGS = {
 }
 
 
+_OUR_TAGS = re.compile(r'</?(?:ul|ol|li|blockquote|details)(?: start="\d+")?>|<summary>\w+</summary>|\s')
+_RAW_LATEX = re.compile(r":raw-latex:`([^`]*)`")
+
+
 def rst_faults(text):
     """What docutils finds in the reStructuredText of one text that isn't only text, formulas, code and links."""
-    found = []
+    # Pandoc writes environments in a role that it defines in whole documents only: nbconvert's show its content.
+    found = [fault for latex in _RAW_LATEX.findall(text) for fault in latex_faults(rf"\({latex}\)")]
     document = publish_doctree(text, settings_overrides=_SETTINGS)
     for node in document.findall():
         match node:
-            case nodes.raw() | nodes.image() | nodes.figure() | nodes.substitution_definition() | nodes.problematic():
+            case nodes.raw() if not _OUR_TAGS.sub("", node.astext()):
+                pass  # in them stands code that would do harm behind a mark
+            case nodes.raw() | nodes.image() | nodes.figure() | nodes.substitution_definition():
                 found.append(f"{node.tagname} {node.astext()[:80]}")
-            case nodes.reference() if not node.get("refuri", "#").startswith(("http://", "https://", "mailto:", "#")):
-                found.append(f"reference {node['refuri']}")
-            case nodes.target() if not node.get("refuri", "#").startswith(("http://", "https://", "mailto:", "#")):
-                found.append(f"target {node['refuri']}")
+            case nodes.reference() | nodes.target() if not _is_link(node):
+                found.append(f"{node.tagname} {node['refuri']}")
             case nodes.math() | nodes.math_block():
                 found += latex_faults(rf"\({node.astext()}\)")
             case nodes.Text() if "root:x:0" in node:
                 found.append("a file's content")
-    # What is wrong with headings' levels acts nowhere; an unknown role or directive is one that some builder knows.
+    # Markup that is wrong is shown as it is; an unknown role or directive is one that some builder knows.
     said = [one.astext() for one in (*document.parse_messages, *document.findall(nodes.system_message))]
-    return found + [one[:120] for one in said if re.search("Unknown|directive|role|insertion|include", one)]
+    return found + [one[:120] for one in said if re.search("Unknown|insertion|include", one) and "raw-latex" not in one]
+
+
+def _is_link(node):
+    """Whether it leads to a page; docutils makes links of addresses of all kinds in plain text, too."""
+    address = node.get("refuri", "#")
+    return address.startswith(("http://", "https://", "mailto:", "#")) or address == node.astext()

@@ -1,0 +1,24 @@
+"""Markdown by grammar, as JupyterLab's own renderer reads what is made of it."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qfmagic.core.answer import Answer
+from qfmagic.notebook.display import answer_bundle
+from tests.browser.jupyterlab import Renderer
+from tests.grammar import documents
+
+
+@pytest.mark.timeout(0)
+def test_any_answer_comes_out_dead_in_jupyterlab(visit):
+    renderer = Renderer(visit("fuzz.ipynb", "pass").page)
+    examples = max(settings.default.max_examples // 10, 20)  # each holds several documents
+
+    @settings(max_examples=examples)
+    @given(st.lists(st.tuples(documents, documents), min_size=1, max_size=10))
+    def look(pairs):
+        answers = [Answer(text, reasoning=reasoning) for text, reasoning in pairs]
+        assert renderer.faults([answer_bundle(answer, ["a note"])["text/markdown"] for answer in answers]) == {}
+
+    look()
