@@ -13,8 +13,8 @@ from qfmagic.notebook.markdown import safe_markdown
 from tests.grammar import documents
 from tests.html_judge import OURS, markdown_faults, outlines
 
-# Reads a text as its writer meant it: HTML is what somebody wrote about.
-PLAIN = MarkdownIt("gfm-like", {"html": False, "linkify": False})
+# Reads a text as its writer meant it: HTML is what somebody wrote about. Definitions of links are shown, not used.
+PLAIN = MarkdownIt("gfm-like", {"html": False, "linkify": False}).disable("reference")
 # Where a formula ends decides what is code; renderers differ in it, and the strictest is followed.
 MAY_BE_FORMULA = re.compile(r"\$|\\\\?[\[(]|\\begin")
 
