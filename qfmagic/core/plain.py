@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import cache
 
 # Everything a terminal could take for a command; a model's text is no command.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -17,6 +18,7 @@ _HIDDEN = re.compile(
 )
 # Joiners, the styles of emoji, and the tags in flags: scripts and emoji need them in their places. No place needs many.
 _SHAPING = re.compile("[\u200c\u200d\ufe0e\ufe0f\U000e0002-\U000e007f]")
+_MOST = 20_000  # of them in a text whose every one is looked at
 _MANY = re.compile(_SHAPING.pattern + "{12,}")
 _JOINERS = "\u200c\u200d"
 _EMOJI_STYLES = "\ufe0e\ufe0f"
@@ -37,6 +39,8 @@ def visible(shown: str) -> str:
     if _HIDDEN.search(shown) is None and _SHAPING.search(shown) is None:
         return shown
     shown = _MANY.sub(_spelled, _HIDDEN.sub(_spelled, shown))
+    if len(_SHAPING.findall(shown)) > _MOST:
+        return _SHAPING.sub(_spelled, shown)
     flags = {at for flag in _FLAG.finditer(shown) for at in range(*flag.span())}
 
     def kept(found: re.Match[str]) -> str:
@@ -48,7 +52,12 @@ def visible(shown: str) -> str:
 
 
 def _spelled(found: re.Match[str]) -> str:
-    return "".join([f"[U+{ord(character):04X}]" for character in found[0]])
+    return "".join(map(_form, found[0]))
+
+
+@cache
+def _form(character: str) -> str:
+    return f"[U+{ord(character):04X}]"
 
 
 def _is_needed(character: str, before: str, after: str) -> bool:

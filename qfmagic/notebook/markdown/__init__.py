@@ -25,8 +25,9 @@ from .inlines import Surroundings
 from .parser import TooDeepError, parse
 
 # Signs and lines a text may have to be parsed: an answer of the longest a model gives has a tenth. About two seconds.
-MAX_WORK = 40_000
-_WORK = re.compile(r"[\n\r*_`~<&$\\|!]|(\[)")
+MAX_WORK = 60_000
+MAX_LENGTH = 400_000  # characters
+_WORK = re.compile(r"[\n*_`~<>&$\\|!@{}\"\].:#+=^%-]|(\[)")
 _BRACKET_WORK = 12  # as much as other signs: each is looked at as the beginning of a link, inside the others
 _LINE_END = re.compile(r"\r\n?")
 _MATH = re.compile(r"\$|\\\\?[(\[]|\\begin|@@")
@@ -49,7 +50,9 @@ def safe_markdown(text: str) -> str:
 
 
 def _is_too_much(text: str) -> bool:
-    work = len(text) // 50
+    if len(text) > MAX_LENGTH:
+        return True
+    work = 0
     for found in _WORK.finditer(text):
         work += _BRACKET_WORK if found[1] else 1
         if work > MAX_WORK:

@@ -14,7 +14,33 @@ from typing import NamedTuple
 MAX_LENGTH = 8_000  # characters
 MAX_DEPTH = 24  # braces and environments inside each other
 _ENVIRONMENTS = frozenset(
-    ["align", "aligned", "alignat", "alignedat", "array", "bmatrix", "Bmatrix", "cases", "dcases", "eqnarray", "equation", "flalign", "gather", "gathered", "matrix", "multline", "multlined", "pmatrix", "rcases", "smallmatrix", "split", "subarray", "vmatrix", "Vmatrix", "CD"]
+    [
+        "align",
+        "aligned",
+        "alignat",
+        "alignedat",
+        "array",
+        "bmatrix",
+        "Bmatrix",
+        "cases",
+        "dcases",
+        "eqnarray",
+        "equation",
+        "flalign",
+        "gather",
+        "gathered",
+        "matrix",
+        "multline",
+        "multlined",
+        "pmatrix",
+        "rcases",
+        "smallmatrix",
+        "split",
+        "subarray",
+        "vmatrix",
+        "Vmatrix",
+        "CD",
+    ]
 )
 # What JupyterLab and nbconvert take for the begin and end of an environment, whatever stands before it.
 _ENVIRONMENT = re.compile(r"\\(begin|end)\{([A-Za-z]*\*?)\}")
