@@ -8,6 +8,7 @@ from typing import Any
 from ..core.answer import Answer, Delta
 from ..core.catalogue import text
 from ..core.plain import printable
+from .html_frame import html_frame
 from .markdown import safe_markdown
 from .tables import Said
 
@@ -16,7 +17,6 @@ TICK = 0.1  # seconds between two looks at a silent stream, so that an interrupt
 
 _FENCED = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*\n(.*?)(?:^ {0,3}\1[`~]*[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
 _LINE_END = re.compile(r"\r\n?")
-_FRAME_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 class View:
@@ -159,7 +159,7 @@ def answer_bundle(answer: Answer, below: Sequence[str], style: str = "markdown",
     """
     body, about = answer_body(answer, style, lang)
     line = " · ".join((*about, *below))
-    extra = {"text/html": html_frame(answer.text, below)} if style == "html" else {}
+    extra = {"text/html": html_frame(answer.text, below, lang)} if style == "html" else {}
     marked, plain = body.markdown, body.plain
     return {
         **extra,
@@ -195,18 +195,6 @@ def _folded(title: str, content: str) -> str:
 def code_blocks(markdown: str) -> list[str]:
     """The fenced code in an answer."""
     return [match[2].rstrip("\n") for match in _FENCED.finditer(_LINE_END.sub("\n", markdown))]
-
-
-def html_frame(content: str, below: Sequence[str]) -> str:
-    """HTML in a frame that runs no script, reaches no network, and can't touch the page."""
-    from html import escape  # noqa: PLC0415 - few answers are shown so
-
-    page = f'<meta http-equiv="Content-Security-Policy" content="{_FRAME_POLICY}">{content}'
-    line = f"<p><em>{escape(' · '.join(below))}</em></p>" if below else ""
-    return (
-        f'<iframe sandbox="" referrerpolicy="no-referrer" style="width:100%;height:24em;border:1px solid #8884" '
-        f'srcdoc="{escape(page, quote=True)}"></iframe>{line}'
-    )
 
 
 def _as_code(content: str, language: str) -> str:
