@@ -8,7 +8,6 @@ from typing import Any
 from ..core.answer import Answer, Delta
 from ..core.catalogue import text
 from ..core.plain import printable
-from .html_frame import html_frame
 from .markdown import safe_markdown
 from .tables import Said
 
@@ -159,7 +158,11 @@ def answer_bundle(answer: Answer, below: Sequence[str], style: str = "markdown",
     """
     body, about = answer_body(answer, style, lang)
     line = " · ".join((*about, *below))
-    extra = {"text/html": html_frame(answer.text, below, lang)} if style == "html" else {}
+    extra = {}
+    if style == "html":
+        from .html_frame import html_frame  # noqa: PLC0415 - few answers are shown so
+
+        extra = {"text/html": html_frame(answer.text, below, lang)}
     marked, plain = body.markdown, body.plain
     return {
         **extra,
