@@ -1,10 +1,10 @@
 """
 A model's HTML, in a frame that runs nothing and opens no connection.
 
-Three walls, each of which has to do without the others: what the frame shows is written anew from known elements and
+Three walls, the first of which does without the others: what the frame shows is written anew from known elements and
 attributes; a policy forbids every load but images within the text; an empty sandbox forbids scripts, forms, pop-ups and
 the page around. The policy and the sandbox alone didn't do: in Chromium, frames within the frame opened connections
-before the policy was asked.
+all the same.
 
 Links lead nowhere, since a click would navigate the frame itself: their addresses are shown behind their text.
 """
