@@ -16,7 +16,6 @@ TICK = 0.1  # seconds between two looks at a silent stream, so that an interrupt
 
 _FENCED = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*\n(.*?)(?:^ {0,3}\1[`~]*[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
 _LINE_END = re.compile(r"\r\n?")
-_FRAME_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 class View:
@@ -159,7 +158,11 @@ def answer_bundle(answer: Answer, below: Sequence[str], style: str = "markdown",
     """
     body, about = answer_body(answer, style, lang)
     line = " · ".join((*about, *below))
-    extra = {"text/html": html_frame(answer.text, below)} if style == "html" else {}
+    extra = {}
+    if style == "html":
+        from .html_frame import html_frame  # noqa: PLC0415 - few answers are shown so
+
+        extra = {"text/html": html_frame(answer.text, below, lang)}
     marked, plain = body.markdown, body.plain
     return {
         **extra,
@@ -195,18 +198,6 @@ def _folded(title: str, content: str) -> str:
 def code_blocks(markdown: str) -> list[str]:
     """The fenced code in an answer."""
     return [match[2].rstrip("\n") for match in _FENCED.finditer(_LINE_END.sub("\n", markdown))]
-
-
-def html_frame(content: str, below: Sequence[str]) -> str:
-    """HTML in a frame that runs no script, reaches no network, and can't touch the page."""
-    from html import escape  # noqa: PLC0415 - few answers are shown so
-
-    page = f'<meta http-equiv="Content-Security-Policy" content="{_FRAME_POLICY}">{content}'
-    line = f"<p><em>{escape(' · '.join(below))}</em></p>" if below else ""
-    return (
-        f'<iframe sandbox="" referrerpolicy="no-referrer" style="width:100%;height:24em;border:1px solid #8884" '
-        f'srcdoc="{escape(page, quote=True)}"></iframe>{line}'
-    )
 
 
 def _as_code(content: str, language: str) -> str:
