@@ -71,6 +71,15 @@ def _is_needed(character: str, before: str, after: str) -> bool:
     return between_letters or (emoji and unicodedata.category(after) == "So")
 
 
+# Begins each line of ours below an answer; in what a model writes it is spelled out, so no text passes for ours.
+NOTE_MARK = "\u25c8"
+
+
+def unmarked(shown: str) -> str:
+    """A model's text, in which the mark of our notes is spelled out."""
+    return shown.replace(NOTE_MARK, _form(NOTE_MARK))
+
+
 def printable(shown: str) -> str:
     """*shown* with what a terminal obeys and what hides made visible; tabs and line ends stay."""
     shown = _LINE_END.sub("\n", shown)

@@ -1,21 +1,17 @@
 """How an answer is shown: while it comes, and what stays in the cell."""
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..core.answer import Answer, Delta
 from ..core.catalogue import text
-from ..core.plain import printable
-from .markdown import safe_markdown
-from .tables import Said
+from ..core.plain import NOTE_MARK, printable, unmarked
+from .markdown import fences, safe_markdown
+from .tables import Said, code
 
 Bundle = dict[str, str]
 TICK = 0.1  # seconds between two looks at a silent stream, so that an interrupt is seen on every system
-
-_FENCED = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*\n(.*?)(?:^ {0,3}\1[`~]*[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
-_LINE_END = re.compile(r"\r\n?")
 
 
 class View:
@@ -96,7 +92,7 @@ class TerminalView(View):
         """Print more."""
         if delta.wait is not None:
             self._write(f"[{printable(delta.wait.describe(self._lang))}]\n")
-        shown = printable(delta.text)
+        shown = printable(unmarked(delta.text))
         self._shown += shown
         self._write(shown)
 
@@ -166,8 +162,8 @@ def answer_bundle(answer: Answer, below: Sequence[str], style: str = "markdown",
     marked, plain = body.markdown, body.plain
     return {
         **extra,
-        "text/markdown": f"{marked.rstrip()}\n\n{safe_markdown(f'*{line}*')}" if line else marked,
-        "text/plain": printable(f"{plain}\n\n[{line}]" if line else plain),
+        "text/markdown": f"{marked.rstrip()}\n\n{NOTE_MARK} {safe_markdown(f'*{line}*')}" if line else marked,
+        "text/plain": printable(f"{unmarked(plain)}\n\n[{NOTE_MARK} {line}]" if line else unmarked(plain)),
     }
 
 
@@ -175,11 +171,11 @@ def answer_body(answer: Answer, style: str, lang: str) -> tuple[Said, list[str]]
     """What the model wrote, in both forms, and what is to be said about the format it was asked for."""
     shown, about = answer.text, []
     if style == "text":
-        marked = _as_code(shown, "")
+        marked = code(unmarked(shown), "")
     elif style == "json":
         shown, valid = _pretty_json(shown)
         about = [] if valid else [text("note.json", lang)]
-        marked = _as_code(shown, "json")
+        marked = code(unmarked(shown), "json")
     else:
         marked = safe_markdown(shown)
         about = [text("note.no_code", lang)] if style == "code" and code_blocks(shown) == [] else []
@@ -196,14 +192,8 @@ def _folded(title: str, content: str) -> str:
 
 
 def code_blocks(markdown: str) -> list[str]:
-    """The fenced code in an answer."""
-    return [match[2].rstrip("\n") for match in _FENCED.finditer(_LINE_END.sub("\n", markdown))]
-
-
-def _as_code(content: str, language: str) -> str:
-    longest = max((len(run) for run in re.findall("`+", content)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{content}\n{fence}"
+    """The fenced code in an answer, in lists and quotations too."""
+    return [content.rstrip("\n") for content in fences(markdown)]
 
 
 def _pretty_json(content: str) -> tuple[str, bool]:

@@ -16,10 +16,11 @@ from ..core.catalogue import Text, text
 from ..core.errors import InputError, OptionError
 from ..core.messages import whole_text
 from ..core.models import registry
+from ..core.plain import NOTE_MARK
 from ..core.records import VERSION, turn_from_record, turn_to_record
 from ..core.turns import Conversation, Turn, persona_of
 from .helptable import help_table
-from .markdown import safe_markdown
+from .markdown import quoted_markdown, safe_markdown
 
 _NAME = "conversation"  # in the header
 
@@ -131,22 +132,15 @@ def _markdown(conversation: Conversation, lang: str) -> str:
     parts = [safe_markdown(f"# {' '.join(conversation.name.split())}")]
     for number, turn in enumerate(conversation.turns, 1):
         if turn.in_history:
-            question = "\n".join(_quoted(line) for line in safe_markdown(turn.prompt).strip("\n").split("\n"))
             parts += ["---"] if turn.fresh else []
-            parts += f"## {number}", question, safe_markdown(turn.answer.text).strip("\n")
+            parts += f"## {number}", quoted_markdown(turn.prompt), safe_markdown(turn.answer.text).strip("\n")
             tokens = turn.answer.usage.total_tokens
             facts = [turn.answer.model, "" if tokens is None else text("word.tokens", lang, count=tokens)]
             below = " · ".join(" ".join(fact.split()) for fact in facts if fact)
-            parts += [safe_markdown(f"*{below}*")] if below else []
+            parts += [f"{NOTE_MARK} {safe_markdown(f'*{below}*')}"] if below else []
     left_out = [f"- {said}" for _, said in _left_out(conversation, lang) if said]
     parts += [f"## {text('export.left_out', lang)}", "\n".join(left_out)] if left_out else []
     return whole_text("\n\n".join(parts) + "\n")
-
-
-def _quoted(line: str) -> str:
-    """A line of a quotation. Behind its mark a tab would indent it by less, and the line mean something else."""
-    blanks = len(line) - len(line.lstrip(" \t"))
-    return f"> {line[:blanks].expandtabs(4)}{line[blanks:]}"
 
 
 def _left_out(conversation: Conversation, lang: str) -> Iterator[tuple[Turn, str]]:

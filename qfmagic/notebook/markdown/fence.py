@@ -1,6 +1,8 @@
-"""The languages a fence may name: those that page and converters colour, and none that one of them would draw or run."""
+"""Fences: what ends one, and the languages one may name; none that a front end would draw or run."""
 
 import re
+
+from ...core.plain import visible
 
 # Not here: what some front end turns into a picture, a formula, a map or a call instead of showing it (mermaid, dot,
 # plantuml, vega, geojson, topojson, stl, math, abc, ...).
@@ -194,3 +196,11 @@ def language(info: str) -> str:
     if not words[0]:
         return "text" if info.strip() else ""
     return words[0] if words[0].lower() in _KNOWN else "text"
+
+
+def code_lines(content: str, name: str = "") -> list[str]:
+    """The lines of a fence that *content* can't close."""
+    lines = visible(content).removesuffix("\n").split("\n")
+    longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return [f"{fence}{name}", *lines, fence]
