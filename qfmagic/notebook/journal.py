@@ -17,6 +17,7 @@ from pathlib import Path
 from ..analysis.usage import Call
 from ..client.vault import home_folder
 from ..core.records import turn_from_record, turn_to_record
+from ..core.safe_json import read_json
 from ..core.turns import Conversation, Turn
 
 PATIENCE = 1.0  # seconds a record waits for another kernel's: they are written in the main thread
@@ -200,7 +201,7 @@ class Journal:
             "select chat, record, partial from turns where notebook = ? and kernel = ? order by chat, seq",
             (self.notebook, found[0]),
         ):
-            turn = turn_from_record(json.loads(record))
+            turn = turn_from_record(read_json(record))
             turns = whole.setdefault(chat, [])
             if partial:
                 under_way.append((chat, partial - 1, turn))

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ..core.safe_json import read_json
 from ..core.wire import ChatRequest
 from .recording import Recorded, canonical
 
@@ -154,8 +155,8 @@ def _plainly(data: bytes, words: _Words) -> bytes:
 def _parsed(data: bytes) -> Any:
     """The JSON of an event or a body; None for anything else."""
     try:
-        payload = json.loads(data.strip().removeprefix(_PREFIX))
-    except (ValueError, RecursionError):
+        payload = read_json(data.strip().removeprefix(_PREFIX))
+    except ValueError:
         return None
     return payload if isinstance(payload, dict) else None
 

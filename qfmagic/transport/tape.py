@@ -8,8 +8,7 @@ gets the next one. So a notebook that was tried out cell by cell is replayed as 
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -143,8 +142,7 @@ class CassetteTape:
         status, headers, started = response.status_code, response.headers, self._timer()
 
         def keep(pieces: list[tuple[float, bytes]], *, cut: str, whole: bool) -> None:
-            readable = _readable(pieces, headers)
-            timed = [(at - started, data) for at, data in readable]
+            timed = [(at - started, data) for at, data in pieces]
             made = hidden(recorded_of(request, key[1], status=status, headers=headers, events=timed, cut=cut), keys)
             if whole or cut or _decided(made):
                 self._keep(made)
@@ -221,7 +219,7 @@ class _Recording(httpx.AsyncByteStream):
             async for piece in self._stream:
                 self._add(piece)
                 yield piece
-        except (httpx.TransportError, OSError) as error:
+        except (httpx.TransportError, httpx.DecodingError, OSError) as error:
             self._end(cut=str(error) or type(error).__name__)
             raise
         self._end(whole=True)
@@ -244,17 +242,7 @@ class _Recording(httpx.AsyncByteStream):
     def _end(self, *, cut: str = "", whole: bool = False) -> None:
         if not self._kept:
             self._kept = True
-            with suppress(httpx.DecodingError):  # nothing of it can be read
-                self._keep(self._pieces, cut=cut, whole=whole)
-
-
-def _readable(pieces: list[tuple[float, bytes]], headers: Mapping[str, str]) -> list[tuple[float, bytes]]:
-    """What came, unpacked where it was compressed; then it is one piece."""
-    if "content-encoding" not in headers or not pieces:
-        return pieces
-    packed = b"".join(data for _, data in pieces)
-    encoding = {"content-encoding": headers["content-encoding"]}
-    return [(pieces[-1][0], httpx.Response(200, headers=encoding, content=packed).content)]
+            self._keep(self._pieces, cut=cut, whole=whole)
 
 
 def _decided(recorded: Recorded) -> bool:
