@@ -81,7 +81,7 @@ def _notebook(path: Path) -> Mapping[str, Any]:
         reason = getattr(error, "strerror", None) or str(error)
         raise NotebookError("audit.file.unreadable", path=path, reason=reason) from None
     try:
-        notebook = read_json(data, object_pairs_hook=_object)
+        notebook = read_json(data, bounded=False, object_pairs_hook=_object)
     except ValueError as error:
         raise NotebookError("audit.file.json", path=path, reason=error) from None
     version = notebook.get("nbformat") if isinstance(notebook, dict) else None

@@ -20,12 +20,17 @@ class TooDeep(ValueError):
     """JSON that is nested too deeply."""
 
     def __init__(self) -> None:
-        super().__init__(f"nested too deeply (more than {DEEPEST} levels)")
+        super().__init__("nested too deeply")
 
 
-def read_json(written: str | bytes, **options: Any) -> Any:
+def read_json(written: str | bytes, *, bounded: bool = True, **options: Any) -> Any:
     """
-    Read JSON as :func:`json.loads` does; *options* are that function's.
+    Read JSON as :func:`json.loads` does.
+
+    Args:
+        written: The JSON.
+        bounded: Whether :data:`DEEPEST` holds; else it may be as deep as the parser goes.
+        options: Those of :func:`json.loads`.
 
     Raises:
         ValueError: It is none, or nested too deeply.
@@ -35,7 +40,7 @@ def read_json(written: str | bytes, **options: Any) -> Any:
         value = json.loads(text, **options)
     except RecursionError:
         raise TooDeep from None
-    if may_be_deep(text):
+    if bounded and may_be_deep(text):
         check_depth(value)
     return value
 

@@ -11,14 +11,15 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
 from ..core.errors import CassetteError
 from ..core.safe_json import read_json
+from .files import replace_file
 from .recording import Key, Recorded, RecordingError, canonical
 
 VERSION = 1
@@ -130,23 +131,29 @@ def _check_header(line: str, path: Path) -> None:
         raise CassetteError("cassette.newer", path=shown(path), version=version, known=VERSION)
 
 
-def append(path: Path, recorded: Recorded) -> None:
+def append(path: Path, exchanges: Sequence[Recorded]) -> None:
     """
-    Add an exchange to a file, which is made if it isn't there. Others may write it at the same time.
+    Add exchanges to a file, which is made if it isn't there. Others may write it at the same time.
 
     Raises:
-        CassetteError: It can't be written.
+        CassetteError: They can't be written; then none of them is.
     """
     with _locked(path):
         if not path.exists():
             _replace(path, ())
-        with path.open("ab+") as file:
-            file.seek(-1, os.SEEK_END)
+        with path.open("rb") as file:
+            size = file.seek(-1, os.SEEK_END) + 1
             whole = file.read(1) == b"\n"
-            if whole:
-                file.write(f"{recorded.line()}\n".encode("utf-8", "replace"))
         if not whole:  # a writer was killed in the middle of a line
-            _replace(path, {**read(path).exchanges, recorded.key: recorded}.values())
+            _replace(path, {**read(path).exchanges, **{one.key: one for one in exchanges}}.values())
+            return
+        try:
+            with path.open("ab") as file:
+                file.write("".join(f"{one.line()}\n" for one in exchanges).encode("utf-8", "replace"))
+        except OSError:
+            with suppress(OSError):  # what came onto a disk that is full now
+                os.truncate(path, size)
+            raise
 
 
 def tidy(path: Path) -> Cassette:
@@ -209,20 +216,10 @@ def check_writable(path: Path) -> None:
 
 
 def _replace(path: Path, exchanges: Iterable[Recorded]) -> None:
-    """Write a whole file beside, then put it in its place, so that none is ever half written; a link stays one."""
-    path = path.resolve()
+    """Write a whole file."""
     ordered = sorted(exchanges, key=lambda recorded: recorded.key)
     content = "".join(f"{line}\n" for line in (_HEADER, *(recorded.line() for recorded in ordered), _END))
-    beside_it = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        # Opened as any new file is, so that it may be read by whoever may read the user's other files.
-        beside_it.write_bytes(content.encode("utf-8", "replace"))
-        if path.exists():
-            beside_it.chmod(path.stat().st_mode)
-        beside_it.replace(path)
-    except BaseException:
-        beside_it.unlink(missing_ok=True)
-        raise
+    replace_file(path, content.encode("utf-8", "replace"))
 
 
 @contextmanager

@@ -59,7 +59,7 @@ class CassetteTape:
         CassetteError: The file can't be read, or is missing where it has to answer, or can't be written where it has to
             be.
 
-    ``trouble`` is what kept the last exchange from being written; the answer itself is never lost for that.
+    ``trouble`` is what keeps exchanges from being written, as long as some aren't; the answers are never lost for that.
     """
 
     def __init__(
@@ -81,6 +81,7 @@ class CassetteTape:
         self.trouble: CassetteError | None = None
         self._slots: dict[str, dict[Hashable, int]] = {}
         self._untidy = False
+        self._unwritten: dict[Key, None] = {}  # in the order they came in
 
     @property
     def unplayed(self) -> list[Recorded]:
@@ -107,7 +108,7 @@ class CassetteTape:
             raise miss(self.path, request, asked, list(self.exchanges.values()))
         if self.mode == "auto" and not _final(recorded):
             return None
-        self.trouble = None
+        self.trouble = self.trouble if self._unwritten else None
         self.played.add(recorded.key)
         self._on_play(recorded)
         stream = _PlayedStream(recorded, self.sleep)
@@ -156,22 +157,32 @@ class CassetteTape:
 
     def tidy(self) -> None:
         """Sort the file, if something was written."""
+        if self._unwritten:
+            self._write()
         if self._untidy:
-            self._untidy = False
             try:
                 cassette.tidy(self.path)
+                self._untidy = False
             except CassetteError as error:
-                self.trouble = error
+                self.trouble = self.trouble or error
 
     def _keep(self, made: Recorded) -> None:
         self.exchanges[made.key] = made
         self.recorded.add(made.key)
+        self._unwritten[made.key] = None
+        self._write()
+
+    def _write(self) -> None:
+        """Write what isn't on the file yet; what can't be now goes with the next that is recorded."""
+        kept = [self.exchanges[key] for key in self._unwritten if key in self.exchanges]
         try:
-            cassette.append(self.path, made)
+            cassette.append(self.path, kept)
+        except CassetteError as error:
+            self.trouble = error.with_hint("cassette.behind", count=len(kept))
+        else:
+            self._unwritten.clear()
             self._untidy = True
             self.trouble = None
-        except CassetteError as error:
-            self.trouble = error
 
     def _key(self, asked: str, slot: Hashable) -> Key:
         asking = self._slots.setdefault(asked, {})
@@ -219,7 +230,11 @@ class _Recording(httpx.AsyncByteStream):
             async for piece in self._stream:
                 self._add(piece)
                 yield piece
-        except (httpx.TransportError, httpx.DecodingError, OSError) as error:
+        except httpx.DecodingError as error:
+            self._kept = self._kept or not self._pieces  # then nothing of it can be read
+            self._end(cut=str(error))
+            raise
+        except (httpx.TransportError, OSError) as error:
             self._end(cut=str(error) or type(error).__name__)
             raise
         self._end(whole=True)
