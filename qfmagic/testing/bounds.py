@@ -4,7 +4,7 @@ import ipaddress
 import threading
 from collections.abc import Collection
 from http.client import HTTPException
-from typing import BinaryIO
+from io import BufferedIOBase
 from urllib.parse import urlsplit
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -67,7 +67,7 @@ class Room:
 class Head:
     """A stream of which only so much is read, as lines: the head of a request."""
 
-    def __init__(self, stream: BinaryIO, most: int) -> None:
+    def __init__(self, stream: BufferedIOBase, most: int) -> None:
         self._stream, self._left = stream, most
 
     def readline(self, most: int) -> bytes:

@@ -19,7 +19,7 @@ from ..core.wire import ChatRequest
 from . import cassette
 from .misses import miss
 from .recording import Key, Recorded, recorded_of
-from .redaction import fits, hidden
+from .redaction import fits, hidden, may_be_redacted
 
 LARGEST = 16 * 1024 * 1024  # bytes of a response; what is longer is no answer, and no file for version control
 Mode = Literal["record", "replay", "auto"]
@@ -76,6 +76,9 @@ class CassetteTape:
         if mode != "replay":
             cassette.check_writable(path)
         self.exchanges: dict[Key, Recorded] = dict(cassette.read(path).exchanges)
+        self._numbers: dict[str, list[int]] = {}  # by request, of what was there at first
+        for asked, n in self.exchanges:
+            self._numbers.setdefault(asked, []).append(n)
         self.played: set[Key] = set()
         self.recorded: set[Key] = set()
         self.trouble: CassetteError | None = None
@@ -194,10 +197,13 @@ class CassetteTape:
         """The number of one more who asks; one that is missing was that of a question without an answer."""
         if self.mode == "record" or (asked, n) in self.exchanges:
             return n
-        return min((other for known, other in list(self.exchanges) if known == asked and other > n), default=n)
+        later = (other for other in self._numbers.get(asked, ()) if other > n and (asked, other) in self.exchanges)
+        return min(later, default=n)
 
     def _redacted(self, request: ChatRequest, n: int) -> Recorded | None:
         """What was recorded for a request of which words were taken out: of the answers before it, or of itself."""
+        if not may_be_redacted(request):  # else all of them would be looked through for each question that is new
+            return None
         known = list(self.exchanges.values())  # another thread may add to them
         return next((one for one in known if one.n == n and fits(one, request)), None)
 

@@ -311,3 +311,30 @@ def test_an_odd_header_is_replayed():
         recorded = outcome(client)
     with player() as client:
         assert outcome(client) == recorded
+
+
+class Watched(dict):
+    """The exchanges of a tape, with a count of how often all of them are looked through."""
+
+    looks = 0
+
+    def values(self):
+        self.looks += 1
+        return super().values()
+
+    def __iter__(self):
+        self.looks += 1
+        return super().__iter__()
+
+
+def test_tape_does_not_look_through_all_exchanges_for_each_new_question():
+    """A map over many new rows would take time in proportion to their square."""
+    with FaultServer([FINE["v1"]]) as server:
+        with recorder(server) as client:
+            whole_answer(client)
+        with recorder(server, "auto") as client:
+            client._tape.exchanges = Watched(client._tape.exchanges)
+            for number in range(20):
+                assert outcome(client, f"new {number}")[0] == GOOD
+            assert client._tape.exchanges.looks == 0
+    assert len(exchanges()) == 21
