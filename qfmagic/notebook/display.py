@@ -1,17 +1,19 @@
 """How an answer is shown: while it comes, and what stays in the cell."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from ..core.answer import Answer, Delta
 from ..core.catalogue import text
 from ..core.plain import NOTE_MARK, printable, unmarked
+from ..core.safe_json import TooDeep, escaped_halves, read_json, write_json
 from .markdown import fences, safe_markdown
 from .tables import Said, code
 
 Bundle = dict[str, str]
 TICK = 0.1  # seconds between two looks at a silent stream, so that an interrupt is seen on every system
+
+_SPREAD = 20  # times as long as it came, at most, is JSON that is laid out in lines
 
 
 class View:
@@ -173,8 +175,8 @@ def answer_body(answer: Answer, style: str, lang: str) -> tuple[Said, list[str]]
     if style == "text":
         marked = code(unmarked(shown), "")
     elif style == "json":
-        shown, valid = _pretty_json(shown)
-        about = [] if valid else [text("note.json", lang)]
+        shown, note = _pretty_json(shown)
+        about = [text(note, lang)] if note else []
         marked = code(unmarked(shown), "json")
     else:
         marked = safe_markdown(shown)
@@ -196,10 +198,29 @@ def code_blocks(markdown: str) -> list[str]:
     return [content.rstrip("\n") for content in fences(markdown)]
 
 
-def _pretty_json(content: str) -> tuple[str, bool]:
+def _pretty_json(content: str) -> tuple[str, str]:
+    """JSON laid out in lines, and "" or what to say about it; what would change in that is shown as it was written."""
     inside = code_blocks(content)
     candidate = inside[0] if len(inside) == 1 else content
+    twice: list[str] = []
+
+    def keep(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        twice.extend("name" for _ in range(len(pairs) - len(found)))
+        return found
+
     try:
-        return json.dumps(json.loads(candidate), ensure_ascii=False, indent=2), True
-    except ValueError:
-        return content, False
+        value = read_json(candidate, parse_constant=_no_json, object_pairs_hook=keep)
+    except ValueError as error:
+        return content, "note.json_deep" if isinstance(error, TooDeep) else "note.json"
+    try:
+        shown = "" if twice else escaped_halves(write_json(value, ensure_ascii=False, indent=2, allow_nan=False))
+    except ValueError:  # a number beyond all bounds
+        shown = ""
+    # Blanks in front of what is nested deeply can be hundreds of times as long as all the rest.
+    as_written = not shown or len(shown) > _SPREAD * (len(candidate) + _SPREAD)
+    return (candidate.strip() if as_written else shown), ""
+
+
+def _no_json(constant: str) -> NoReturn:
+    raise ValueError(constant)  # NaN and Infinity are Python's own, no other reader of JSON takes them

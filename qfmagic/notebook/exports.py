@@ -4,7 +4,6 @@ Conversations as files: what ``%qf export`` writes and ``%qf import`` reads, as 
 ``.jsonl`` keeps everything and can be read back; ``.md`` is for readers; ``.py`` and ``.ipynb`` ask the same again.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
@@ -18,6 +17,7 @@ from ..core.messages import whole_text
 from ..core.models import registry
 from ..core.plain import NOTE_MARK
 from ..core.records import VERSION, turn_from_record, turn_to_record
+from ..core.safe_json import escaped_halves, read_json, write_json
 from ..core.turns import Conversation, Turn, persona_of
 from .helptable import help_table
 from .markdown import quoted_markdown, safe_markdown
@@ -26,7 +26,6 @@ _NAME = "conversation"  # in the header
 
 _BREAKS = "\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029"  # where str.splitlines, and so IPython, ends a line
 _BREAK = re.compile(f"[{_BREAKS}]")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _PLAIN = re.compile(r"[\w.:/,@%+=-]+")
 # What would read as an expression or a quotation mark inside single quotes on a magic's line.
 _IN_QUOTES = re.compile(r"'|(?<=\{)\{")
@@ -73,9 +72,7 @@ def imported(text: str) -> Conversation:
 
 
 def _json(value: Any, **options: Any) -> str:
-    """JSON with its characters as they are, but for halves of characters, which no file can hold."""
-    written = json.dumps(value, ensure_ascii=False, **options)
-    return _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", written)
+    return escaped_halves(write_json(value, ensure_ascii=False, **options))
 
 
 def _records(conversation: Conversation) -> str:
@@ -89,8 +86,8 @@ def _refused(line: int, key: str, **values: object) -> OptionError:
 
 def _object(number: int, line: str) -> Mapping[str, Any]:
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        value = read_json(line)
+    except ValueError as error:
         raise _refused(number, "import.json", detail=getattr(error, "msg", error)) from None
     if not isinstance(value, dict):
         raise _refused(number, "import.header" if number == 1 else "import.turn")
@@ -106,7 +103,7 @@ def _turn(number: int, line: str) -> Turn:
         turn = turn_from_record(record)
         if _fits(turn, Turn):
             return turn
-    except (ValueError, TypeError, AttributeError, RecursionError):
+    except (ValueError, TypeError, AttributeError):
         pass  # told below, like a field of a wrong kind
     raise _refused(number, "import.turn")
 
