@@ -50,21 +50,18 @@ function plain(store, el) {
   const head = document.createElement("div");
   const text = document.createElement("pre");
   head.textContent = visible(store.get("model"));
-  text.style.cssText = "white-space:pre-wrap;overflow-wrap:anywhere;max-height:60vh;overflow:auto;contain:content";
+  text.style.cssText = "white-space:pre-wrap;overflow-wrap:anywhere;max-height:60vh;overflow:auto";
   el.replaceChildren(head, text);
   let timer = 0;
-  let pause = 0;
   const show = () => {
     timer = 0;
-    const began = performance.now();
     const following = text.scrollHeight - text.scrollTop - text.clientHeight < 2;
     const said = visible((store.text || store.wait).replace(/\r\n?/g, "\n"));
     text.textContent = (store.gap ? `${store.get("labels").gap}\n\n` : "") + said;
     if (following) text.scrollTop = text.scrollHeight;
-    pause = 9 * (performance.now() - began);
   };
   const wake = () => {
-    timer ||= setTimeout(show, pause);
+    timer ||= setTimeout(show, store.text.length / 500);
   };
   store.watchers.add(wake);
   show();
