@@ -49,17 +49,21 @@ SPENT = """([[head, unit, tail], n]) => {
 }"""
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_the_time_grows_with_the_text(page, family):
+GROUP = 12
+
+
+@pytest.mark.parametrize("begin", range(0, len(FAMILIES), GROUP))
+def test_the_time_grows_with_the_text(page, begin):
     """A coarse limit, in one of three tries: the machine may be busy. The old code took minutes, or its stack ended."""
     page.model()
     page.view()
-    tries = []
-    while not any(found["took"] < 2000 for found in tries):
-        assert len(tries) < 3, tries
-        tries.append(page.page.evaluate(SPENT, [FAMILIES[family], 300_000]))
-    assert tries[-1]["elements"] < 20_000
-    assert tries[-1]["depth"] < 100
+    for name, family in [*FAMILIES.items()][begin : begin + GROUP]:
+        tries = []
+        while not any(found["took"] < 2000 for found in tries):
+            assert len(tries) < 3, (name, tries)
+            tries.append(page.page.evaluate(SPENT, [family, 100_000]))
+        assert tries[-1]["elements"] < 20_000, name
+        assert tries[-1]["depth"] < 100, name
 
 
 @pytest.mark.parametrize("family", ["'\\\\('", "'- a\\n'", "'a\\n'", "'\\u202e'", "'**a '"])
