@@ -30,7 +30,8 @@ const LANGUAGES = { bash, c, cpp, csharp, css, diff, go, ini, java, javascript, 
 Object.assign(LANGUAGES, { python, r, rust, shell, sql, typescript, xml, yaml });
 for (const [name, language] of Object.entries(LANGUAGES)) hljs.registerLanguage(name, language);
 
-const LONGEST = 10_000; // characters that are coloured within a few frames; longer code stays plain
+const LONGEST = 6000; // characters that are coloured within a few frames; longer code stays plain
+const ENDLESS = /[\w$"']{400}/; // a word for which the rules of some languages take the square of its length
 const CHUNK = 4000; // characters of text that the browser lays out together
 const TOGETHER = 64; // characters at most that are kept in one box because they are seen together
 
@@ -43,7 +44,7 @@ export function codeBlock(text, info = "") {
   if (text.length > CHUNK) addChunks(code, text);
   else code.textContent = visible(text);
   const language = /^[\w+#.-]{1,20}/.exec(info.trim())?.[0].toLowerCase();
-  const known = language && text.length <= LONGEST && hljs.getLanguage(language);
+  const known = language && text.length <= LONGEST && !ENDLESS.test(text) && hljs.getLanguage(language);
   return { pre, colour: () => known && colour(code, visible(text), language) };
 }
 

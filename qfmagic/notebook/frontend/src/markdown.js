@@ -7,6 +7,7 @@ import { visible } from "./visible.js";
 const ENTITY = /&(?:#\d{1,7}|#x[\da-f]{1,6}|[a-z][a-z\d]{1,31});/gi;
 const CACHED = 3000;
 const ELEMENTS = 8000; // of one block; what would have more stays text
+const SLOW = 250; // milliseconds that colours for a block of code may take
 const entities = new Map();
 const reader = document.createElement("textarea");
 
@@ -90,7 +91,7 @@ export class Builder {
         return null;
       case "code": {
         const { pre, colour } = codeBlock(token.text, token.lang);
-        if (this.budget.colours > 0) this.later.push(colour);
+        if (this.budget.colours > 0) this.later.push(() => this.colour(colour));
         this.coloured += token.text.length;
         this.count(2);
         return pre;
@@ -120,6 +121,13 @@ export class Builder {
       default:
         return this.element("p", token.tokens ? this.spans(token.tokens) : [token.raw]);
     }
+  }
+
+  // Some languages' rules take the square of what was written to provoke it: once is enough.
+  colour(step) {
+    const began = performance.now();
+    step();
+    if (performance.now() - began > SLOW) this.budget.colours = 0;
   }
 
   blocks(tokens) {
