@@ -137,7 +137,7 @@ class Reader extends Lexer {
   inner = 0;
 
   blockTokens(src, tokens = [], ...rest) {
-    if (this.depth > CONTAINERS) {
+    if (this.depth >= CONTAINERS) {
       this.state.top = true;
       if (src) tokens.push(plain(src));
       return tokens;
