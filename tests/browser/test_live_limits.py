@@ -59,7 +59,7 @@ def test_the_time_grows_with_the_text(page, begin):
     page.view()
     for name, family in [*FAMILIES.items()][begin : begin + GROUP]:
         tries = []
-        while not any(found["took"] < 2000 for found in tries):
+        while not any(found["took"] < 5000 for found in tries):
             assert len(tries) < 3, (name, tries)
             tries.append(page.page.evaluate(SPENT, [family, 100_000]))
         assert tries[-1]["elements"] < 20_000, name
