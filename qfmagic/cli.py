@@ -87,7 +87,7 @@ def _audit(given: argparse.Namespace, lang: str) -> int:
 def _serve(given: argparse.Namespace, lang: str) -> int:
     from .testing.serve import serve  # noqa: PLC0415 - as above
 
-    return serve(given.host, given.port, given.pace, lang=lang, say=_say, complain=_complain)
+    return serve(given.host, given.port, given.pace, lang=lang, say=_say, complain=_complain, allowed=given.allow_host)
 
 
 # ---- the line
@@ -128,6 +128,9 @@ def _parser(lang: str) -> _Parser:
     options = _options(server)
     options.add_argument("--port", type=_port, default=PORT, metavar="N", help=text("cli.server.port", lang))
     options.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help=text("cli.server.host", lang))
+    options.add_argument(
+        "--allow-host", action="append", default=[], metavar="NAME", help=text("cli.server.allow_host", lang)
+    )
     options.add_argument("--pace", type=_pace, default=0.0, metavar="SECONDS", help=text("cli.server.pace", lang))
     return parser
 

@@ -1,7 +1,6 @@
 """Tables in files: CSV, JSONL, Parquet."""
 
 import csv
-import json
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 from ..core.catalogue import Text
 from ..core.errors import OptionError
 from ..core.models import suggest
+from ..core.safe_json import read_json
 
 KINDS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
@@ -76,7 +76,7 @@ def _read_lines(file: Path) -> Any:
             if not line.strip():
                 continue
             try:
-                rows.append(json.loads(line))
+                rows.append(read_json(line))
             except ValueError as error:
                 raise OptionError("map.json_line", path=file, number=number, reason=str(error)) from None
     name, library = _library()

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple, NoReturn
 
+from ..core.safe_json import read_json_at
+
 _FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})([^`]*)")
 _BEGUN = re.compile(r'\{\s*"|\[\s*["{\[]')  # what starts so was meant to be JSON
 # What a value within prose starts with; an empty pair of brackets is no answer.
@@ -91,10 +93,13 @@ def _fences(text: str) -> list[_Fenced]:
 def _read(candidate: str, reasons: list[str]) -> Found | None:
     candidate = candidate.strip()
     try:
-        return _checked(_DECODER.decode(candidate), candidate)
-    except (ValueError, RecursionError) as error:
+        value, end = read_json_at(candidate, 0, _DECODER)
+        if end < len(candidate):
+            raise json.JSONDecodeError("Extra data", candidate, end)
+        return _checked(value, candidate)
+    except ValueError as error:
         if _BEGUN.match(candidate):  # else it is prose, or code of another kind
-            reasons.append(_why(error))
+            reasons.append(str(error))
         return None
 
 
@@ -109,11 +114,11 @@ def _embedded(text: str, read: list[_Fenced], begins: re.Pattern[str], reasons: 
             position = fence.end
             continue
         try:
-            value, end = _DECODER.raw_decode(text, start.start())
+            value, end = read_json_at(text, start.start(), _DECODER)
             yield _checked(value, text[start.start() : end])
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             if _BEGUN.match(start[0]):
-                reasons.append(_why(error))
+                reasons.append(str(error))
             broken, end = broken + 1, _end(text, start.start())
         position = end
 
@@ -126,10 +131,6 @@ def _end(text: str, start: int) -> int:
         if not depth:
             return token.end()
     return len(text)
-
-
-def _why(error: Exception) -> str:
-    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def _checked(value: Any, written: str) -> Found:

@@ -1,6 +1,5 @@
 """What checks a value against a JSON Schema: fastjsonschema."""
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
@@ -8,6 +7,7 @@ from functools import cached_property
 from typing import Any, NoReturn
 
 from ..core.errors import OptionError
+from ..core.safe_json import read_json
 from .checkers import VALUE, Unfit, columns_of, line, loaded, why
 from .kinds import Kinds, kinds_of
 
@@ -71,7 +71,7 @@ class JSONSchemaChecker:
 
     def check(self, written: str) -> Any:
         """As :meth:`Checker.check`."""
-        value = json.loads(written)
+        value = read_json(written)
         try:
             return self._validate(value)
         except self._fault as error:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..core.answer import Answer
+from ..core.safe_json import read_json
 from ..core.usage import Usage
 
 _SCHEMA = """
@@ -97,7 +98,7 @@ class Kept:
                     "select record from map_rows where notebook = ? and job = ? and request = ? and n = ?",
                     (self._notebook, self._job, *asked),
                 ).fetchone()
-            return None if found is None else _answer(json.loads(found[0]))
+            return None if found is None else _answer(read_json(found[0]))
         except (sqlite3.Error, ValueError, TypeError, KeyError, AttributeError):
             return None
 

@@ -11,6 +11,7 @@ from typing import Any, Union, get_origin
 from ..core.catalogue import Text, text
 from ..core.errors import OptionError, SchemaError
 from ..core.models import suggest
+from ..core.safe_json import read_json, write_json
 from .checkers import Checker, Unfit, loaded
 from .found_json import Found, NoJSON, found_json
 from .json_checker import JSONSchemaChecker
@@ -204,8 +205,8 @@ def _written(spec: str) -> Schema:
     if not spec.startswith("{"):
         return Schema(fields=parse_short_form(spec))
     try:
-        read = json.loads(spec)
-    except (ValueError, RecursionError) as error:
+        read = read_json(spec)
+    except ValueError as error:
         raise OptionError("schema.json", reason=str(error)) from None
     return Schema(_checkable(read))
 
@@ -218,8 +219,8 @@ def _json(spec: Mapping[str, Any]) -> dict[str, Any]:
         OptionError: One isn't.
     """
     try:
-        copy: dict[str, Any] = json.loads(json.dumps(dict(spec), allow_nan=False))
-    except (TypeError, ValueError, RecursionError) as error:
+        copy: dict[str, Any] = read_json(write_json(dict(spec), allow_nan=False))
+    except (TypeError, ValueError) as error:
         raise OptionError("schema.json", reason=str(error)) from None
     return copy
 

@@ -1,8 +1,10 @@
 """One notebook, looked at from every side."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
+from ..client.redact import SHORTEST
 from ..core.errors import CassetteError
 from ..transport.cassette import Cassette
 from .chain import check_chain
@@ -20,7 +22,7 @@ def audit(
     notebook: Mapping[str, Any],
     cassette: Cassette | CassetteError | None = None,
     *,
-    recorded: Sequence[Any] = (),
+    recorded: Mapping[int, Any] = MappingProxyType({}),
     keys: Mapping[str, str] | None = None,
 ) -> Report:
     """
@@ -29,7 +31,7 @@ def audit(
     Args:
         notebook: Its JSON, format 4.
         cassette: Its cassette, or why that can't be read; None where there is none.
-        recorded: The cassette's lines as JSON, looked through for keys.
+        recorded: The cassette's lines as JSON by their numbers, looked through for keys.
         keys: Keys that are in use, and the variable each is set by.
     """
     cells = [(cell, asked(cell.source) if cell.code else Asked()) for cell in cells_of(notebook)]
@@ -59,12 +61,14 @@ class _Said:
 
 
 def _keys(
-    notebook: Mapping[str, Any], cells: Sequence[tuple[Cell, Asked]], recorded: Sequence[Any], keyring: Keyring
+    notebook: Mapping[str, Any], cells: Sequence[tuple[Cell, Asked]], recorded: Mapping[int, Any], keyring: Keyring
 ) -> list[Finding]:
     findings = saved_keys(keyring, {name: value for name, value in notebook.items() if name != "cells"})
     written = notebook.get("cells")
     for (cell, _), content in zip(cells, written if isinstance(written, list) else (), strict=True):
         findings += saved_keys(keyring, content, cell=cell.number, ran=cell.ran)
-    for number, line in enumerate(recorded, 1):
+    for number, line in recorded.items():
+        if not isinstance(line, (str, dict, list)) or (isinstance(line, str) and len(line) < SHORTEST) or not line:
+            continue  # no key is that short
         findings += saved_keys(keyring, {f"cassette {number}": line})
     return findings

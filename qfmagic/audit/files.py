@@ -1,6 +1,5 @@
 """Reading what an audit looks at: a notebook, its cassette, the keys that are in use."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -8,7 +7,8 @@ from typing import Any, NamedTuple
 
 from ..client.settings import PREFIX, Settings, read_dotenv
 from ..core.errors import CassetteError, QianfanError
-from ..transport.cassette import Cassette, beside, parse
+from ..core.safe_json import read_json
+from ..transport.cassette import Cassette, beside, parse, written_lines
 
 
 class NotebookError(QianfanError):
@@ -24,14 +24,14 @@ class Source(NamedTuple):
         notebook: What stands in it.
         cassette_path: Its cassette's file; None where there is none.
         cassette: What that holds, or why it can't be read.
-        recorded: Its lines as JSON; a line that is none as it stands.
+        recorded: Its lines as JSON by their numbers, blank ones left out; a line that is none as it stands.
     """
 
     path: Path
     notebook: Mapping[str, Any]
     cassette_path: Path | None
     cassette: Cassette | CassetteError | None
-    recorded: tuple[Any, ...]
+    recorded: Mapping[int, Any]
 
 
 def load(path: Path, cassette: Path | None = None) -> Source:
@@ -44,15 +44,15 @@ def load(path: Path, cassette: Path | None = None) -> Source:
     notebook = _notebook(path)
     found = cassette or beside(path)
     if cassette is None and not found.exists():
-        return Source(path, notebook, None, None, ())
+        return Source(path, notebook, None, None, {})
     try:
         data = found.read_bytes()
     except FileNotFoundError:
-        return Source(path, notebook, found, CassetteError("cassette.missing", path=found), ())
+        return Source(path, notebook, found, CassetteError("cassette.missing", path=found), {})
     except OSError as error:
         reason = error.strerror or str(error)
-        return Source(path, notebook, found, CassetteError("cassette.unreadable", path=found, reason=reason), ())
-    recorded = tuple(_json(line) for line in data.decode("utf-8", "replace").split("\n"))
+        return Source(path, notebook, found, CassetteError("cassette.unreadable", path=found, reason=reason), {})
+    recorded = {number: _json(line) for number, line in written_lines(data.decode("utf-8", "replace"))}
     try:
         return Source(path, notebook, found, parse(data, found), recorded)
     except CassetteError as error:
@@ -81,8 +81,8 @@ def _notebook(path: Path) -> Mapping[str, Any]:
         reason = getattr(error, "strerror", None) or str(error)
         raise NotebookError("audit.file.unreadable", path=path, reason=reason) from None
     try:
-        notebook = json.loads(data, object_pairs_hook=_object)
-    except (ValueError, RecursionError) as error:
+        notebook = read_json(data, bounded=False, object_pairs_hook=_object)
+    except ValueError as error:
         raise NotebookError("audit.file.json", path=path, reason=error) from None
     version = notebook.get("nbformat") if isinstance(notebook, dict) else None
     if not isinstance(version, int) or isinstance(version, bool):
@@ -105,6 +105,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _json(line: str) -> Any:
     try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
+        return read_json(line)
+    except ValueError:
         return line

@@ -116,14 +116,10 @@ async def _streamed(exchange: Exchange, response: httpx.Response, hear: Callable
 
     try:
         # To the very end, also behind the end mark: only then is the connection free for the next request.
-        if "content-encoding" in response.headers:
-            async for piece in response.aiter_bytes():
-                take_in(piece)
-        else:
-            # The stream itself: the response's own iterators close the connection at the end, and an error that is
-            # raised just then would be thrown into the closing, and leave the connection neither open nor closed.
-            assert isinstance(response.stream, httpx.AsyncByteStream)
-            await read_portions(aiter(response.stream), take_in)
+        # The stream itself: the response's own iterators close the connection at the end, and an error that is raised
+        # just then would be thrown into the closing, and leave the connection neither open nor closed.
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        await read_portions(aiter(response.stream), take_in)
         if not collector.done:
             feed_rest(wire, collector, decoder.close())
     except ServiceError as error:

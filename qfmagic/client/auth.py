@@ -1,6 +1,5 @@
 """Credentials onto requests: tokens fetched, kept and renewed, signatures made."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -8,6 +7,7 @@ from datetime import datetime
 from ..core.clock import clock_hint
 from ..core.errors import AuthenticationError, ProtocolError, ServiceError
 from ..core.models import Wire
+from ..core.safe_json import read_json
 from ..core.signing import DATE_HEADER, bce_date, sign
 from ..core.wire import iam_error, make_error, service_error
 from .credentials import Credential
@@ -20,6 +20,9 @@ from .settings import Settings
 class _Token:
     value: str = field(repr=False)
     good_until: float
+
+
+_LONGEST = 10 * 365 * 86400.0  # seconds a token may be good for
 
 
 class Authorizer:
@@ -191,14 +194,15 @@ def _found(body: bytes) -> str:
 
 def _object(body: bytes) -> Mapping[str, object]:
     try:
-        payload = json.loads(body)
+        payload = read_json(body)
     except ValueError:
         payload = None
     return payload if isinstance(payload, dict) else {}
 
 
 def _seconds(value: object, default: float) -> float:
-    return float(value) if isinstance(value, (int, float)) and value > 0 else default
+    # As a number of JSON it may be infinite, or too large to be any.
+    return float(value) if isinstance(value, (int, float)) and 0 < value <= _LONGEST else default
 
 
 def gateway_error(status: int, headers: Mapping[str, str]) -> ServiceError | None:

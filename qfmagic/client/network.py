@@ -16,6 +16,7 @@ from .lane import Lane
 from .lanes import Lanes
 from .outgoing import Outgoing
 from .settings import OFFLINE, Settings
+from .unpacked import unpacked
 
 MAX_CONNECTIONS = 100
 MAX_BODY = 64 * 1024 * 1024  # bytes of an answer, before it is given up; bounds the memory
@@ -68,7 +69,12 @@ class Network:
             request = httpx.Request(
                 outgoing.method,
                 url,
-                headers={"User-Agent": f"qfmagic/{__version__}", "Accept": "*/*", **outgoing.headers},
+                headers={
+                    "User-Agent": f"qfmagic/{__version__}",
+                    "Accept": "*/*",
+                    "Accept-Encoding": "identity",  # a stream that is packed comes late, and says not how long it is
+                    **outgoing.headers,
+                },
                 content=outgoing.body,
                 extensions={"timeout": {"connect": connect}},
             )
@@ -81,7 +87,7 @@ class Network:
         except (httpx.ConnectError, httpx.ProxyError) as error:
             raise _not_connected(error, outgoing.host, proxy) from error
         response.request = request
-        return response
+        return unpacked(response, MAX_BODY)
 
     async def fetch(
         self, outgoing: Outgoing, timeout: float, late: str = "timeout.token"
@@ -212,6 +218,9 @@ def _not_connected(error: Exception, host: str, proxy: str) -> ConnectError:
 
 def cut(error: Exception) -> QianfanError:
     """What a connection that broke is told as."""
+    if isinstance(error, httpx.DecodingError) and isinstance(error.__cause__, ProtocolError):
+        told = error.__cause__  # a new one: a chain of causes must not come back to where it began
+        return ProtocolError(told.key, **told.values)
     if isinstance(error, (httpx.LocalProtocolError, httpx.DecodingError)):
         return TransportError("connect.protocol", kind=type(error).__name__)  # its text may repeat a header
     return TransportError("connect.cut", reason=str(error).rstrip(".") or type(error).__name__)
@@ -219,18 +228,23 @@ def cut(error: Exception) -> QianfanError:
 
 async def read_whole(response: httpx.Response) -> bytes:
     """
-    Read a body.
+    Read a body. Of an error's, as much as can be read: its status says what is wrong, however damaged the rest is.
 
     Raises:
         ProtocolError: It has no end.
+        httpx.DecodingError: It can't be unpacked.
     """
     chunks: list[bytes] = []
     size = 0
-    async for chunk in response.aiter_bytes():
-        size += len(chunk)
-        if size > MAX_BODY:
-            raise ProtocolError("protocol.endless", limit=MAX_BODY)
-        chunks.append(chunk)
+    try:
+        async for chunk in response.aiter_bytes():
+            size += len(chunk)
+            if size > MAX_BODY:
+                raise ProtocolError("protocol.endless", limit=MAX_BODY)
+            chunks.append(chunk)
+    except httpx.DecodingError:
+        if response.status_code == 200:
+            raise
     return b"".join(chunks)
 
 

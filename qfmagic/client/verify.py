@@ -1,7 +1,6 @@
 """Whether the keys are good: each kind that is configured, by the cheapest request that tells."""
 
 import asyncio
-import json
 import time
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -22,6 +21,7 @@ from ..core.errors import (
 )
 from ..core.models import WIRES, registry
 from ..core.plan import plan_request
+from ..core.safe_json import read_json
 from ..core.usage import Usage
 from ..core.wire import service_error
 from .auth import gateway_error
@@ -197,7 +197,7 @@ async def _ask_nothing(service: Service, settings: Settings, credential: Credent
 def read_object(body: bytes) -> dict[str, object]:
     """The JSON object in a body; an empty one if there is none."""
     try:
-        payload = json.loads(body)
+        payload = read_json(body)
     except ValueError:
         return {}
     return payload if isinstance(payload, dict) else {}

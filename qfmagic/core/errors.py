@@ -37,6 +37,8 @@ from .catalogue import text
 if TYPE_CHECKING:
     from .answer import Answer
 
+_LONGEST = 1000  # characters of one value that a message repeats
+
 
 class QianfanError(Exception):
     """
@@ -60,7 +62,8 @@ class QianfanError(Exception):
     def message(self, lang: str | None = None) -> str:
         """Say what happened and what to do, in *lang* (``"en"`` or ``"zh"``; the error's own when not given)."""
         lang = lang or self.lang
-        return " ".join([text(self.key, lang, **self.values), *self._hinted(lang)])
+        values = {name: _short(value) for name, value in self.values.items()}
+        return " ".join([text(self.key, lang, **values), *self._hinted(lang)])
 
     def details(self, lang: str | None = None) -> str:
         """Everything there is: the message, and the chain of what led to it with its stacks. Holds no secret."""
@@ -98,6 +101,11 @@ def _rebuild(kind: type[QianfanError], key: str, values: dict[str, Any], lang: s
     QianfanError.__init__(error, key, **values)
     error.lang = lang
     return error
+
+
+def _short(value: object) -> object:
+    """A value for a message: what a user typed, or a service sent, may be as long as it likes."""
+    return f"{value[:_LONGEST]}..." if isinstance(value, str) and len(value) > _LONGEST + 3 else value
 
 
 class InputError(QianfanError, ValueError):

@@ -1,6 +1,5 @@
 """What a parameter may be, and the check of the values a user gave against it."""
 
-import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -9,6 +8,7 @@ from typing import Any
 
 from .catalogue import text
 from .errors import ParameterError
+from .safe_json import read_json, write_json
 
 _RANGE = re.compile(r"([(\[])\s*(-?[\d.]*)\s*,\s*(-?[\d.]*)\s*([)\]])")
 
@@ -99,7 +99,7 @@ def _is_number(value: object) -> bool:
 
 def _is_json(value: object) -> bool:
     try:
-        json.dumps(value, allow_nan=False)
+        write_json(value, allow_nan=False)
     except (TypeError, ValueError):
         return False
     return True
@@ -176,7 +176,7 @@ def parse_value(kind: str, written: str) -> Any:
         # 1 stays 1 and isn't sent as 1.0: the request shows what was written.
         return int(written) if written.lstrip("+-").isdigit() else float(written)
     try:
-        value = json.loads(written)
+        value = read_json(written)
     except ValueError:
         if kind == "json":  # a bare word is a string: response_format=json_object
             return written

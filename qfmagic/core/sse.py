@@ -8,10 +8,10 @@ where a gateway leaves the blank lines out, a line that is a whole JSON object i
 line.
 """
 
-import json
 from typing import NamedTuple
 
 from .errors import ProtocolError
+from .safe_json import read_json
 
 STRAY = "stray"  # the event type of lines that are not SSE; a server's own "stray" would have to spell it so
 
@@ -172,7 +172,7 @@ def _whole(line: str) -> bool:
     if not (line.startswith("{") and line.endswith("}")):
         return line == "[DONE]"
     try:
-        json.loads(line)
+        read_json(line)
     except ValueError:
         return False
     return True

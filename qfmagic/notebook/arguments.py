@@ -1,6 +1,5 @@
 """A magic's line, read once: options by name, flags, and the text behind them."""
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -8,6 +7,7 @@ from typing import Any, NamedTuple
 from ..core.catalogue import Text
 from ..core.errors import OptionError
 from ..core.models import suggest
+from ..core.safe_json import read_json_at
 from .helptable import Row, help_table
 
 _KEY = re.compile(r"([A-Za-z_][\w.-]*)=")
@@ -177,7 +177,7 @@ def _value(name: str, line: str, start: int) -> tuple[str, int]:
     """The value that starts there, its quotes taken off as a shell does, and the position behind it."""
     if line[start : start + 1] in ("[", "{") and line[start : start + 2] != "{{":
         try:  # JSON may stand without quotes around it; a shell would eat the quotes inside
-            _, end = json.JSONDecoder().raw_decode(line, start)
+            _, end = read_json_at(line, start)
         except ValueError:
             pass
         else:

@@ -187,13 +187,21 @@ def _resume(session: Session, words: str) -> Said:
     session.last = turns[-1].answer if turns else session.last
     partial = sum(turn.state == "interrupted" for turn in turns)
     names = [conversation.name for conversation in found]
-    return Said.of(text("said.resumed", session.lang, count=len(turns), names=names, partial=partial))
+    said = text("said.resumed", session.lang, count=len(turns), names=names, partial=partial)
+    unread = text("said.unread", session.lang, count=journal.unread) if journal.unread else ""
+    return Said.of(f"{said} {unread}".strip())
 
 
 def _export(session: Session, words: str) -> Said:
     path = _path(words, "export PATH")
     conversation = session.chats.get(session.chat)
-    path.write_text(exported(conversation, path.suffix, session.lang), encoding="utf-8", newline="\n")
+    content = exported(conversation, path.suffix, session.lang).encode("utf-8", "replace")
+    from ..transport.files import replace_file  # noqa: PLC0415 - few export
+
+    try:
+        replace_file(path, content)
+    except OSError as error:
+        raise OptionError("command.unwritten", path=path, reason=error.strerror or str(error)) from None
     return Said.of(text("said.exported", session.lang, count=len(conversation.turns), name=session.chat, path=path))
 
 

@@ -1,22 +1,19 @@
 """How an answer is shown: while it comes, and what stays in the cell."""
 
-import json
-import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from ..core.answer import Answer, Delta
 from ..core.catalogue import text
-from ..core.plain import printable
-from .markdown import safe_markdown
-from .tables import Said
+from ..core.plain import NOTE_MARK, printable, unmarked
+from ..core.safe_json import TooDeep, escaped_halves, read_json, write_json
+from .markdown import fences, safe_markdown
+from .tables import Said, code
 
 Bundle = dict[str, str]
 TICK = 0.1  # seconds between two looks at a silent stream, so that an interrupt is seen on every system
 
-_FENCED = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*\n(.*?)(?:^ {0,3}\1[`~]*[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
-_LINE_END = re.compile(r"\r\n?")
-_FRAME_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_SPREAD = 20  # times as long as it came, at most, is JSON that is laid out in lines
 
 
 class View:
@@ -97,7 +94,7 @@ class TerminalView(View):
         """Print more."""
         if delta.wait is not None:
             self._write(f"[{printable(delta.wait.describe(self._lang))}]\n")
-        shown = printable(delta.text)
+        shown = printable(unmarked(delta.text))
         self._shown += shown
         self._write(shown)
 
@@ -159,12 +156,16 @@ def answer_bundle(answer: Answer, below: Sequence[str], style: str = "markdown",
     """
     body, about = answer_body(answer, style, lang)
     line = " · ".join((*about, *below))
-    extra = {"text/html": html_frame(answer.text, below)} if style == "html" else {}
+    extra = {}
+    if style == "html":
+        from .html_frame import html_frame  # noqa: PLC0415 - few answers are shown so
+
+        extra = {"text/html": html_frame(answer.text, below, lang)}
     marked, plain = body.markdown, body.plain
     return {
         **extra,
-        "text/markdown": f"{marked.rstrip()}\n\n{safe_markdown(f'*{line}*')}" if line else marked,
-        "text/plain": printable(f"{plain}\n\n[{line}]" if line else plain),
+        "text/markdown": f"{marked.rstrip()}\n\n{NOTE_MARK} {safe_markdown(f'*{line}*')}" if line else marked,
+        "text/plain": printable(f"{unmarked(plain)}\n\n[{NOTE_MARK} {line}]" if line else unmarked(plain)),
     }
 
 
@@ -172,11 +173,11 @@ def answer_body(answer: Answer, style: str, lang: str) -> tuple[Said, list[str]]
     """What the model wrote, in both forms, and what is to be said about the format it was asked for."""
     shown, about = answer.text, []
     if style == "text":
-        marked = _as_code(shown, "")
+        marked = code(unmarked(shown), "")
     elif style == "json":
-        shown, valid = _pretty_json(shown)
-        about = [] if valid else [text("note.json", lang)]
-        marked = _as_code(shown, "json")
+        shown, note = _pretty_json(shown)
+        about = [text(note, lang)] if note else []
+        marked = code(unmarked(shown), "json")
     else:
         marked = safe_markdown(shown)
         about = [text("note.no_code", lang)] if style == "code" and code_blocks(shown) == [] else []
@@ -193,32 +194,33 @@ def _folded(title: str, content: str) -> str:
 
 
 def code_blocks(markdown: str) -> list[str]:
-    """The fenced code in an answer."""
-    return [match[2].rstrip("\n") for match in _FENCED.finditer(_LINE_END.sub("\n", markdown))]
+    """The fenced code in an answer, in lists and quotations too."""
+    return [content.rstrip("\n") for content in fences(markdown)]
 
 
-def html_frame(content: str, below: Sequence[str]) -> str:
-    """HTML in a frame that runs no script, reaches no network, and can't touch the page."""
-    from html import escape  # noqa: PLC0415 - few answers are shown so
-
-    page = f'<meta http-equiv="Content-Security-Policy" content="{_FRAME_POLICY}">{content}'
-    line = f"<p><em>{escape(' · '.join(below))}</em></p>" if below else ""
-    return (
-        f'<iframe sandbox="" referrerpolicy="no-referrer" style="width:100%;height:24em;border:1px solid #8884" '
-        f'srcdoc="{escape(page, quote=True)}"></iframe>{line}'
-    )
-
-
-def _as_code(content: str, language: str) -> str:
-    longest = max((len(run) for run in re.findall("`+", content)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{content}\n{fence}"
-
-
-def _pretty_json(content: str) -> tuple[str, bool]:
+def _pretty_json(content: str) -> tuple[str, str]:
+    """JSON laid out in lines, and "" or what to say about it; what would change in that is shown as it was written."""
     inside = code_blocks(content)
     candidate = inside[0] if len(inside) == 1 else content
+    twice: list[str] = []
+
+    def keep(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        twice.extend("name" for _ in range(len(pairs) - len(found)))
+        return found
+
     try:
-        return json.dumps(json.loads(candidate), ensure_ascii=False, indent=2), True
-    except ValueError:
-        return content, False
+        value = read_json(candidate, parse_constant=_no_json, object_pairs_hook=keep)
+    except ValueError as error:
+        return content, "note.json_deep" if isinstance(error, TooDeep) else "note.json"
+    try:
+        shown = "" if twice else escaped_halves(write_json(value, ensure_ascii=False, indent=2, allow_nan=False))
+    except ValueError:  # a number beyond all bounds
+        shown = ""
+    # Blanks in front of what is nested deeply can be hundreds of times as long as all the rest.
+    as_written = not shown or len(shown) > _SPREAD * (len(candidate) + _SPREAD)
+    return (candidate.strip() if as_written else shown), ""
+
+
+def _no_json(constant: str) -> NoReturn:
+    raise ValueError(constant)  # NaN and Infinity are Python's own, no other reader of JSON takes them

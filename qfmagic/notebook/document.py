@@ -1,8 +1,9 @@
 """The order of the notebook's cells, from its file, where the front end names the file."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
+
+from ..core.safe_json import read_json
 
 LARGEST = 32 * 1024 * 1024  # bytes; a larger file takes longer to read than its order is worth
 
@@ -33,7 +34,7 @@ class Document:
         try:
             state = self._path.stat()
             if state.st_size <= LARGEST and state.st_mtime_ns != self._read_at:
-                cells = json.loads(self._path.read_bytes())["cells"]
+                cells = read_json(self._path.read_bytes())["cells"]
                 self._order = tuple(cell["id"] for cell in cells if "id" in cell)
                 self._read_at = state.st_mtime_ns
         except (OSError, ValueError, KeyError, TypeError):

@@ -2,7 +2,6 @@
 
 import ast
 import builtins
-import json
 import re
 import symtable
 from collections.abc import Callable, Collection, Mapping
@@ -14,6 +13,7 @@ from ..core.answer import Answer
 from ..core.catalogue import Text
 from ..core.errors import ExpectationError, OptionError
 from ..core.plain import printable
+from ..core.safe_json import read_json
 from .display import code_blocks
 
 SHOWN = 80  # characters of an answer or a reason in an error
@@ -117,8 +117,8 @@ def _no_json(answer: Answer, _: Mapping[str, Any]) -> Text | None:
 
 def _why_no_json(candidate: str) -> str | None:
     try:
-        json.loads(candidate, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
+        read_json(candidate, parse_constant=_refuse)
+    except ValueError as error:
         return _short(str(error))
     return None
 

@@ -4,7 +4,6 @@ Conversations as files: what ``%qf export`` writes and ``%qf import`` reads, as 
 ``.jsonl`` keeps everything and can be read back; ``.md`` is for readers; ``.py`` and ``.ipynb`` ask the same again.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
@@ -16,16 +15,17 @@ from ..core.catalogue import Text, text
 from ..core.errors import InputError, OptionError
 from ..core.messages import whole_text
 from ..core.models import registry
+from ..core.plain import NOTE_MARK
 from ..core.records import VERSION, turn_from_record, turn_to_record
+from ..core.safe_json import escaped_halves, read_json, write_json
 from ..core.turns import Conversation, Turn, persona_of
 from .helptable import help_table
-from .markdown import safe_markdown
+from .markdown import quoted_markdown, safe_markdown
 
 _NAME = "conversation"  # in the header
 
 _BREAKS = "\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029"  # where str.splitlines, and so IPython, ends a line
 _BREAK = re.compile(f"[{_BREAKS}]")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _PLAIN = re.compile(r"[\w.:/,@%+=-]+")
 # What would read as an expression or a quotation mark inside single quotes on a magic's line.
 _IN_QUOTES = re.compile(r"'|(?<=\{)\{")
@@ -72,9 +72,7 @@ def imported(text: str) -> Conversation:
 
 
 def _json(value: Any, **options: Any) -> str:
-    """JSON with its characters as they are, but for halves of characters, which no file can hold."""
-    written = json.dumps(value, ensure_ascii=False, **options)
-    return _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", written)
+    return escaped_halves(write_json(value, ensure_ascii=False, **options))
 
 
 def _records(conversation: Conversation) -> str:
@@ -88,8 +86,8 @@ def _refused(line: int, key: str, **values: object) -> OptionError:
 
 def _object(number: int, line: str) -> Mapping[str, Any]:
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        value = read_json(line)
+    except ValueError as error:
         raise _refused(number, "import.json", detail=getattr(error, "msg", error)) from None
     if not isinstance(value, dict):
         raise _refused(number, "import.header" if number == 1 else "import.turn")
@@ -105,7 +103,7 @@ def _turn(number: int, line: str) -> Turn:
         turn = turn_from_record(record)
         if _fits(turn, Turn):
             return turn
-    except (ValueError, TypeError, AttributeError, RecursionError):
+    except (ValueError, TypeError, AttributeError):
         pass  # told below, like a field of a wrong kind
     raise _refused(number, "import.turn")
 
@@ -131,22 +129,15 @@ def _markdown(conversation: Conversation, lang: str) -> str:
     parts = [safe_markdown(f"# {' '.join(conversation.name.split())}")]
     for number, turn in enumerate(conversation.turns, 1):
         if turn.in_history:
-            question = "\n".join(_quoted(line) for line in safe_markdown(turn.prompt).strip("\n").split("\n"))
             parts += ["---"] if turn.fresh else []
-            parts += f"## {number}", question, safe_markdown(turn.answer.text).strip("\n")
+            parts += f"## {number}", quoted_markdown(turn.prompt), safe_markdown(turn.answer.text).strip("\n")
             tokens = turn.answer.usage.total_tokens
             facts = [turn.answer.model, "" if tokens is None else text("word.tokens", lang, count=tokens)]
             below = " · ".join(" ".join(fact.split()) for fact in facts if fact)
-            parts += [safe_markdown(f"*{below}*")] if below else []
+            parts += [f"{NOTE_MARK} {safe_markdown(f'*{below}*')}"] if below else []
     left_out = [f"- {said}" for _, said in _left_out(conversation, lang) if said]
     parts += [f"## {text('export.left_out', lang)}", "\n".join(left_out)] if left_out else []
     return whole_text("\n\n".join(parts) + "\n")
-
-
-def _quoted(line: str) -> str:
-    """A line of a quotation. Behind its mark a tab would indent it by less, and the line mean something else."""
-    blanks = len(line) - len(line.lstrip(" \t"))
-    return f"> {line[:blanks].expandtabs(4)}{line[blanks:]}"
 
 
 def _left_out(conversation: Conversation, lang: str) -> Iterator[tuple[Turn, str]]:

@@ -5,22 +5,23 @@ It holds questions and answers, never keys. Each kernel writes under its own num
 notebook don't meet; ``%qf resume`` reads what the last one left.
 """
 
-import json
 import os
 import sqlite3
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from ..analysis.usage import Call
 from ..client.vault import home_folder
 from ..core.records import turn_from_record, turn_to_record
+from ..core.safe_json import escaped_halves, read_json, write_json
 from ..core.turns import Conversation, Turn
 
 PATIENCE = 1.0  # seconds a record waits for another kernel's: they are written in the main thread
 AGAIN = 0.05  # seconds the next ones wait where that wasn't enough
+_MOST_CALLS = 10_000  # that wait for a file that can be written
 _UNDER_WAY = -1  # the row of a turn that has no place among the others yet
 
 _SCHEMA = """
@@ -57,7 +58,8 @@ class Journal:
         notebook: What the notebook is known by: its path.
         clock: Seconds since 1970.
 
-    ``error`` is what went wrong with the last record that couldn't be kept; ``%qf doctor`` shows it.
+    ``error`` is what went wrong with the last record that couldn't be kept; ``%qf doctor`` shows it. What the file was
+    no place for is written with the next record. ``unread`` is how many turns :meth:`last` couldn't read.
     """
 
     def __init__(self, path: Path, notebook: str, clock: Callable[[], float]) -> None:
@@ -67,6 +69,9 @@ class Journal:
         self._clock = clock
         self._process = os.getpid()
         self.error: str | None = None
+        self.unread = 0
+        self._behind: dict[str, Conversation] = {}  # what the file lacks turns of
+        self._uncounted: deque[Call] = deque(maxlen=_MOST_CALLS)  # calls that aren't on the file
         self._lock = threading.Lock()  # a transaction belongs to a connection, not to a thread
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Made here and not by SQLite, which would leave it readable to others for a moment.
@@ -79,41 +84,53 @@ class Journal:
         self._database.executescript(_SCHEMA)
 
     def save(self, before: Conversation, after: Conversation) -> None:
-        """Keep what changed from one value of a conversation to the next."""
+        """Keep what changed from one value of a conversation to the next; and what couldn't be kept before."""
+        if self._foreign:
+            return
+        behind = {**self._behind, after.name: after} if self._behind else {}
+        kept = self._keep(lambda: self._rewrite(behind) if behind else self._write_changes(before, after))
+        self._behind = {} if kept else behind or {after.name: after}
+
+    def _write_changes(self, before: Conversation, after: Conversation) -> None:
         old, new = before.turns, after.turns
         # Turns are compared by identity first, so that an unchanged beginning costs next to nothing.
         start = len(old) if new[: len(old)] == old else 0
         rows = [
             (seq, turn, 0) for seq, turn in enumerate(new[start:], start) if seq >= len(old) or old[seq] is not turn
         ]
-        if self._foreign:
-            return
-        with self._kept():
-            self._write(after.name, rows)
-            self._delete(after.name, "seq = ?", _UNDER_WAY)
-            if len(new) < len(old):
-                self._delete(after.name, "seq >= ?", len(new))
+        self._write(after.name, rows)
+        self._delete(after.name, "seq = ?", _UNDER_WAY)
+        if len(new) < len(old):
+            self._delete(after.name, "seq >= ?", len(new))
+
+    def _rewrite(self, conversations: Mapping[str, Conversation]) -> None:
+        for name, conversation in conversations.items():
+            self._delete(name, "seq >= ?", _UNDER_WAY)
+            self._write(name, [(seq, turn, 0) for seq, turn in enumerate(conversation.turns)])
 
     def save_partial(self, chat: str, index: int, turn: Turn) -> None:
         """Keep a turn that is under way to *index*, as far as it has come."""
         if self._foreign:
             return
-        with self._kept():
-            self._write(chat, [(_UNDER_WAY, turn, index + 1)])
+        self._keep(lambda: self._write(chat, [(_UNDER_WAY, turn, index + 1)]))
 
     def drop_partial(self, chat: str) -> None:
         """The turn that was under way came to nothing."""
         if self._foreign:
             return
-        with self._kept():
-            self._delete(chat, "seq = ?", _UNDER_WAY)
+        self._keep(lambda: self._delete(chat, "seq = ?", _UNDER_WAY))
 
     def save_call(self, call: Call) -> None:
         """Keep what a call used; from any thread."""
         if self._foreign:
             return
-        with self._kept():
-            self._database.execute(_ADD_CALL, (self.notebook, self._kernel, *call))
+        self._uncounted.append(call)  # appending to a deque needs no lock
+
+        def add() -> None:
+            rows = [(self.notebook, self._kernel, *one) for one in self._uncounted]
+            self._database.executemany(_ADD_CALL, rows)
+
+        self._keep(add, self._uncounted.clear)
 
     def calls(self, *, everywhere: bool = False) -> list[Call]:
         """
@@ -148,23 +165,35 @@ class Journal:
         """
         return self._process != os.getpid()
 
-    @contextmanager
-    def _kept(self) -> Iterator[None]:
-        """All of it or nothing; what is wrong with the file or the record costs the record, not the answer."""
+    def _keep(self, work: Callable[[], None], settle: Callable[[], object] = tuple) -> bool:
+        """
+        Do all of *work* or nothing; what is wrong with the file or the record costs the record, not the answer.
+
+        Args:
+            work: Writes.
+            settle: Done where it is not to be tried again, before anything else is written.
+
+        Returns:
+            Whether it is not to be tried again: it is kept, or can't ever be.
+        """
         try:
             with self._lock:
                 try:
-                    yield
+                    work()
                     self._database.commit()
-                except BaseException:
+                except BaseException as error:
                     with suppress(sqlite3.Error):  # it may be closed
                         self._database.rollback()
+                    if not isinstance(error, sqlite3.Error):
+                        settle()
                     raise
+                settle()
         except (sqlite3.Error, OverflowError, ValueError) as error:  # a number or a text that SQLite can't hold
             self.error = f"{type(error).__name__}: {error}"
             self._wait(AGAIN)
-        else:
-            self._wait(PATIENCE)
+            return not isinstance(error, sqlite3.Error)
+        self._wait(PATIENCE)
+        return True
 
     def _wait(self, seconds: float) -> None:
         """Wait so long for a file that is locked."""
@@ -195,13 +224,18 @@ class Journal:
         if found is None:
             return []
         whole: dict[str, list[Turn]] = {}
+        self.unread = 0
         under_way: list[tuple[str, int, Turn]] = []
         for chat, record, partial in self._database.execute(
             "select chat, record, partial from turns where notebook = ? and kernel = ? order by chat, seq",
             (self.notebook, found[0]),
         ):
-            turn = turn_from_record(json.loads(record))
             turns = whole.setdefault(chat, [])
+            try:
+                turn = turn_from_record(read_json(record))
+            except (ValueError, TypeError, AttributeError):  # the file was damaged, or edited
+                self.unread += 1
+                continue
             if partial:
                 under_way.append((chat, partial - 1, turn))
             else:
@@ -234,4 +268,4 @@ def _ends(parts: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 
 def _text(turn: Turn) -> str:
-    return json.dumps(turn_to_record(turn), ensure_ascii=False)
+    return escaped_halves(write_json(turn_to_record(turn), ensure_ascii=False))

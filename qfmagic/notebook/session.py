@@ -14,6 +14,7 @@ from ..client.credentials import Kind
 from ..client.loop import BackgroundLoop
 from ..client.settings import Settings
 from ..core.answer import Answer
+from ..core.catalogue import text
 from ..core.errors import QianfanError
 from ..core.plan import Plan
 from .chats import Chats
@@ -59,6 +60,7 @@ class Session:
         self.chats = Chats(Document(notebook_path(environ)))
         self.journal: Journal | None = None
         self.journal_error: str | None = None
+        self._journal_told = False
         self.last: Answer | None = None
         self.source: str | None = None  # the cell that runs, as it is written
         self.keys = Keys(environ, self._keys_needed)
@@ -268,7 +270,15 @@ class Session:
         """What is to be said below an answer: that it isn't on the cassette, that the budget is passed (once)."""
         passed = self.meter.take_overshoot()
         trouble = [self.trouble.message(self.lang)] if self.trouble else []
-        return [*trouble, *([passed.describe(self.lang)] if passed else [])]
+        return [*trouble, *self._journal_note(), *([passed.describe(self.lang)] if passed else [])]
+
+    def _journal_note(self) -> list[str]:
+        """That the journal lacks something: once, as it stays so for most who can't write it."""
+        failed = self.journal.error if self.journal is not None else self.journal_error
+        if failed is None or self._journal_told or not self.preferences.setting("journal").value:
+            return []
+        self._journal_told = True
+        return [text("note.journal", self.lang)]
 
     def _keep_call(self, call: Call) -> None:
         if self.journal is not None:
@@ -289,5 +299,7 @@ class Session:
             self.journal = Journal(journal_path(self.environ), str(path), time.time)
         except Exception as error:  # noqa: BLE001 - a disk that is full or not ours must not stop a question
             self.journal_error = f"{type(error).__name__}: {error}"
+        else:
+            self.journal_error = None
         self.chats.recorder = self.journal
         return self.journal

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..core.plain import aligned
+from ..core.plain import aligned, visible
+from .markdown import code_lines
 
 # What Markdown reads as more than itself. What may begin a formula (the first group) gets an element of its own:
 # JupyterLab takes an escaped backslash before a bracket for one, and MathJax looks through the page's text too.
@@ -43,7 +44,7 @@ class Table:
         rows = [[str(cell) for cell in row] for row in self.rows]
         marked = [f"| {' | '.join(_literal(cell) for cell in row)} |" for row in (self.head, *rows)]
         marked.insert(1, "|" + "---|" * len(self.head))
-        lines = aligned((self.head, *rows))
+        lines = aligned((self.head, *([visible(cell) for cell in row] for row in rows)))
         above = [self.above, ""] if self.above else []
         markdown_above = [_literal(self.above), ""] if self.above else []
         return Said("\n".join((*markdown_above, *marked)), "\n".join((*above, *lines)))
@@ -51,9 +52,7 @@ class Table:
 
 def code(content: str, language: str) -> str:
     """*content* in a fence that it can't close."""
-    longest = max((len(found) for found in re.findall("`+", content)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{content}\n{fence}"
+    return "\n".join(code_lines(content, language))
 
 
 def short(content: str) -> str:
@@ -64,7 +63,7 @@ def short(content: str) -> str:
 
 def _literal(content: str) -> str:
     """*content* as Markdown that shows just these characters, in a table too."""
-    line = " ".join(content.split())
+    line = visible(" ".join(content.split()))
     lone = line.count("$") == 1  # it ends no formula
 
     def shown(found: re.Match[str]) -> str:

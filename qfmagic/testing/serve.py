@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from ..core.catalogue import text
@@ -14,7 +14,14 @@ LOOK = 0.5  # seconds; a signal that another thread was given is seen when this 
 
 
 def serve(
-    host: str, port: int, pace: float, *, lang: str, say: Callable[[str], object], complain: Callable[[str], object]
+    host: str,
+    port: int,
+    pace: float,
+    *,
+    lang: str,
+    say: Callable[[str], object],
+    complain: Callable[[str], object],
+    allowed: Collection[str] = (),
 ) -> int:
     """
     Serve the stub until Ctrl-C or SIGTERM comes.
@@ -26,12 +33,13 @@ def serve(
         lang: The reader's language.
         say: Takes what there is to know.
         complain: Takes what couldn't be done.
+        allowed: Further names in the ``Host`` header.
 
     Returns:
         The exit status.
     """
     try:
-        server = LoopbackServer(host=host, port=port, pace=pace)
+        server = LoopbackServer(host=host, port=port, pace=pace, allowed=allowed, kept=0)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         complain(text("cli.server.refused", lang, host=host, port=port, reason=reason))

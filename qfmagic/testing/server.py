@@ -6,18 +6,25 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
+from functools import partial
+from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 from ..transport.reply import Incoming, Reply
 from ..transport.stub_service import StubService
+from .bounds import Head, Room, is_own
 
 MAX_BODY = 16 * 1024 * 1024  # bytes of a request; what the service takes is far below
 KEPT = 10_000  # requests to look at afterwards
+KEPT_BYTES = 64 * 1024 * 1024  # of those
+AT_ONCE = 256 * 1024 * 1024  # bytes of bodies that are read at the same time
+CONNECTIONS = 512  # at the same time
+MAX_HEAD = 128 * 1024  # bytes of a request's headers, or of what stands behind its chunks
 IDLE = 60.0  # seconds a connection may be silent
 LINGER = 5.0  # seconds for a client to end what it sends although it's refused
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;.*)?\r?\n")
@@ -34,8 +41,11 @@ class LoopbackServer:
         pace: Seconds between the pieces of a reply.
         on_disconnect: Called when a client leaves in the middle of a reply.
         max_body: How many bytes a request may hold.
+        allowed: Further names it is asked by, in the ``Host`` header; with a port, or for any. Its own are the address
+            it listens at, and on this machine 127.0.0.1, localhost and [::1].
+        kept: How many requests are kept to look at.
 
-    ``requests`` holds the last requests, oldest first.
+    ``requests`` holds the last requests, oldest first, as far as there is room for them.
     """
 
     def __init__(
@@ -47,12 +57,16 @@ class LoopbackServer:
         pace: float = 0.0,
         on_disconnect: Callable[[], object] = bool,
         max_body: int = MAX_BODY,
+        allowed: Collection[str] = (),
+        kept: int = KEPT,
     ) -> None:
         self.requests: list[Incoming] = []
         members = {
             "answer": staticmethod(answer or StubService()),
             "pace": pace,
-            "seen": self.requests,
+            "seen": _Seen(self.requests, kept),
+            "room": Room(AT_ONCE),
+            "is_own": staticmethod(partial(is_own, bound=host, allowed=allowed)),
             "left": staticmethod(on_disconnect),
             "max_body": max_body,
         }
@@ -86,7 +100,48 @@ class LoopbackServer:
 
 
 class _Server(ThreadingHTTPServer):
+    """Threads as there are connections, and no more connections than that."""
+
     request_queue_size = 128
+
+    def __init__(self, *arguments: Any) -> None:
+        self._free = threading.BoundedSemaphore(CONNECTIONS)
+        super().__init__(*arguments)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+            return
+        with suppress(OSError):
+            request.settimeout(0)
+            request.send(b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+        self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+
+class _Seen:
+    """The last requests, as far as there is room for them."""
+
+    def __init__(self, requests: list[Incoming], most: int) -> None:
+        self._requests, self._most, self._size = requests, most, 0
+        self._lock = threading.Lock()
+
+    def add(self, request: Incoming) -> None:
+        with self._lock:
+            self._requests.append(request)
+            self._size += _size(request)
+            while self._requests and (len(self._requests) > self._most or self._size > KEPT_BYTES):
+                self._size -= _size(self._requests.pop(0))
+
+
+def _size(request: Incoming) -> int:
+    parts = (request.path, *request.query.items(), *request.headers.items())
+    return len(request.body) + sum(map(len, map(str, parts)))
 
 
 class _Unreadable(Exception):
@@ -104,7 +159,9 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = IDLE
     answer: Callable[[Incoming], Reply]
     pace: float
-    seen: list[Incoming]
+    seen: _Seen
+    room: Room
+    is_own: Callable[[str, tuple[str, int]], bool]
     left: Callable[[], object]
     max_body: int
 
@@ -115,11 +172,37 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def do_GET(self) -> None:
+        self._taken = 0
         try:
-            body = self._body()
+            self._check_host()
+            self._answer(self._body())
         except _Unreadable as problem:
             self._refuse(problem)
-            return
+        finally:
+            type(self).room.give_back(self._taken)
+
+    def parse_request(self) -> bool:
+        stream = self.rfile
+        self.rfile = Head(stream, MAX_HEAD)  # type: ignore[assignment]  # of which only lines are read
+        try:
+            return super().parse_request()
+        finally:
+            self.rfile = stream
+
+    def _check_host(self) -> None:
+        named = self.headers.get_all("host", [])
+        try:
+            target = [urlsplit(self.path).netloc] if "://" in self.path[:9] else []
+        except ValueError:
+            raise _Unreadable(400, "the address can't be read") from None
+        if len(named) > 1 or (not named and self.request_version != "HTTP/1.0"):
+            raise _Unreadable(400, "one Host header is expected")
+        address = self.connection.getsockname()[:2]
+        for host in (*named, *target):
+            if not type(self).is_own(host.strip(), address):
+                raise _Unreadable(421, f"this server isn't {host[:100]!r}; --allow-host adds a name")
+
+    def _answer(self, body: bytes) -> None:
         parts = urlsplit(self.path)
         request = Incoming(
             self.command,
@@ -128,8 +211,7 @@ class _Handler(BaseHTTPRequestHandler):
             {name.lower(): value for name, value in self.headers.items()},
             body,
         )
-        self.seen.append(request)
-        del self.seen[:-KEPT]
+        self.seen.add(request)
         reply = self._answered(request)
         try:
             self._send(reply)
@@ -174,24 +256,32 @@ class _Handler(BaseHTTPRequestHandler):
         return int(written)
 
     def _chunks(self) -> bytes:
-        body = b""
+        pieces, size_so_far = [], 0
         while True:
             size = _SIZE.fullmatch(self.rfile.readline(1024))
             if size is None:
                 raise _Unreadable(400, "a chunk has no size")
             length = int(size[1], 16)
-            if len(body) + length > self.max_body:
+            size_so_far += length
+            if size_so_far > self.max_body:
                 raise _Unreadable(413, f"the body is longer than {self.max_body} bytes")
             if not length:
                 break
-            body += self._exactly(length)
+            pieces.append(self._exactly(length))
             if self.rfile.readline(3) not in (b"\r\n", b"\n"):
                 raise _Unreadable(400, "a chunk is longer than its size")
-        while self.rfile.readline(65536).strip():  # trailers
-            pass
-        return body
+        trailers = Head(self.rfile, MAX_HEAD)
+        try:
+            while trailers.readline(65536).strip():
+                pass
+        except HTTPException:
+            raise _Unreadable(431, "what stands behind the chunks is too long") from None
+        return b"".join(pieces)
 
     def _exactly(self, length: int) -> bytes:
+        if not type(self).room.take(length):
+            raise _Unreadable(503, "too much is being sent at once")
+        self._taken += length
         body = self.rfile.read(length)
         if len(body) < length:
             raise ConnectionAbortedError  # the client left in the middle of its request

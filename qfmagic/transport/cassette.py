@@ -8,21 +8,24 @@ recordings small, and make those of two people easy to merge.
 """
 
 import hashlib
-import json
 import os
+import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
 from ..core.errors import CassetteError
+from ..core.safe_json import read_json
+from .files import replace_file
 from .recording import Key, Recorded, RecordingError, canonical
 
 VERSION = 1
 SUFFIX = ".qf.jsonl"
 LOCK_TIMEOUT = 10.0  # seconds to wait for others who write the same file
+_WRITTEN = re.compile(r"\S[^\n]*")
 _HEADER = canonical({"cassette": VERSION, "made_by": "qfmagic"})
 _END = canonical({"end": True})
 
@@ -77,16 +80,15 @@ def parse(data: bytes, path: Path) -> Cassette:
         CassetteError: As :func:`read`.
     """
     try:
-        # Some version control writes files with the line ends of the system.
-        lines = [line.removesuffix("\r") for line in data.decode().split("\n")]
+        content = data.decode()
     except UnicodeDecodeError as error:
         raise CassetteError("cassette.broken", path=shown(path), line=data[: error.start].count(b"\n") + 1) from None
-    _check_header(lines[0], path)
-    last = len(lines) - 1  # behind the last line's end, where nothing stands unless it is torn
+    _check_header(content.partition("\n")[0].removesuffix("\r"), path)
+    last = content.count("\n") + 1  # behind the last line's end, where nothing stands unless it is torn
     found: dict[Key, Recorded] = {}
     ended = untidy = False
-    for number, line in enumerate(lines[1:], 1):
-        if not line.strip():
+    for number, line in written_lines(content):
+        if number == 1:
             continue
         if line == _END:
             ended = True
@@ -99,11 +101,22 @@ def parse(data: bytes, path: Path) -> Cassette:
                 break  # its writer was killed
             if not ended and number == last:
                 raise CassetteError("cassette.truncated", path=shown(path)) from None
-            raise CassetteError(_BROKEN[error.reason], path=shown(path), line=number + 1) from None
+            raise CassetteError(_BROKEN[error.reason], path=shown(path), line=number) from None
         found[recorded.key] = recorded
     if not ended:
         raise CassetteError("cassette.truncated", path=shown(path))
     return Cassette(MappingProxyType(dict(sorted(found.items()))), untidy)
+
+
+def written_lines(content: str) -> Iterator[tuple[int, str]]:
+    """The lines of a file that aren't blank, and the number of each, from 1; of blank ones there may be millions."""
+    number = counted = 0
+    for begun in _WRITTEN.finditer(content):
+        number += content.count("\n", counted, begun.start())
+        counted = begun.start()
+        start = content.rfind("\n", 0, counted) + 1
+        # Some version control writes files with the line ends of the system.
+        yield number + 1, content[start : begun.end()].removesuffix("\r")
 
 
 _BROKEN = {"json": "cassette.broken", "shape": "cassette.broken", "edited": "cassette.edited"}
@@ -111,30 +124,36 @@ _BROKEN = {"json": "cassette.broken", "shape": "cassette.broken", "edited": "cas
 
 def _check_header(line: str, path: Path) -> None:
     try:
-        version = json.loads(line)["cassette"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        version = read_json(line)["cassette"]
+    except (ValueError, KeyError, TypeError):
         raise CassetteError("cassette.none", path=shown(path)) from None
     if version != VERSION:
         raise CassetteError("cassette.newer", path=shown(path), version=version, known=VERSION)
 
 
-def append(path: Path, recorded: Recorded) -> None:
+def append(path: Path, exchanges: Sequence[Recorded]) -> None:
     """
-    Add an exchange to a file, which is made if it isn't there. Others may write it at the same time.
+    Add exchanges to a file, which is made if it isn't there. Others may write it at the same time.
 
     Raises:
-        CassetteError: It can't be written.
+        CassetteError: They can't be written; then none of them is.
     """
     with _locked(path):
         if not path.exists():
             _replace(path, ())
-        with path.open("ab+") as file:
-            file.seek(-1, os.SEEK_END)
+        with path.open("rb") as file:
+            size = file.seek(-1, os.SEEK_END) + 1
             whole = file.read(1) == b"\n"
-            if whole:
-                file.write(f"{recorded.line()}\n".encode("utf-8", "replace"))
         if not whole:  # a writer was killed in the middle of a line
-            _replace(path, {**read(path).exchanges, recorded.key: recorded}.values())
+            _replace(path, {**read(path).exchanges, **{one.key: one for one in exchanges}}.values())
+            return
+        try:
+            with path.open("ab") as file:
+                file.write("".join(f"{one.line()}\n" for one in exchanges).encode("utf-8", "replace"))
+        except OSError:
+            with suppress(OSError):  # what came onto a disk that is full now
+                os.truncate(path, size)
+            raise
 
 
 def tidy(path: Path) -> Cassette:
@@ -197,20 +216,10 @@ def check_writable(path: Path) -> None:
 
 
 def _replace(path: Path, exchanges: Iterable[Recorded]) -> None:
-    """Write a whole file beside, then put it in its place, so that none is ever half written; a link stays one."""
-    path = path.resolve()
+    """Write a whole file."""
     ordered = sorted(exchanges, key=lambda recorded: recorded.key)
     content = "".join(f"{line}\n" for line in (_HEADER, *(recorded.line() for recorded in ordered), _END))
-    beside_it = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        # Opened as any new file is, so that it may be read by whoever may read the user's other files.
-        beside_it.write_bytes(content.encode("utf-8", "replace"))
-        if path.exists():
-            beside_it.chmod(path.stat().st_mode)
-        beside_it.replace(path)
-    except BaseException:
-        beside_it.unlink(missing_ok=True)
-        raise
+    replace_file(path, content.encode("utf-8", "replace"))
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..core.catalogue import text
+from ..core.safe_json import read_json_at
 
 _DEEPEST = 4  # levels, of a schema that refers to itself
 _FORMATS = {
@@ -63,8 +64,8 @@ def _of_instruction(content: str) -> Mapping[str, Any] | None:
         _, found, behind = content.rpartition(text("schema.instruction", lang))
         if found:
             try:
-                schema, _ = json.JSONDecoder().raw_decode(behind.lstrip())
-            except (ValueError, RecursionError):
+                schema, _ = read_json_at(behind.lstrip())
+            except ValueError:
                 return None
             return schema if isinstance(schema, Mapping) else None
     return None

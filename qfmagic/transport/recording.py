@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from ..core.answer import STUB_SERVER
 from ..core.errors import ProtocolError, QianfanError, ServiceError
 from ..core.models import Wire
+from ..core.safe_json import read_json
 from ..core.sse import SSEDecoder
 from ..core.wire import ChatRequest, Collector, Outcome, feed_events, feed_rest, make_error, read_body
 
@@ -129,8 +130,8 @@ class Recorded(NamedTuple):
             RecordingError: It is none, or was edited.
         """
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
+            row = read_json(line)
+        except ValueError:
             raise RecordingError("json") from None
         try:
             digest = row.pop("digest")

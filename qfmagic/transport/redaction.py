@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ..core.safe_json import read_json
 from ..core.wire import ChatRequest
 from .recording import Recorded, canonical
 
@@ -57,6 +58,11 @@ def _taken_out(recorded: Recorded, words: _Words) -> Recorded:
     return recorded._replace(body=_without(recorded.body, words), events=_events(recorded, words))
 
 
+def may_be_redacted(request: ChatRequest) -> bool:
+    """Whether there is anything in a request that says so."""
+    return MARK in canonical(request.body)
+
+
 def fits(recorded: Recorded, request: ChatRequest) -> bool:
     """
     Whether a request is the recorded one, whatever was taken out of that.
@@ -64,7 +70,7 @@ def fits(recorded: Recorded, request: ChatRequest) -> bool:
     Something was taken out of the request too, or out of an answer that goes along with it: else it has the hash it
     was recorded with, or it is another.
     """
-    if not recorded.redacted or MARK not in canonical(request.body):
+    if not recorded.redacted or not may_be_redacted(request):
         return False
     same = (recorded.wire, recorded.model, recorded.endpoint) == (request.wire, request.model, request.endpoint)
     return same and _alike(recorded.body, request.body)
@@ -114,12 +120,15 @@ def _cut_out(pieces: Sequence[str], words: _Words) -> list[str]:
     """The pieces of one text, each without its part of the words; the mark stands where a word began."""
     spans = [match.span() for match in words.pattern.finditer("".join(pieces))]
     found: list[str] = []
-    offset = 0
+    offset = over = 0  # how many of the spans end before the piece
     for piece in pieces:
         kept, position, end = "", offset, offset + len(piece)
-        for first, last in spans:
-            if last <= offset or first >= end:
-                continue
+        while over < len(spans) and spans[over][1] <= offset:
+            over += 1
+        for at in range(over, len(spans)):
+            first, last = spans[at]
+            if first >= end:
+                break
             kept += piece[max(position, offset) - offset : max(first, offset) - offset]
             kept += words.mark if first >= offset else ""
             position = last
@@ -154,8 +163,8 @@ def _plainly(data: bytes, words: _Words) -> bytes:
 def _parsed(data: bytes) -> Any:
     """The JSON of an event or a body; None for anything else."""
     try:
-        payload = json.loads(data.strip().removeprefix(_PREFIX))
-    except (ValueError, RecursionError):
+        payload = read_json(data.strip().removeprefix(_PREFIX))
+    except ValueError:
         return None
     return payload if isinstance(payload, dict) else None
 

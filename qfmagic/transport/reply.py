@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from ..core.safe_json import read_json
+
 JSON_TYPE = "application/json;charset=utf-8"
 EVENT_TYPE = "text/event-stream;charset=utf-8"
 
@@ -23,7 +25,7 @@ class Incoming(NamedTuple):
 
     def json(self) -> Any:
         """The body as JSON."""
-        return json.loads(self.body)
+        return read_json(self.body)
 
 
 class Reply(NamedTuple):

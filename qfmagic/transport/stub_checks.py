@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from ..core.context import measure
 from ..core.models import Limits, registry
 from ..core.params import Parameter
+from ..core.safe_json import read_json
 from ..core.signing import sign
 from .cutting import LIMITS
 from .reply import Incoming, Reply
@@ -50,10 +51,10 @@ def refuse(reply: Reply) -> NoReturn:
 def json_object(body: bytes) -> dict[str, Any] | None:
     """The body's JSON object; None if it's none, or holds what no service could answer in UTF-8."""
     try:
-        payload = json.loads(body, parse_constant=_no_constant)
+        payload = read_json(body, parse_constant=_no_constant)
         if b"\\u" in body:  # an escape may be half a character
             json.dumps(payload, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
     return payload if isinstance(payload, dict) else None
 

@@ -8,8 +8,7 @@ gets the next one. So a notebook that was tried out cell by cell is replayed as 
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +19,7 @@ from ..core.wire import ChatRequest
 from . import cassette
 from .misses import miss
 from .recording import Key, Recorded, recorded_of
-from .redaction import fits, hidden
+from .redaction import fits, hidden, may_be_redacted
 
 LARGEST = 16 * 1024 * 1024  # bytes of a response; what is longer is no answer, and no file for version control
 Mode = Literal["record", "replay", "auto"]
@@ -60,7 +59,7 @@ class CassetteTape:
         CassetteError: The file can't be read, or is missing where it has to answer, or can't be written where it has to
             be.
 
-    ``trouble`` is what kept the last exchange from being written; the answer itself is never lost for that.
+    ``trouble`` is what keeps exchanges from being written, as long as some aren't; the answers are never lost for that.
     """
 
     def __init__(
@@ -77,11 +76,15 @@ class CassetteTape:
         if mode != "replay":
             cassette.check_writable(path)
         self.exchanges: dict[Key, Recorded] = dict(cassette.read(path).exchanges)
+        self._numbers: dict[str, list[int]] = {}  # by request, of what was there at first
+        for asked, n in self.exchanges:
+            self._numbers.setdefault(asked, []).append(n)
         self.played: set[Key] = set()
         self.recorded: set[Key] = set()
         self.trouble: CassetteError | None = None
         self._slots: dict[str, dict[Hashable, int]] = {}
         self._untidy = False
+        self._unwritten: dict[Key, None] = {}  # in the order they came in
 
     @property
     def unplayed(self) -> list[Recorded]:
@@ -108,7 +111,7 @@ class CassetteTape:
             raise miss(self.path, request, asked, list(self.exchanges.values()))
         if self.mode == "auto" and not _final(recorded):
             return None
-        self.trouble = None
+        self.trouble = self.trouble if self._unwritten else None
         self.played.add(recorded.key)
         self._on_play(recorded)
         stream = _PlayedStream(recorded, self.sleep)
@@ -143,8 +146,7 @@ class CassetteTape:
         status, headers, started = response.status_code, response.headers, self._timer()
 
         def keep(pieces: list[tuple[float, bytes]], *, cut: str, whole: bool) -> None:
-            readable = _readable(pieces, headers)
-            timed = [(at - started, data) for at, data in readable]
+            timed = [(at - started, data) for at, data in pieces]
             made = hidden(recorded_of(request, key[1], status=status, headers=headers, events=timed, cut=cut), keys)
             if whole or cut or _decided(made):
                 self._keep(made)
@@ -158,22 +160,32 @@ class CassetteTape:
 
     def tidy(self) -> None:
         """Sort the file, if something was written."""
+        if self._unwritten:
+            self._write()
         if self._untidy:
-            self._untidy = False
             try:
                 cassette.tidy(self.path)
+                self._untidy = False
             except CassetteError as error:
-                self.trouble = error
+                self.trouble = self.trouble or error
 
     def _keep(self, made: Recorded) -> None:
         self.exchanges[made.key] = made
         self.recorded.add(made.key)
+        self._unwritten[made.key] = None
+        self._write()
+
+    def _write(self) -> None:
+        """Write what isn't on the file yet; what can't be now goes with the next that is recorded."""
+        kept = [self.exchanges[key] for key in self._unwritten if key in self.exchanges]
         try:
-            cassette.append(self.path, made)
+            cassette.append(self.path, kept)
+        except CassetteError as error:
+            self.trouble = error.with_hint("cassette.behind", count=len(kept))
+        else:
+            self._unwritten.clear()
             self._untidy = True
             self.trouble = None
-        except CassetteError as error:
-            self.trouble = error
 
     def _key(self, asked: str, slot: Hashable) -> Key:
         asking = self._slots.setdefault(asked, {})
@@ -185,10 +197,13 @@ class CassetteTape:
         """The number of one more who asks; one that is missing was that of a question without an answer."""
         if self.mode == "record" or (asked, n) in self.exchanges:
             return n
-        return min((other for known, other in list(self.exchanges) if known == asked and other > n), default=n)
+        later = (other for other in self._numbers.get(asked, ()) if other > n and (asked, other) in self.exchanges)
+        return min(later, default=n)
 
     def _redacted(self, request: ChatRequest, n: int) -> Recorded | None:
         """What was recorded for a request of which words were taken out: of the answers before it, or of itself."""
+        if not may_be_redacted(request):  # else all of them would be looked through for each question that is new
+            return None
         known = list(self.exchanges.values())  # another thread may add to them
         return next((one for one in known if one.n == n and fits(one, request)), None)
 
@@ -221,6 +236,10 @@ class _Recording(httpx.AsyncByteStream):
             async for piece in self._stream:
                 self._add(piece)
                 yield piece
+        except httpx.DecodingError as error:
+            self._kept = self._kept or not self._pieces  # then nothing of it can be read
+            self._end(cut=str(error))
+            raise
         except (httpx.TransportError, OSError) as error:
             self._end(cut=str(error) or type(error).__name__)
             raise
@@ -244,17 +263,7 @@ class _Recording(httpx.AsyncByteStream):
     def _end(self, *, cut: str = "", whole: bool = False) -> None:
         if not self._kept:
             self._kept = True
-            with suppress(httpx.DecodingError):  # nothing of it can be read
-                self._keep(self._pieces, cut=cut, whole=whole)
-
-
-def _readable(pieces: list[tuple[float, bytes]], headers: Mapping[str, str]) -> list[tuple[float, bytes]]:
-    """What came, unpacked where it was compressed; then it is one piece."""
-    if "content-encoding" not in headers or not pieces:
-        return pieces
-    packed = b"".join(data for _, data in pieces)
-    encoding = {"content-encoding": headers["content-encoding"]}
-    return [(pieces[-1][0], httpx.Response(200, headers=encoding, content=packed).content)]
+            self._keep(self._pieces, cut=cut, whole=whole)
 
 
 def _decided(recorded: Recorded) -> bool:

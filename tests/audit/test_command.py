@@ -439,3 +439,21 @@ def test_an_audit_needs_no_kernel_and_no_network():
         env={**os.environ},
     )
     assert done.stdout == "[]\n"
+
+
+def test_audit_of_a_cassette_of_blank_lines_does_work_for_none_of_them(monkeypatch):
+    """Three megabytes of them took more than a minute; numbers of lines stay those of an editor."""
+    looked = []
+    monkeypatch.setattr("qfmagic.audit.audit.saved_keys", lambda _, content, **__: looked.append(content) or [])
+    Path("a.ipynb").write_text(json.dumps(notebook()))
+    for blank in ("\n", "\r\n", "   \n", "\t\r\n"):
+        looked.clear()
+        key = '{"a": "bce-v3/ALTAK-abcdefghij/0123456789"}'
+        Path("a.qf.jsonl").write_text(f'{blank * 200_000}{key}{blank}{blank * 200_000}{{"b": 1}}', newline="")
+        source = load(Path("a.ipynb"))
+        assert sorted(source.recorded) == [200_001, 400_002]
+        audit(source.notebook, source.cassette, recorded=source.recorded)
+        assert [one for one in looked if any(str(name).startswith("cassette") for name in one)] == [
+            {"cassette 200001": {"a": "bce-v3/ALTAK-abcdefghij/0123456789"}},
+            {"cassette 400002": {"b": 1}},
+        ]

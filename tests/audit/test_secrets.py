@@ -139,7 +139,7 @@ def test_words_and_the_stubs_keys_are_no_keys_in_use():
 def test_a_key_in_the_cassette_is_found():
     exchange = recorded("hi", "Hello!", body={"messages": [{"role": "user", "content": API_KEY}]})
     lines = ({"cassette": 1}, json.loads(exchange.line()))
-    report = audit(notebook(), recorded=lines)
+    report = audit(notebook(), recorded=dict(enumerate(lines, 1)))
     assert [(finding.code, finding.cell) for finding in report.findings] == [("secret", None)]
     assert "cassette 2" in report.findings[0].message("en")
 

@@ -708,7 +708,7 @@ def test_a_connection_that_is_never_made_is_told_apart_from_silence():
 
 
 def test_the_proxy_of_the_settings_or_the_environment_is_used(monkeypatch):
-    with LoopbackServer() as proxy:
+    with LoopbackServer(allowed=("far.invalid",)) as proxy:
         far = Settings(access_token=KEYS.access_token, base_url="http://far.invalid")
         with Qianfan(
             settings=Settings(access_token=KEYS.access_token, base_url="http://far.invalid", proxy=proxy.url),

@@ -1,9 +1,30 @@
 """Text for terminals."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from qfmagic.core.catalogue import reader_language
-from qfmagic.core.plain import aligned, fitted, printable, width
+from qfmagic.core.plain import NOTE_MARK, aligned, fitted, printable, unmarked, visible, width
+
+VISIBLE_CASES = json.loads((Path(__file__).parent / "visible_cases.json").read_text("ascii"))  # the page's too
+
+
+@pytest.mark.parametrize(("text", "shown"), VISIBLE_CASES)
+def test_visible_spells_out_what_hides(text, shown):
+    assert visible(text) == shown
+
+
+@pytest.mark.parametrize("piece", ["\u202e", "\u200d", "a\u200d", "\U0001f525\ufe0f", "\ufe0f"])
+def test_visible_spells_out_all_where_there_are_too_many_to_judge(piece):
+    shown = visible(piece * 30_000)
+    assert "[U+" in shown
+    assert visible(shown) == shown
+
+
+def test_unmarked_leaves_no_mark_of_our_notes():
+    assert unmarked(f"{NOTE_MARK} *a note*") == "[U+25C8] *a note*"
 
 
 def test_what_a_terminal_would_obey_is_made_visible():

@@ -2,9 +2,10 @@
 
 import gzip
 import json
+import zlib
 from typing import NamedTuple
 
-from .server import CLOSE, HOLD, RESET, STREAM, Forever, Script, chunk, head, stream, told, whole
+from .server import CLOSE, HOLD, LAST, RESET, STREAM, Forever, Script, chunk, head, stream, told, whole
 
 SO_FAR = "长城"
 GOOD = "长城，万里。"
@@ -33,6 +34,21 @@ BUSY = {
     "v1": {"error_code": 336100, "error_msg": "high load"},
     "v2": {"error": {"code": "internal_error", "message": "high load"}},
 }
+
+
+def packed(*pieces: bytes, by: str) -> Script:
+    """A well-formed chunked response of pieces that are packed."""
+    return head(transfer_encoding="chunked", content_encoding=by), *map(chunk, pieces), LAST
+
+
+def _synced(*events: bytes, whole: bool = False) -> tuple[bytes, ...]:
+    """Events packed with gzip so that each can be read when it has come."""
+    packer = zlib.compressobj(wbits=31)
+    pieces = [packer.compress(event) + packer.flush(zlib.Z_SYNC_FLUSH) for event in events]
+    return (*pieces, packer.flush()) if whole else tuple(pieces)
+
+
+BOMB = gzip.compress(b"data: " + b"x" * 20_000_000)
 
 
 class Fault(NamedTuple):
@@ -171,16 +187,46 @@ def _both(wire: str) -> list[Fault]:
             (whole(b"\x1f\x8b\x08nonsense" * 9, content_encoding="gzip"),),
             1,
             "",
-            ("TransportError", "connect.protocol"),
+            ("ProtocolError", "protocol.packed_broken"),
         ),
         Fault(
             "gzip cut short",
             (whole(gzip.compress(first * 99)[:-30], content_encoding="gzip"),),
             1,
             None,
-            None,
-            "incomplete",
+            ("ProtocolError", "protocol.packed_cut"),
         ),
+        Fault(
+            "gzip broken behind the first event",
+            (packed(*_synced(first), b"nonsense" * 9, by="gzip"),),
+            1,
+            SO_FAR,
+            ("ProtocolError", "protocol.packed_broken"),
+        ),
+        Fault(
+            "gzip cut behind the first event",
+            (packed(*_synced(first), by="gzip"),),
+            1,
+            SO_FAR,
+            ("ProtocolError", "protocol.packed_cut"),
+        ),
+        Fault(
+            "gzip torn down behind the first event",
+            ((*packed(*_synced(first), by="gzip")[:-1], RESET),),
+            1,
+            SO_FAR,
+            cut,
+        ),
+        Fault(
+            "gzip in gzip",
+            (packed(gzip.compress(gzip.compress(first + end)), by="gzip, gzip"),),
+            1,
+            "",
+            ("ProtocolError", "protocol.encoding"),
+        ),
+        Fault("brotli", (packed(b"x", by="br"),), 1, "", ("ProtocolError", "protocol.encoding")),
+        Fault("gzip of no end", (packed(BOMB, by="gzip"),), 1, "", ("ProtocolError", "protocol.event")),
+        Fault("brotli of an error, then fine", (whole(b"x", 503, content_encoding="br"), fine), 2, GOOD),
         Fault(
             "an enormous line",
             ((STREAM, chunk(first), Forever(chunk(b"data: " + b"x" * 65536)[:-2] + b"\r\n")),),
@@ -203,6 +249,11 @@ def _both(wire: str) -> list[Fault]:
         Fault("cut behind the end mark", ((STREAM, chunk(first + end), RESET),), 1, SO_FAR),
         Fault("silence behind the end mark", ((STREAM, chunk(first + end), HOLD),), 1, SO_FAR),
         Fault("gzip", (whole(gzip.compress(first + end), content_encoding="gzip"),), 1, SO_FAR),
+        Fault("gzip, event by event", (packed(*_synced(first, end, whole=True), by="gzip"),), 1, SO_FAR),
+        Fault("gzip in two parts", (packed(gzip.compress(first), gzip.compress(end), by="X-GZIP"),), 1, SO_FAR),
+        Fault("deflate", (packed(zlib.compress(first + end), by="deflate"),), 1, SO_FAR),
+        Fault("deflate without its head", (packed(zlib.compress(first + end)[2:-4], by="deflate"),), 1, SO_FAR),
+        Fault("identity by name", (packed(first + end, by="identity"),), 1, SO_FAR),
         Fault(
             "a byte order mark, CRLF, comments",
             (stream(b"\xef\xbb\xbf: hi\r\n\r\n", (first + end).replace(b"\n", b"\r\n")),),

@@ -1,13 +1,15 @@
 """Every row of the table, over real sockets."""
 
+import gzip
+
 import pytest
 
 from qfmagic import Conversation, Qianfan, Settings
 from qfmagic.core import errors
 from qfmagic.core.messages import check_messages
 
-from .server import FaultServer, stream, told
-from .table import BUSY, FAULTS, FINE, GOOD, SO_FAR, Fault, sse
+from .server import FaultServer, stream, told, whole
+from .table import BOMB, BUSY, FAULTS, FINE, GOOD, SO_FAR, Fault, packed, sse
 
 MODELS = {"v1": "yi_34b_chat", "v2": "ernie-4.0-8k"}
 
@@ -133,3 +135,49 @@ def test_a_refusal_in_a_stream_leaves_no_connection_behind(wire):
             with pytest.raises(errors.UnavailableError):
                 list(client.stream("hi"))
     assert server.connections == 1
+
+
+WAYS = {  # how a token comes to be asked for, and how an answer
+    "token of an application": {"ak": "a", "sk": "s", "access_token": "", "bearer_token": ""},
+    "token of IAM": {"access_key": "a", "secret_key": "s", "access_token": "", "bearer_token": ""},
+    "answer": {},
+}
+PACKED = {
+    "a bomb": (packed(BOMB, by="gzip"), ("protocol.endless", "protocol.event")),
+    "two layers": (packed(gzip.compress(BOMB), by="gzip, gzip"), ("protocol.encoding",)),
+    "an unknown way": (packed(b"x", by="zstd"), ("protocol.encoding",)),
+    "damaged": (packed(gzip.compress(b"{}" * 999)[:-8] + b"x" * 8, by="gzip"), ("protocol.packed_broken",)),
+    "cut off": (packed(gzip.compress(b"{}" * 999)[:-9], by="gzip"), ("protocol.packed_cut",)),
+    "deep": (whole(b"[" * 20_000), ("protocol.json", "protocol.token")),
+}
+
+
+@pytest.mark.parametrize(("body", "keys"), PACKED.values(), ids=PACKED)
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("stream", [True, False])
+def test_body_that_cannot_be_read_is_one_error_wherever_it_comes(monkeypatch, body, keys, way, stream):
+    monkeypatch.setattr("qfmagic.client.network.MAX_BODY", 4 * 2**20)
+    with (
+        FaultServer([body]) as server,
+        Qianfan(settings=settings(server.url, **way), model=MODELS["v2" if "access_key" in way else "v1"]) as client,
+        pytest.raises(errors.ProtocolError) as caught,
+    ):
+        list(client.stream("hi")) if stream else client.ask("hi")
+    assert caught.value.key in keys
+    assert "\n" not in str(caught.value)
+    assert all("\r\nAccept-Encoding: identity\r\n" in head for head in server.heads)
+
+
+@pytest.mark.parametrize("seconds", ["1e999", "9" * 400, "-1", "NaN", '"\\ud800"', "[" * 900 + "]" * 900])
+def test_token_for_a_time_that_is_none_is_used_or_refused(seconds):
+    token = whole(f'{{"access_token": "fetched", "expires_in": {seconds}}}'.encode())
+    error = answer = None
+    with (
+        FaultServer([token, FINE["v1"]]) as server,
+        Qianfan(settings=settings(server.url, **WAYS["token of an application"]), model=MODELS["v1"]) as client,
+    ):
+        try:
+            answer = "".join(delta.text for delta in client.stream("hi"))
+        except errors.ProtocolError as raised:
+            error = raised
+    assert (answer == GOOD) != (error is not None)

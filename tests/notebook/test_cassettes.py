@@ -120,7 +120,7 @@ def test_a_recorded_stub_stays_a_stub(shell, monkeypatch, capsys):
     qf(shell, capsys, "transport replay a.qf.jsonl")
     qf(shell, capsys, "reset")
     ask(shell, line="model=yi_34b_chat")
-    assert "[stub:" in capsys.readouterr().out
+    assert "[◈ stub:" in capsys.readouterr().out
 
 
 def test_a_cell_that_changes_the_folder_changes_nothing(live, monkeypatch):

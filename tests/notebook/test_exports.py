@@ -544,3 +544,43 @@ def test_the_texts_say_the_same_in_both_languages():
 
 def test_every_parameter_of_every_model_may_stand_on_a_line():
     assert set(registry().parameter_names()) <= set(help_table().on_line)
+
+
+@pytest.mark.parametrize("suffix", [".md", ".jsonl", ".py", ".ipynb"])
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        ("nowhere/a", "No such file"),
+        ("x" * 300, "name too long"),
+        ("folder", "Is a directory"),
+        ("/dev/full/a", "Not a directory"),
+    ],
+)
+def test_export_that_cannot_be_written_is_one_line(shell, tmp_path, monkeypatch, suffix, place, reason):
+    monkeypatch.chdir(tmp_path)
+    for one in (".md", ".jsonl", ".py", ".ipynb"):
+        (tmp_path / f"folder{one}").mkdir()
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(OptionError, match=reason) as caught:
+        shell.run_line_magic("qf", f"export {place}{suffix}")
+    assert caught.value.key == "command.unwritten"
+    assert "\n" not in str(caught.value)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_export_leaves_the_old_file_whole_where_the_disk_is_full(shell, tmp_path, monkeypatch):
+    def full(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.chdir(tmp_path)
+    shell.run_line_magic("qf", "export a.md")
+    (tmp_path / "a.md").chmod(0o640)
+    before = (tmp_path / "a.md").read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr("qfmagic.transport.files.Path.replace", full)
+        with pytest.raises(OptionError, match="No space left"):
+            shell.run_line_magic("qf", "export a.md")
+    assert (tmp_path / "a.md").read_bytes() == before
+    shell.run_line_magic("qf", "export a.md")
+    assert (tmp_path / "a.md").stat().st_mode & 0o777 == 0o640
+    assert [one.name for one in tmp_path.iterdir()] == ["a.md"]

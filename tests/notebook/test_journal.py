@@ -88,15 +88,73 @@ def test_a_file_that_stays_locked_is_waited_for_once(tmp_path):
     assert waits[2:] == ["pragma busy_timeout = 1000"]
 
 
-@pytest.mark.parametrize("answer", [Answer("A", Usage(10**19, 1, 10**19)), Answer("half a character: \ud800")])
-def test_what_the_file_can_not_hold_costs_the_record_not_the_answer(tmp_path, answer):
+def test_what_the_file_can_not_hold_costs_the_record_not_the_answer(tmp_path):
     kept = journal(tmp_path)
     counted = Meter(lambda: 0.0, keep=kept.save_call)
-    counted.after(answer, kind="ask")
-    kept.save(Conversation(), Conversation().add("a", answer))
+    counted.after(Answer("A", Usage(10**19, 1, 10**19)), kind="ask")
     assert kept.error
-    kept.save(Conversation(), Conversation().add("a", Answer("A")))
-    assert journal(tmp_path).last()[0].turns[0].answer.text == "A"
+    counted.after(Answer("A", Usage(1, 1, 2)), kind="ask")
+    assert [call.prompt_tokens for call in kept.calls()] == [1]
+
+
+def test_journal_keeps_half_a_character(tmp_path):
+    whole = Conversation().add("a", Answer("half a character: \ud800"))
+    journal(tmp_path).save(Conversation(), whole)
+    assert journal(tmp_path).last() == [whole]
+
+
+def full(kept):
+    """As a full disk: SQLite's own error, at the same place."""
+    kept._database.execute("pragma wal_checkpoint(truncate)")
+    kept._database.execute("pragma max_page_count = 1")
+
+
+def room_again(kept):
+    kept._database.execute("pragma max_page_count = 1000000")
+
+
+def test_journal_writes_what_it_lacks_when_there_is_room_again(tmp_path):
+    kept = journal(tmp_path)
+    counted = Meter(lambda: 0.0, keep=kept.save_call)
+    first = Conversation().add("a", Answer("A"))
+    kept.save(Conversation(), first)
+    full(kept)
+    long = "长" * 10_000
+    second = first.add("b", Answer(long))
+    kept.save(first, second)
+    other = Conversation("other").add("c", Answer(long))
+    kept.save(Conversation("other"), other)
+    for tokens in range(300):
+        counted.after(Answer("A", Usage(tokens, 1, 1), model="m" * 100), kind="ask")
+    assert "full" in kept.error
+    lacking = journal(tmp_path)
+    assert lacking.last() == [first]
+    assert len(lacking.calls()) < 300
+    room_again(kept)
+    third = second.add("d", Answer("D"))
+    kept.save(second, third)
+    counted.after(Answer("A", Usage(300, 1, 1)), kind="ask")
+    assert lacking.last() == [third, other]
+    assert [call.prompt_tokens for call in lacking.calls()] == list(range(301))
+    kept.save(third, first)
+    assert lacking.last() == [first, other]
+
+
+@pytest.mark.parametrize(
+    "record", ["", "{", "[" * 20_000, "[]", "{}", '{"version": 1, "answer": 1}', "\x00", '"\\ud800"']
+)
+def test_resume_leaves_out_records_that_are_damaged_and_says_so(shell, monkeypatch, capsys, record):
+    monkeypatch.setenv("QFMAGIC_JOURNAL", "true")
+    session = _LOADED[shell].engine.session
+    kept = session.open_journal()
+    other = Journal(kept.path, kept.notebook, iter(range(1000)).__next__)
+    other.save(Conversation(), Conversation().add("a", Answer("A")).add("b", Answer("B")).add("c", Answer("C")))
+    other._database.execute("update turns set record = ? where seq = 1", (record,))
+    other._database.commit()
+    other.close()
+    shell.run_line_magic("qf", "resume")
+    assert "Turns left out because their journal records are corrupt: 1." in capsys.readouterr().out
+    assert [turn.prompt for turn in session.chats.get("main").turns] == ["a", "c"]
 
 
 def test_a_journal_that_is_closed_costs_no_answer(tmp_path):
@@ -138,3 +196,24 @@ def test_the_child_of_a_fork_writes_nothing(tmp_path):
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
     assert journal(tmp_path).last() == [first]
+
+
+def test_answer_says_once_that_the_journal_cannot_be_written(shell, monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("QFMAGIC_JOURNAL", "true")
+    home = tmp_path / "home"
+    home.write_text("no folder")
+    said = []
+    for _ in range(3):
+        shell.run_cell_magic("qianfan", "", "hi")
+        said.append(capsys.readouterr().out.count("The journal could not be written"))
+    assert said == [1, 0, 0]
+    home.unlink()
+    shell.run_cell_magic("qianfan", "", "there is room again")
+    (found,) = Journal(home / "journal.sqlite", _LOADED[shell].engine.session.journal.notebook, lambda: 0.0).last()
+    assert found.turns[-1].prompt == "there is room again"
+
+
+def test_answer_says_nothing_of_a_journal_that_is_switched_off(shell, tmp_path, capsys):
+    (tmp_path / "home").write_text("no folder")
+    shell.run_cell_magic("qianfan", "", "hi")
+    assert "journal" not in capsys.readouterr().out

@@ -28,7 +28,7 @@ def test_a_conversation_of_six_turns(start, server, model, wire):
         ran = kernel.run(f"%%qianfan model={model} temperature=0.5\n第 {number} 个问题")
         assert ran.status == "ok", ran.error
         (output,) = ran.outputs
-        shown.append(output["data"]["text/plain"].split("\n\n[")[0])
+        shown.append(output["data"]["text/plain"].split("\n\n[◈")[0])
         assert ran.metadata["wire"] == wire
         assert ran.metadata["turn"] == number + 1
         assert len(ran.metadata["parents"]) == number

@@ -137,7 +137,7 @@ def test_an_interrupt(lab, service, moment, times):
         # The last interrupt came when the cell had ended, and hit ipykernel while it sent the reply.
     check_closed(cell)
     final = cell.of("update_display_data")[-1]["data"]["text/plain"]
-    assert final.startswith(f"{text}\n\n[interrupted")
+    assert final.startswith(f"{text}\n\n[◈ interrupted")
     service.script = FINE["v2"]
     assert lab.run("%%qianfan\nnext", "next").plain == GOOD
     assert [message["content"] for message in service.bodies[-1]["messages"]] == ["next"]
@@ -202,7 +202,7 @@ def test_an_interrupt_at_any_step_leaves_a_turn_that_is_whole_marked_or_not_ther
         if found["turns"]:
             ((_, text, mark),) = found["turns"]
             (output,) = ran.outputs
-            assert output["data"]["text/plain"] == (text if mark == "answered" else f"{text}\n\n[{INTERRUPTED}]")
+            assert output["data"]["text/plain"] == (text if mark == "answered" else f"{text}\n\n[◈ {INTERRUPTED}]")
             assert mark != "answered" or text == GOOD
             seen.add(mark)
         else:

@@ -166,7 +166,7 @@ def test_the_stop_button_ends_the_stream_and_the_cell(lab, service):
     service.reply.chunks.let_all()  # a server sees that the client left when it writes
     assert service.left.wait(5)
     check_closed(cell)
-    assert cell.of("update_display_data")[-1]["data"]["text/plain"].startswith("partial\n\n[interrupted")
+    assert cell.of("update_display_data")[-1]["data"]["text/plain"].startswith("partial\n\n[◈ interrupted")
     assert lab.collect(queued)[0].status == "aborted"  # Run All stops
     assert "interrupted" in lab.run("%qf history").plain
 

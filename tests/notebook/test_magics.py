@@ -53,7 +53,7 @@ def test_the_text_prints_as_it_arrives_and_once(shell, capsys):
     shell.run_cell("%%qianfan model=yi_34b_chat\nhi")
     shown = capsys.readouterr().out
     assert shown.count("Hello! How can I assist") == 1
-    assert "[stub: a stand-in answered, not the service]" in shown
+    assert "[◈ stub: a stand-in answered, not the service]" in shown
     shell.run_cell("_")
     assert capsys.readouterr().out.count("Hello! How can I assist") == 1
 
@@ -196,7 +196,7 @@ def test_keys_are_not_taken_on_a_line(shell, name):
         ("markdown", "**b** <img src=x onerror=alert(1)>", "**b** <img", "**b** &lt;img"),
         ("text", "**b** <img>", "**b** <img>", "```\n**b** <img>\n```"),
         ("json", 'Here:\n```json\n{"a": 1}\n```', '{\n  "a": 1\n}', '```json\n{\n  "a": 1\n}\n```'),
-        ("json", "no", "no\n\n[not valid JSON", "not valid JSON"),
+        ("json", "no", "no\n\n[◈ not valid JSON", "not valid JSON"),
         ("code", "```python\nx = 1\n```", "x = 1", "```python\nx = 1"),
         ("code", "nothing", "no code block found", "no code block found"),
         ("html", "<b>x</b><script>alert(1)</script>", "<b>x</b>", "&lt;b>"),
@@ -212,8 +212,7 @@ def test_formats(shell, play, style, text, plain, marked):
     assert marked in bundle["text/markdown"]
     if style == "html":
         assert 'sandbox=""' in bundle["text/html"]
-        assert "&lt;script&gt;" in bundle["text/html"]
-        assert "<script" not in bundle["text/html"]
+        assert "script" not in bundle["text/html"].replace("not shown in the frame: script", "")
 
 
 def test_code_goes_into_a_new_cell(shell, play):

@@ -278,7 +278,7 @@ def test_blanks_around_a_text_change_nothing(before):
             marked = answer_bundle(answer, ["a note"])["text/markdown"]
             assert markdown_faults(marked, OURS) == [], marked
             for outline in outlines(marked):
-                assert outline[-1].get_text(strip=True) == "a note", marked
+                assert outline[-1].get_text(strip=True) == "◈a note", marked
                 if answer.text == "The answer.":
                     assert outline[-2].get_text(strip=True) == "The answer.", marked
 
@@ -289,7 +289,7 @@ def test_answers_and_reasoning_put_together_come_out_dead(text, reasoning):
     marked = answer_bundle(answer, ["a note"])["text/markdown"]
     assert markdown_faults(marked, OURS) == []
     for outline in outlines(marked):
-        assert (outline[-1].name, outline[-1].get_text(strip=True)) == ("p", "a note")
+        assert (outline[-1].name, outline[-1].get_text(strip=True)) == ("p", "◈a note")
 
 
 BACKSLASH = "<span>&#92;</span>"  # one that MathJax takes for no command

@@ -34,7 +34,7 @@ LIMIT = 2_000_000
 
 @pytest.fixture(scope="module")
 def server():
-    with LoopbackServer(max_body=LIMIT) as server:
+    with LoopbackServer(max_body=LIMIT, allowed=("stub",)) as server:
         yield server
 
 
@@ -335,6 +335,135 @@ def test_a_client_that_leaves_harms_nobody(server, curl, capfd):
     assert json.loads(curl(body=BODY))["choices"]
     assert [request.path for request in server.requests[before:]] == [CHAT]
     assert capfd.readouterr().err == ""
+
+
+# ---- whom it answers, and what it holds
+
+
+def said_to(server, *lines):
+    """The status of the answer to these lines."""
+    with socket.create_connection(server.url.removeprefix("http://").split(":"), timeout=20) as connection:
+        connection.sendall("\r\n".join((*lines, "", "")).encode())
+        return int(connection.makefile("rb").readline().split()[1])
+
+
+OWN = ("127.0.0.1:{port}", "localhost:{port}", "LOCALHOST:{port}", "[::1]:{port}", "stub", "stub:99", "named:7")
+FOREIGN = (
+    "evil.example:{port}", "127.0.0.1.evil.example:{port}", "localhost.evil.example:{port}", "evil.localhost:{port}",
+    "localhost", "127.0.0.1:1", "127.0.0.2:{port}", "[::2]:{port}", "localhost:{port}@evil.example", "localhost:{port}/x",
+    "user@localhost:{port}", "localhost:{port},evil.example", "localhost:x", "named", "named:8", "", ":{port}", "[", "\xe9:{port}",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("host", "status"), [*((host, 404) for host in OWN), *((host, 421) for host in FOREIGN)]
+)  # fmt: skip
+def test_stub_server_answers_only_requests_for_its_own_host(host, status):
+    with LoopbackServer(allowed=("Stub", "named:7")) as server:
+        named = host.format(port=server.url.rpartition(":")[2])
+        assert said_to(server, "GET / HTTP/1.1", f"Host: {named}") == status
+        assert len(server.requests) == (status == 404)
+        if named.isascii() and "/" not in named:  # the same in the address, where a proxy would have it
+            found = said_to(server, f"GET http://{named}/ HTTP/1.1", f"Host: {server.url[7:]}")
+            assert found == (400 if named == "[" else status)
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        (("GET / HTTP/1.1",), 400),
+        (("GET / HTTP/1.0",), 404),
+        (("GET / HTTP/1.1", "Host: {own}", "Host: {own}"), 400),
+        (("GET / HTTP/1.1", "Host: {own}", "Host: evil.example"), 400),
+        (("GET http://evil.example/ HTTP/1.1", "Host: {own}"), 421),
+        (("GET http://{own}/ HTTP/1.1", "Host: {own}"), 404),
+        (("GET http://{own}/ HTTP/1.1", "Host: evil.example"), 421),
+        (("GET http://[/ HTTP/1.1", "Host: {own}"), 400),
+    ],
+)
+def test_stub_server_takes_no_request_with_an_unclear_host(lines, status):
+    with LoopbackServer() as server:
+        assert said_to(server, *(line.format(own=server.url[7:]) for line in lines)) == status
+
+
+def test_stub_server_is_reached_by_the_address_it_listens_at():
+    with LoopbackServer(host="0.0.0.0") as server:
+        assert httpx.get(f"{server.url}/").status_code == 404
+        assert httpx.get(f"{server.url}/", headers={"Host": "0.0.0.0:1"}).status_code == 421
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ((*(f"x{number}: {'y' * 60_000}" for number in range(3)),), 431),
+        ((*["x: y"] * 200,), 431),
+        (("x: y",) * 50, 404),
+    ],
+)
+def test_stub_server_bounds_the_head_of_a_request(server, headers, status):
+    assert said_to(server, "GET / HTTP/1.1", "Host: stub", *headers) == status
+
+
+def test_stub_server_bounds_what_stands_behind_the_chunks(server):
+    trailers = "x: y\r\n" * 50_000
+    with socket.create_connection(server.url.removeprefix("http://").split(":"), timeout=20) as connection:
+        connection.sendall(chunked(f"0\r\n{trailers}\r\n").encode())
+        assert b" 431 " in connection.makefile("rb").readline()
+
+
+def test_stub_server_keeps_the_last_requests_within_its_bounds(monkeypatch):
+    monkeypatch.setattr("qfmagic.testing.server.KEPT_BYTES", 100_000)
+    with LoopbackServer(kept=30) as server, httpx.Client() as client:
+        for number in range(50):
+            client.post(f"{server.url}/{number}", content=b"")
+        assert [request.path for request in server.requests] == [f"/{number}" for number in range(20, 50)]
+        for number in range(5):
+            client.post(f"{server.url}/{number}", content=b"x" * 40_000)
+        assert [request.path for request in server.requests] == ["/3", "/4"]
+        client.post(f"{server.url}/long", content=b"x" * 200_000)
+        assert server.requests == []
+    with LoopbackServer(kept=0) as server:
+        httpx.get(server.url)
+        assert server.requests == []
+
+
+def test_stub_server_refuses_bodies_beyond_its_room_and_then_has_it_again(monkeypatch):
+    monkeypatch.setattr("qfmagic.testing.server.AT_ONCE", 1000)
+    with LoopbackServer() as server, httpx.Client() as client:
+        for _ in range(3):
+            assert client.post(f"{server.url}/", content=b"x" * 1001).status_code == 503
+            assert client.post(f"{server.url}/", content=(b"x" * 600 for _ in range(2))).status_code == 503
+            assert client.post(f"{server.url}/", content=b"x" * 1000).status_code == 404
+
+
+def test_stub_server_serves_so_many_connections_and_no_more(monkeypatch):
+    monkeypatch.setattr("qfmagic.testing.server.CONNECTIONS", 2)
+    with LoopbackServer() as server:
+        address = server.url.removeprefix("http://").split(":")
+        own = f"GET / HTTP/1.1\r\nHost: {server.url[7:]}\r\n\r\n".encode()
+        served = [socket.create_connection(address, timeout=20) for _ in range(2)]
+        for one in served:
+            one.sendall(own)
+            assert b" 404 " in one.makefile("rb").readline()
+        with socket.create_connection(address, timeout=20) as third:
+            assert b" 503 " in third.makefile("rb").readline()
+        for one in served:
+            one.close()
+        deadline = threading.Event()
+        for _ in range(100):  # the ends of the others may take a moment
+            if said_to(server, "GET / HTTP/1.1", f"Host: {server.url[7:]}") == 404:
+                break
+            deadline.wait(0.05)
+        else:
+            pytest.fail("no connection is free again")
+
+
+def test_stub_server_reads_many_small_chunks_in_time_in_proportion(server):
+    """A million bytes one by one: as much work as bytes, where each chunk had been put to a copy of all before."""
+    body = "1\r\nx\r\n" * 100_000 + "0\r\n\r\n"
+    with socket.create_connection(server.url.removeprefix("http://").split(":"), timeout=60) as connection:
+        connection.sendall(chunked(body).encode())
+        assert b" 400 " in connection.makefile("rb").readline()
 
 
 # ---- what else it promises

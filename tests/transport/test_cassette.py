@@ -29,7 +29,7 @@ def test_the_file_is_sorted_so_that_the_order_of_recording_changes_nothing():
     first = made(*OTHERS)
     PATH.unlink()
     for one in reversed(OTHERS):
-        cassette.append(PATH, one)
+        cassette.append(PATH, [one])
     assert PATH.read_bytes() != first
     kept = cassette.tidy(PATH)
     assert PATH.read_bytes() == first
@@ -48,7 +48,7 @@ def test_one_more_exchange_is_one_more_line():
 
 def test_a_newer_recording_of_the_same_replaces_it():
     made(recording(text="old"))
-    cassette.append(PATH, recording(text="new"))
+    cassette.append(PATH, [recording(text="new")])
     assert [one.play().outcome.text for one in cassette.tidy(PATH).exchanges.values()] == ["new"]
     assert b"old" not in PATH.read_bytes()
 
@@ -58,7 +58,7 @@ def test_a_writer_killed_in_the_middle_of_a_line_leaves_a_readable_file():
     torn = whole + OTHERS[1].line().encode()[:40]
     PATH.write_bytes(torn)
     assert list(cassette.read(PATH).exchanges) == [OTHERS[0].key]
-    cassette.append(PATH, OTHERS[2])
+    cassette.append(PATH, [OTHERS[2]])
     assert set(cassette.tidy(PATH).exchanges) == {OTHERS[0].key, OTHERS[2].key}
     assert PATH.read_bytes().endswith(b"\n")
 
@@ -66,7 +66,7 @@ def test_a_writer_killed_in_the_middle_of_a_line_leaves_a_readable_file():
 def test_what_was_replaced_stays_nowhere_in_the_file():
     for torn in (b"", b'{"body"'):
         PATH.write_bytes(made(recording(text="the old")) + torn)
-        cassette.append(PATH, recording(text="the new"))
+        cassette.append(PATH, [recording(text="the new")])
         assert cassette.change(PATH, lambda one: one) == 0
         assert b"the old" not in PATH.read_bytes()
         assert not cassette.read(PATH).untidy
@@ -74,7 +74,7 @@ def test_what_was_replaced_stays_nowhere_in_the_file():
 
 def test_a_file_is_changed_with_all_that_others_have_added():
     made(*OTHERS[:2])
-    cassette.append(PATH, OTHERS[2])
+    cassette.append(PATH, [OTHERS[2]])
     assert cassette.change(PATH, lambda one: None if one == OTHERS[0] else one) == 1
     assert set(cassette.read(PATH).exchanges) == {OTHERS[1].key, OTHERS[2].key}
 
@@ -83,7 +83,7 @@ def test_a_link_to_a_file_stays_one():
     Path("elsewhere").mkdir()
     PATH.symlink_to("elsewhere/b.jsonl")
     for one in OTHERS:
-        cassette.append(PATH, one)
+        cassette.append(PATH, [one])
     cassette.tidy(PATH)
     assert PATH.is_symlink()
     assert len(cassette.read(Path("elsewhere/b.jsonl")).exchanges) == len(OTHERS)
@@ -132,7 +132,7 @@ def test_a_file_that_is_not_there_or_not_to_be_written():
     with pytest.raises(CassetteError, match="can't be written"):
         cassette.check_writable(Path("nowhere/a.qf.jsonl"))
     with pytest.raises(CassetteError, match="can't be written"):
-        cassette.append(Path("nowhere/a.qf.jsonl"), OTHERS[0])
+        cassette.append(Path("nowhere/a.qf.jsonl"), [OTHERS[0]])
     Path("folder").mkdir()
     with pytest.raises(CassetteError, match="can't be read"):
         cassette.read(Path("folder"))
@@ -146,7 +146,7 @@ def test_it_is_readable_to_whom_the_users_other_files_are():
         made(OTHERS[0])
         assert PATH.stat().st_mode & 0o777 == 0o640
         PATH.chmod(0o664)
-        cassette.append(PATH, OTHERS[1])
+        cassette.append(PATH, [OTHERS[1]])
         cassette.tidy(PATH)
         assert PATH.stat().st_mode & 0o777 == 0o664
     finally:
@@ -161,7 +161,7 @@ sys.path.insert(0, sys.argv[1])
 from qfmagic.transport import cassette
 from tests.transport.test_recording import recording
 for number in range(40):
-    cassette.append(Path("a.qf.jsonl"), recording(f"{sys.argv[2]} {number}"))
+    cassette.append(Path("a.qf.jsonl"), [recording(f"{sys.argv[2]} {number}")])
     if number % 5 == 0:
         cassette.tidy(Path("a.qf.jsonl"))
 """

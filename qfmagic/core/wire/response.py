@@ -6,6 +6,7 @@ from typing import Any
 
 from ..errors import ProtocolError
 from ..models import Wire
+from ..safe_json import may_be_deep, read_json
 from ..sse import Event
 from .collect import Collector
 from .refusal import service_error
@@ -154,8 +155,8 @@ def feed_events(wire: Wire, collector: Collector, events: list[Event]) -> None:
         data = event.data
         try:
             payload, end = _DECODE(data)
-            if end != len(data):
-                payload = json.loads(data)
+            if end != len(data) or may_be_deep(data):
+                payload = read_json(data)
         except (ValueError, RecursionError):
             _feed_other(wire, collector, event)
             continue
@@ -209,8 +210,8 @@ def read_body(wire: Wire, body: bytes) -> Collector:
     collector = Collector(streamed=False)
     text = body.decode("utf-8-sig", "replace")
     try:
-        payload = json.loads(text)
-    except (ValueError, RecursionError):  # nested too deeply
+        payload = read_json(text)
+    except ValueError:
         raise ProtocolError("protocol.json", start=_start(text)) from None
     if not isinstance(payload, dict):
         raise ProtocolError("protocol.shape", start=_start(text))

@@ -17,39 +17,54 @@ code.
 """
 
 import re
-from html import unescape
 
-from .blocks import Writer, code_lines
-from .gate import is_safe
-from .inlines import Surroundings
-from .parser import TooDeepError, parse
+from ...core.plain import unmarked
+from .fence import code_lines
 
 # Signs and lines a text may have to be parsed: an answer of the longest a model gives has a tenth. About two seconds.
-MAX_WORK = 40_000
-_WORK = re.compile(r"[\n\r*_`~<&$\\|!]|(\[)")
+MAX_WORK = 60_000
+MAX_LENGTH = 400_000  # characters
+_WORK = re.compile(r"[\n*_`~<>&$\\|!@{}\"\].:#+=^%-]|(\[)")
 _BRACKET_WORK = 12  # as much as other signs: each is looked at as the beginning of a link, inside the others
 _LINE_END = re.compile(r"\r\n?")
-_MATH = re.compile(r"\$|\\\\?[(\[]|\\begin|@@")
+
+
+__all__ = ["code_lines", "fences", "quoted_markdown", "safe_markdown"]
 
 
 def safe_markdown(text: str) -> str:
     """Return *text*, which a model wrote, so that rendering it runs and fetches nothing and leaves nothing open."""
-    text = _LINE_END.sub("\n", text)  # renderers end a line at a lone CR too
-    if _is_too_much(text):
-        return "\n".join(code_lines(text))
-    # A dollar may be written as an entity, too.
-    dollars = unescape(text).count("$") if "&" in text else text.count("$")
-    lone = dollars < 2 and "\\(" not in text and "\\[" not in text and "\\begin" not in text
-    try:
-        written = Writer(Surroundings(bool(_MATH.search(text)), lone), text.split("\n")).blocks(parse(text))
-    except TooDeepError:
-        return "\n".join(code_lines(text))
-    markdown = "\n".join(written)
-    return markdown if is_safe(markdown) else "\n".join(code_lines(text))
+    return "\n".join(_written(text, quoted=False))
+
+
+def quoted_markdown(text: str) -> str:
+    """Return *text* as :func:`safe_markdown`, in a quotation that nothing in it can end."""
+    return "\n".join(_written(text, quoted=True))
+
+
+def fences(text: str) -> list[str]:
+    """Return the content of each fence in *text*, wherever it stands; none of a text that is too much work."""
+    from .written import fences_of  # noqa: PLC0415 - the parser is loaded with the first answer
+
+    text = _LINE_END.sub("\n", text)
+    return [] if _is_too_much(text) else fences_of(text)
+
+
+def _written(text: str, *, quoted: bool) -> list[str]:
+    from .written import written  # noqa: PLC0415 - as above
+
+    text = unmarked(_LINE_END.sub("\n", text))  # renderers end a line at a lone CR too
+    lines = None if _is_too_much(text) else written(text, quoted=quoted)
+    if lines is not None:
+        return lines
+    code = code_lines(text)
+    return ["<blockquote>", "", *code, "", "</blockquote>"] if quoted else code
 
 
 def _is_too_much(text: str) -> bool:
-    work = len(text) // 50
+    if len(text) > MAX_LENGTH:
+        return True
+    work = 0
     for found in _WORK.finditer(text):
         work += _BRACKET_WORK if found[1] else 1
         if work > MAX_WORK:

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 
 from ...core.plain import visible
+from .fence import code_lines, language
 from .inlines import Surroundings, written
-from .languages import language
 from .parser import BAR, Node, TooDeepError, spans
 
 # What would act, or move the ends of blocks and formulas, if a renderer didn't see that it stands in code. Inside the
@@ -48,9 +48,9 @@ class Writer:
             case "heading":
                 return [self.heading(node)]
             case "fence" | "code_block":
-                return code_lines(node.token.content.replace(BAR, "|"), language(node.token.info))
+                return code_lines(node.token.content, language(node.token.info))
             case "blockquote":
-                return self.quotation(node)
+                return self.quotation(node.children)
             case "bullet_list" | "ordered_list":
                 return self.listing(node)
             case "table":
@@ -73,10 +73,10 @@ class Writer:
         shown = f"{shown[:-1]}&#125;" if shown.endswith("}") else shown
         return f"{'#' * int(node.token.tag[1:])} {shown}".rstrip()
 
-    def quotation(self, node: Node) -> list[str]:
+    def quotation(self, nodes: Sequence[Node]) -> list[str]:
         """A quotation: each line with its mark, or between tags if there is code that must stand free."""
-        lines = self.blocks(node.children)
-        if self.is_wild(node):
+        lines = self.blocks(nodes)
+        if any(map(self.is_wild, nodes)):
             return ["<blockquote>", "", *lines, "", "</blockquote>"]
         return [f"> {line}".rstrip(" ") if not line.strip() else f"> {line}" for line in lines or [""]]
 
@@ -123,14 +123,6 @@ class Writer:
             content = node.token.content
             return _WILD.search(content) is not None or ("$" in content and not self.around.lone)
         return any(self.is_wild(child) for child in node.children)
-
-
-def code_lines(content: str, name: str = "") -> list[str]:
-    """The lines of a fence that *content* can't close."""
-    lines = visible(content).removesuffix("\n").split("\n")
-    longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return [f"{fence}{name}", *lines, fence]
 
 
 def _kind(node: Node) -> str:

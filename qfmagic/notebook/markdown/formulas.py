@@ -14,7 +14,33 @@ from typing import NamedTuple
 MAX_LENGTH = 8_000  # characters
 MAX_DEPTH = 24  # braces and environments inside each other
 _ENVIRONMENTS = frozenset(
-    ["align", "aligned", "alignat", "alignedat", "array", "bmatrix", "Bmatrix", "cases", "dcases", "eqnarray", "equation", "flalign", "gather", "gathered", "matrix", "multline", "multlined", "pmatrix", "rcases", "smallmatrix", "split", "subarray", "vmatrix", "Vmatrix", "CD"]
+    [
+        "align",
+        "aligned",
+        "alignat",
+        "alignedat",
+        "array",
+        "bmatrix",
+        "Bmatrix",
+        "cases",
+        "dcases",
+        "eqnarray",
+        "equation",
+        "flalign",
+        "gather",
+        "gathered",
+        "matrix",
+        "multline",
+        "multlined",
+        "pmatrix",
+        "rcases",
+        "smallmatrix",
+        "split",
+        "subarray",
+        "vmatrix",
+        "Vmatrix",
+        "CD",
+    ]
 )
 # What JupyterLab and nbconvert take for the begin and end of an environment, whatever stands before it.
 _ENVIRONMENT = re.compile(r"\\(begin|end)\{([A-Za-z]*\*?)\}")
@@ -22,6 +48,7 @@ _TO_DOLLAR = re.compile(r"(?:\\[\s\S]|[^$\\])*+")
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _COMMENT = re.compile(r"(\\.)|%[^\n]*(?=\n)")
 _TOKEN = re.compile(r"\\(?P<word>[A-Za-z]+)|\\(?P<sign>[\s\S]?)|(?P<brace>[{}])")
+_NOT_BEHIND = ("{", "}", "(", ")", "]", "\\", "b", "e")  # two backslashes, which end a row
 _COLOR = re.compile(r"\s*\{(?:[A-Za-z]{1,20}|\#[0-9A-Fa-f]{3,6})\}")
 _FAR = re.compile(r"(\\\\\*?)\s*\[(?!\s*-?\d{0,2}(?:\.\d*)?\s*(?:pt|em|ex|mm|cm|px)\s*\])")  # rows that far apart
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
@@ -128,50 +155,43 @@ def _formula(opening: str, content: str, closing: str, end: int) -> Formula | No
 
 def _safe(content: str) -> str | None:
     """The formula with only commands of mathematics in it; nothing if TeX would read on behind its end."""
-    if "^^" in content:  # a character by its number, a backslash too
-        return None
     parts: list[str] = []
-    position = 0
     begun: list[str] = []
-    for found in _TOKEN.finditer(content):
-        if found.start() < position:
-            continue
+    position = 0
+    while found := _TOKEN.search(content, position):
         between = content[position : found.start()]
-        if "$" in between:
+        part, position = _token(found, content, begun)
+        if part is None or _unbound(between):
             return None
-        parts.append(_plain(between))
-        position = found.end()
-        if found["brace"]:
-            if not _nests(begun, "{" if found["brace"] == "{" else "", "{"):
-                return None
-            parts.append(found["brace"])
-        elif found["word"] in ("begin", "end"):
-            named = _ENVIRONMENT.match(content, found.start())
-            if named is None or named[2].rstrip("*") not in _ENVIRONMENTS:
-                return None
-            if not _nests(begun, named[2] if named[1] == "begin" else "", named[2]):
-                return None
-            parts.append(named[0])
-            position = named.end()
-        elif found["word"]:
-            parts.append(_command(found["word"], content, found.end()))
-        elif not found["sign"] or found["sign"] in "()":
-            return None
-        else:
-            # A space, so that no reader takes the second backslash with what follows it.
-            doubled = found["sign"] == "\\" and content[position : position + 1] in (
-                "{",
-                "}",
-                "(",
-                ")",
-                "]",
-                "\\",
-                "b",
-                "e",
-            )
-            parts.append(f"\\{found['sign']}" + (" " if doubled else ""))
-    parts.append(_plain(content[position:]))
-    return None if begun or "$" in parts[-1] else _FAR.sub(r"\1 {}[", "".join(parts))
+        parts += _plain(between), part
+    rest = content[position:]
+    return None if begun or _unbound(rest) else _FAR.sub(r"\1 {}[", "".join((*parts, _plain(rest))))
+
+
+def _unbound(between: str) -> bool:
+    """Whether a dollar would end the formula, or a character's number stand for a backslash."""
+    return "$" in between or "^^" in between
+
+
+def _token(found: re.Match[str], content: str, begun: list[str]) -> tuple[str | None, int]:
+    """A brace or a command as it may be written, if it may, and where the formula goes on."""
+    sign, word, end = found["sign"], found["word"], found.end()
+    if found["brace"]:
+        right = _nests(begun, "{" if found["brace"] == "{" else "", "{")
+        return (found["brace"] if right else None), end
+    if word in ("begin", "end"):
+        named = _ENVIRONMENT.match(content, found.start())
+        if named is None or named[2].rstrip("*") not in _ENVIRONMENTS:
+            return None, end
+        right = _nests(begun, named[2] if word == "begin" else "", named[2])
+        return (named[0] if right else None), named.end()
+    if word:
+        return _command(word, content, end), end
+    if not sign or sign in "()":
+        return None, end
+    # A space, so that no reader takes the second backslash with what follows it.
+    apart = sign == "\\" and content[end : end + 1] in _NOT_BEHIND
+    return f"\\{sign}" + (" " if apart else ""), end
 
 
 def _nests(begun: list[str], begins: str, name: str) -> bool:

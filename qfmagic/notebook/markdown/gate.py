@@ -12,7 +12,7 @@ from functools import cache
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from .languages import language
+from .fence import language
 from .parser import ADDRESS
 
 _OURS = re.compile(r'\s*(?:</?(?:span|code|ul|ol|li|blockquote)>|<ol start="\d{1,9}">)\s*')

@@ -7,7 +7,7 @@ from html import escape
 
 from markdown_it.token import Token
 
-from ...core.plain import visible
+from ...core.plain import unmarked, visible
 from .parser import BAR, Node
 
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
@@ -185,10 +185,10 @@ class _Writer:
         self.in_link = False
         self.put(f"]({_destination(address, str(node.token.attrs.get('title', '')))})")
 
-    def image(self, node: Node, after: str) -> None:
+    def image(self, node: Node, after: str) -> None:  # noqa: ARG002
         """Images are never loaded: where they come from would learn that, and what, the reader reads."""
         address = str(node.token.attrs.get("src", ""))
-        alternative = "".join(one.content for one in node.token.children or ())
+        alternative = unmarked("".join(one.content for one in node.token.children or ()))
         self.put("&#33;")
         if self.in_link:
             self.safe_text(f"[{alternative}]", "(")
@@ -231,7 +231,7 @@ def _joined(nodes: Sequence[Node]) -> list[Node]:
         if node.kind not in ("text", "text_special") or _stays_escaped(node):
             joined.append(node)
             continue
-        content = node.token.content
+        content = unmarked(node.token.content)
         if node.kind == "text_special":
             content = " " if content.isspace() and content in "\n\r\t\f\v" else content
         if joined and joined[-1].kind == "text":

@@ -74,6 +74,8 @@ def _nodes(tokens: Iterator[Token], depth: int, most: int = MAX_CONTAINERS) -> l
         if token.nesting < 0:
             break
         if token.nesting == 0:
+            if token.type in ("fence", "code_block"):
+                token.content = token.content.replace(BAR, "|")
             nodes.append(Node(token, ()))
             continue
         deeper = depth + (most is MAX_SPANS or token.type.removesuffix("_open") in _CONTAINERS)

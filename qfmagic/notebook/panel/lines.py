@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...core.errors import OptionError
+from ...core.safe_json import read_json_at
 
 _PLAIN = re.compile(r"[\w.:/+~-]+")
 _NAME = re.compile(r"[A-Za-z_][\w.-]*")
@@ -38,7 +39,7 @@ def _is_json(written: str) -> bool:
     if written[:1] not in ("[", "{") or written.startswith("{{"):
         return False
     try:
-        return json.JSONDecoder().raw_decode(written)[1] == len(written)
+        return read_json_at(written)[1] == len(written)
     except ValueError:
         return False
 

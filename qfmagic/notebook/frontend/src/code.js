@@ -24,48 +24,68 @@ import typescript from "highlight.js/lib/languages/typescript";
 import xml from "highlight.js/lib/languages/xml";
 import yaml from "highlight.js/lib/languages/yaml";
 import { cleanHtml } from "./clean.js";
+import { joined, visible } from "./visible.js";
 
 const LANGUAGES = { bash, c, cpp, csharp, css, diff, go, ini, java, javascript, json, julia, latex, markdown, matlab };
 Object.assign(LANGUAGES, { python, r, rust, shell, sql, typescript, xml, yaml });
 for (const [name, language] of Object.entries(LANGUAGES)) hljs.registerLanguage(name, language);
 
-const LONGEST = 12_000; // characters that are coloured within a few frames; longer code stays plain
-const CHUNK = 4000; // characters of code that the browser lays out together
+const LONGEST = 6000; // characters that are coloured within a few frames; longer code stays plain
+const ENDLESS = /[\w$"']{400}/; // a word for which the rules of some languages take the square of its length
+const CHUNK = 4000; // characters of text that the browser lays out together
+const TOGETHER = 64; // characters at most that are kept in one box because they are seen together
 
-// A block of code; its text is text, whatever it says.
+// A block of code; its text is text, whatever it says. Of what stands behind the fence only a language we know counts.
 export function codeBlock(text, info = "") {
   const pre = document.createElement("pre");
   const code = document.createElement("code");
   pre.className = "qf-code";
   pre.append(code);
   if (text.length > CHUNK) addChunks(code, text);
-  else code.textContent = text;
-  const language = info.trim().split(/\s/, 1)[0].toLowerCase();
-  return { pre, colour: () => colour(code, text, language) };
+  else code.textContent = visible(text);
+  const language = /^[\w+#.-]{1,20}/.exec(info.trim())?.[0].toLowerCase();
+  const known = language && text.length <= LONGEST && !ENDLESS.test(text) && hljs.getLanguage(language);
+  return { pre, colour: () => known && colour(code, visible(text), language) };
 }
 
-// Adds plain text in boxes, so that the browser lays out only the last one when there is more. A box of code holds
-// whole lines; one of prose ends where it is full.
-export function addChunks(parent, text, lines = true) {
+// Adds plain text in boxes, so that the browser lays out only the last one when there is more. A box holds whole
+// lines, unless a line is longer than a box.
+const texts = new WeakMap(); // box -> its text as it came: what a character shows depends on those around it
+
+export function addChunks(parent, text) {
   let rest = text;
   let box = parent.lastElementChild;
   while (rest) {
-    if (!box?.matches(".qf-chunk")) {
+    if (!texts.has(box)) {
       box = parent.appendChild(document.createElement("span"));
       box.className = "qf-chunk";
-      box.append("");
+      texts.set(box, "");
     }
-    const room = Math.max(0, CHUNK - box.firstChild.length);
-    let end = rest.length;
-    if (end > room) end = lines ? rest.indexOf("\n", room) + 1 || end : room;
-    if (/[\ud800-\udbff]/.test(rest[end - 1])) end += 1;
-    box.firstChild.appendData(rest.slice(0, end));
-    rest = rest.slice(end);
+    const before = texts.get(box);
+    const end = cut(before, rest);
+    if (end) {
+      const whole = before + rest.slice(0, end);
+      texts.set(box, whole);
+      box.textContent = visible(whole);
+      rest = rest.slice(end);
+    }
     box = rest ? null : box;
   }
 }
 
+// How much of a text still goes into a box.
+function cut(before, text) {
+  const room = Math.max(0, CHUNK - before.length);
+  if (text.length <= room) return text.length;
+  const line = room || (before && !before.endsWith("\n")) ? text.slice(room, room + CHUNK).indexOf("\n") + 1 : 0;
+  let end = before.length + room + line > 2 * CHUNK ? room : room + line;
+  const most = end + TOGETHER;
+  const near = before.slice(-2) + text.slice(0, most + 2);
+  const from = Math.min(2, before.length);
+  while (end < Math.min(most, text.length) && joined(near, from + end)) end += 1;
+  return end;
+}
+
 function colour(code, text, language) {
-  if (text.length > LONGEST || !hljs.getLanguage(language)) return;
   code.replaceChildren(cleanHtml(hljs.highlight(text, { language, ignoreIllegals: true }).value));
 }

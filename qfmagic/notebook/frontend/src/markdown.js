@@ -2,14 +2,21 @@
 import { address, clean } from "./clean.js";
 import { codeBlock } from "./code.js";
 import { formula } from "./math.js";
+import { visible } from "./visible.js";
 
 const ENTITY = /&(?:#\d{1,7}|#x[\da-f]{1,6}|[a-z][a-z\d]{1,31});/gi;
+const CACHED = 3000;
+const ELEMENTS = 8000; // of one block; what would have more stays text
+const SLOW = 250; // milliseconds that colours for a block of code may take
 const entities = new Map();
+const reader = document.createElement("textarea");
 
 function entity(written) {
   if (!entities.has(written)) {
+    if (entities.size >= CACHED) entities.clear();
     // Only the entity, which can't be anything else, is given to the HTML parser; the x keeps a space in its place.
-    const read = new DOMParser().parseFromString(`x${written}`, "text/html").body.textContent.slice(1);
+    reader.innerHTML = `x${written}`;
+    const read = reader.value.slice(1);
     entities.set(written, read.length > 1 && read.endsWith(";") ? written : read); // &notanything; isn't &not;
   }
   return entities.get(written);
@@ -17,20 +24,46 @@ function entity(written) {
 
 const decode = (text) => text.replace(ENTITY, entity);
 
-function make(tag, children = [], className = "") {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  element.append(...children);
-  return element;
+const MATHML = "http://www.w3.org/1998/Math/MathML";
+
+// Shows the hidden characters in all texts of an element; a formula has none but those KaTeX sets.
+function reveal(element) {
+  const texts = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const { data, parentNode } = texts.currentNode;
+    if (parentNode.namespaceURI === MATHML) continue;
+    const shown = visible(data);
+    if (shown !== data) texts.currentNode.data = shown;
+  }
 }
 
 // Builds one block. `inside` reads the tokens of a block when they are wanted; `later` gathers what is done to an
 // element after it has been cleaned.
 export class Builder {
-  constructor(inside, labels) {
+  constructor(inside, labels, budget) {
     this.inside = inside;
     this.labels = labels;
+    this.budget = budget;
     this.later = [];
+    this.elements = 0; // made for the block
+    this.coloured = 0; // characters of code in it
+  }
+
+  element(tag, children = [], className = "") {
+    this.count(1);
+    const element = document.createElement(tag);
+    if (className) element.className = className;
+    for (const child of children) element.append(child);
+    return element;
+  }
+
+  count(more) {
+    this.elements += more;
+    if (this.elements > ELEMENTS) throw new RangeError("too many elements in one block");
+  }
+
+  formula(token) {
+    return formula(token, this.budget, (more) => this.count(more));
   }
 
   // The element of a token, clean and coloured; null for what shows nothing.
@@ -41,6 +74,7 @@ export class Builder {
 
   finish(element) {
     clean(element);
+    reveal(element);
     for (const step of this.later.splice(0)) step();
     return element;
   }
@@ -48,7 +82,7 @@ export class Builder {
   // The items of a list, or the rows of a table: they are shown one by one, while the whole still grows.
   parts(token, from = 0) {
     const made = token.type === "list" ? token.items.slice(from).map((item) => this.item(item)) : this.rows(token, from);
-    return made.map((part) => this.finish(part));
+    return [...this.finish(this.element(token.type === "list" ? "ul" : "tbody", made)).children];
   }
 
   make(token) {
@@ -57,17 +91,19 @@ export class Builder {
         return null;
       case "code": {
         const { pre, colour } = codeBlock(token.text, token.lang);
-        this.later.push(colour);
+        if (this.budget.colours > 0) this.later.push(() => this.colour(colour));
+        this.coloured += token.text.length;
+        this.count(2);
         return pre;
       }
       case "math":
-        return formula(token);
+        return this.formula(token);
       case "heading":
-        return make(`h${token.depth}`, this.spans(token.tokens));
+        return this.element(`h${token.depth}`, this.spans(token.tokens));
       case "hr":
-        return make("hr");
+        return this.element("hr");
       case "blockquote":
-        return make("blockquote", this.blocks(token.tokens));
+        return this.element("blockquote", this.blocks(token.tokens));
       case "list": {
         const list = this.list(token);
         list.append(...token.items.map((item) => this.item(item)));
@@ -79,10 +115,19 @@ export class Builder {
         return table;
       }
       case "checkbox":
-        return make("span", [token.checked ? "☑ " : "☐ "]);
+        return this.element("span", [token.checked ? "☑ " : "☐ "]);
+      case "source":
+        return this.element("p", [token.raw], "qf-source");
       default:
-        return make("p", token.tokens ? this.spans(token.tokens) : [token.raw]);
+        return this.element("p", token.tokens ? this.spans(token.tokens) : [token.raw]);
     }
+  }
+
+  // Some languages' rules take the square of what was written to provoke it: once is enough.
+  colour(step) {
+    const began = performance.now();
+    step();
+    if (performance.now() - began > SLOW) this.budget.colours = 0;
   }
 
   blocks(tokens) {
@@ -90,7 +135,7 @@ export class Builder {
   }
 
   list(token) {
-    const list = make(token.ordered ? "ol" : "ul");
+    const list = this.element(token.ordered ? "ol" : "ul");
     if (token.ordered && token.start !== 1) list.setAttribute("start", String(token.start));
     return list;
   }
@@ -104,21 +149,21 @@ export class Builder {
     const nodes = tokens.flatMap((token) =>
       !loose && ["text", "paragraph"].includes(token.type) ? this.spans(token.tokens ?? []) : (this.make(token) ?? []),
     );
-    return make("li", nodes);
+    return this.element("li", nodes);
   }
 
   table(token) {
-    const head = make("tr", token.header.map((cell) => this.cell("th", cell)));
+    const head = this.element("tr", token.header.map((cell) => this.cell("th", cell)));
     // A table wider than the page scrolls in its own box.
-    return make("div", [make("table", [make("thead", [head]), make("tbody")])], "qf-table");
+    return this.element("div", [this.element("table", [this.element("thead", [head]), this.element("tbody")])], "qf-table");
   }
 
   rows(token, from) {
-    return token.rows.slice(from).map((row) => make("tr", row.map((cell) => this.cell("td", cell))));
+    return token.rows.slice(from).map((row) => this.element("tr", row.map((cell) => this.cell("td", cell))));
   }
 
   cell(tag, { tokens, align }) {
-    return make(tag, this.spans(tokens), align ? `qf-${align}` : "");
+    return this.element(tag, this.spans(tokens), align ? `qf-${align}` : "");
   }
 
   spans(tokens) {
@@ -131,15 +176,15 @@ export class Builder {
       case "text":
         return token.tokens ? this.spans(token.tokens) : decode(token.text);
       case "codespan":
-        return make("code", [token.text]);
+        return this.element("code", [token.text]);
       case "strong":
       case "em":
       case "del":
-        return make(token.type, this.spans(token.tokens));
+        return this.element(token.type, this.spans(token.tokens));
       case "br":
-        return make("br");
+        return this.element("br");
       case "math":
-        return formula(token);
+        return this.formula(token);
       case "checkbox":
         return this.make(token);
       case "link":
@@ -156,7 +201,7 @@ export class Builder {
   link(token, content) {
     const to = address(token.autolink ? token.href : decode(token.href));
     if (!to) return token.raw;
-    const link = make("a", content(to));
+    const link = this.element("a", content(to));
     link.setAttribute("href", to);
     link.setAttribute("target", "_blank");
     link.setAttribute("rel", "noopener noreferrer nofollow");

@@ -9,6 +9,7 @@ import { Line, translator } from "./panel_parts.js";
 import { leaveNoTrace } from "./panel_save.js";
 import { Talk } from "./panel_talk.js";
 import { Usage } from "./panel_usage.js";
+import "./panel_visible.js";
 
 const TABS = { keys: Keys, model: Model, talk: Talk, usage: Usage };
 const PATIENCE = 300; // ms without an answer, then the panel says that it waits

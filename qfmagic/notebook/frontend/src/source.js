@@ -1,13 +1,10 @@
-// Text that is no Markdown (format=text, json, html): shown as it is written.
+// Text that is no Markdown (format=text, json, html; reasoning): shown as it is written.
 import { addChunks } from "./code.js";
 
 export class Source {
-  constructor(parent) {
-    const pre = document.createElement("pre");
-    pre.className = "qf-code qf-source";
-    this.text = pre;
+  constructor(element) {
+    this.element = element;
     this.waiting = "";
-    parent.append(pre);
   }
 
   feed(piece) {
@@ -15,7 +12,8 @@ export class Source {
   }
 
   show() {
-    addChunks(this.text, this.waiting);
-    this.waiting = "";
+    const text = this.waiting;
+    this.waiting = text.endsWith("\r") ? "\r" : ""; // half a line end
+    addChunks(this.element, text.slice(0, text.length - this.waiting.length).replace(/\r\n?/g, "\n"));
   }
 }

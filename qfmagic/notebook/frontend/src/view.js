@@ -3,10 +3,11 @@ import { Blocks } from "./blocks.js";
 import { Source } from "./source.js";
 import { stopButton } from "./stop.js";
 import style from "./style.css";
+import { visible } from "./visible.js";
 
 const TICK = 250; // milliseconds between two looks at the clock
 const PIECE = 2000; // characters read at once
-const SLICE = 12; // milliseconds of reading before the page gets its turn
+const SLICE = { least: 12, most: 60 }; // milliseconds of reading before the page gets its turn: twice as long as it takes
 const PAUSE = 40; // milliseconds between two drawings of the open block, at least
 const REST = 4; // as many times longer than the drawing took, a pause is: a slow page stays usable
 
@@ -23,21 +24,21 @@ export function view(store, el) {
 
   const root = make("div", "qf-live");
   root.setAttribute("role", "region");
-  root.setAttribute("aria-label", [labels.region, store.get("model")].filter(Boolean).join(": "));
+  root.setAttribute("aria-label", [labels.region, visible(store.get("model"))].filter(Boolean).join(": "));
   root.lang = store.get("lang") === "zh" ? "zh-CN" : store.get("lang");
   make("style", "qf-style", root).textContent = style;
   const head = make("div", "qf-head", root);
-  make("b", "qf-model", head).textContent = store.get("model");
+  make("b", "qf-model", head).textContent = visible(store.get("model"));
   const time = make("span", "qf-time", head);
   const size = make("span", "qf-size", head);
-  if (store.get("context")) make("span", "qf-context", head).textContent = store.get("context");
+  if (store.get("context")) make("span", "qf-context", head).textContent = visible(store.get("context"));
   const stop = stopButton(store, head);
   const status = make("div", "qf-status", root);
   // Only this is read out: a clock and a text that grows would never let a screen reader rest.
   status.setAttribute("aria-live", "polite");
   const thoughts = make("details", "qf-reasoning", root);
   make("summary", "", thoughts).textContent = labels.reasoning;
-  const thinking = make("div", "qf-thinking", thoughts).appendChild(new Text());
+  const thinking = new Source(make("div", "qf-thinking", thoughts));
   const gap = make("div", "qf-gap", root);
   gap.textContent = labels.gap;
   const scroll = make("div", "qf-scroll", root);
@@ -46,11 +47,13 @@ export function view(store, el) {
   el.replaceChildren(root);
 
   const written = ["text", "json", "html"].includes(store.get("format"));
-  const blocks = written ? new Source(text) : new Blocks(text, labels);
+  const blocks = written ? new Source(make("pre", "qf-code qf-source", text)) : new Blocks(text, labels);
+  let reasoned = 0; // characters of the reasoning that are shown
   let read = 0; // characters of the text that the blocks have
   let following = true;
   let lastTop = 0;
   let resting = 0; // until when the open block isn't drawn anew
+  let slice = SLICE.least;
   let frame = 0;
   let timer = 0;
 
@@ -70,13 +73,12 @@ export function view(store, el) {
   const showState = () => {
     const { tokens, characters, reasoning } = store;
     size.textContent = tokens === undefined ? fill("characters", characters) : fill("tokens", tokens);
-    const waiting = store.wait || (characters || reasoning || store.ended ? "" : labels.waiting);
+    const waiting = visible(store.wait) || (characters || reasoning || store.ended ? "" : labels.waiting);
     if (status.textContent !== waiting) status.textContent = waiting;
     status.hidden = !waiting;
     gap.hidden = !store.gap;
     stop.show();
     thoughts.hidden = !reasoning;
-    if (reasoning.length > thinking.length) thinking.appendData(reasoning.slice(thinking.length));
   };
 
   // Reads what is new, a slice at a time, and draws the open block when it is due.
@@ -84,15 +86,22 @@ export function view(store, el) {
     frame = 0;
     const began = performance.now();
     showState();
-    while (read < store.text.length && performance.now() - began < SLICE) {
+    while (reasoned < store.reasoning.length && performance.now() - began < slice) {
+      thinking.feed(store.reasoning.slice(reasoned, reasoned + PIECE));
+      thinking.show();
+      reasoned = Math.min(reasoned + PIECE, store.reasoning.length);
+    }
+    while (read < store.text.length && performance.now() - began < slice) {
       blocks.feed(store.text.slice(read, read + PIECE));
       read = Math.min(read + PIECE, store.text.length);
     }
-    const behind = read < store.text.length;
+    const behind = read < store.text.length || reasoned < store.reasoning.length;
     const drawn = !behind && began >= resting;
     if (drawn) blocks.show();
+    const made = performance.now();
     if (following) scroll.scrollTop = scroll.scrollHeight; // makes the browser lay the text out: the larger part
     const took = performance.now() - began;
+    slice = Math.min(SLICE.most, Math.max(SLICE.least, 2 * (began + took - made)));
     if (drawn) resting = began + took + Math.max(PAUSE, REST * took);
     else if (!behind) timer ||= setTimeout(() => ((timer = 0), wake()), resting - began);
     blocks.took?.(took);
@@ -116,6 +125,6 @@ export function view(store, el) {
     scroll.removeEventListener("scroll", onScroll);
     root.remove();
   };
-  const busy = () => frame !== 0 || timer !== 0 || read < store.text.length;
+  const busy = () => frame !== 0 || timer !== 0 || read < store.text.length || reasoned < store.reasoning.length;
   return Object.assign(leave, { blocks, busy });
 }

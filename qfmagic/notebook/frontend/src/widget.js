@@ -1,3 +1,5 @@
+import { visible } from "./visible.js";
+
 // The anywidget around every live answer: it collects what the kernel sends, and hands it to the view.
 // The stub and the bundle share it. The bundle is large, so a page gets it once; it registers itself here, and the
 // stubs of all answers look for it. Until it is there, an answer is plain text.
@@ -43,21 +45,30 @@ function collect(model) {
   return store;
 }
 
-// The model's name and the text as it is: a view that needs nothing.
+// The model's name and the text as it is: a view that needs nothing. The longer it takes, the rarer it is shown anew.
 function plain(store, el) {
   const head = document.createElement("div");
   const text = document.createElement("pre");
-  head.textContent = store.get("model");
+  head.textContent = visible(store.get("model"));
   text.style.cssText = "white-space:pre-wrap;overflow-wrap:anywhere;max-height:60vh;overflow:auto";
   el.replaceChildren(head, text);
+  let timer = 0;
   const show = () => {
+    timer = 0;
     const following = text.scrollHeight - text.scrollTop - text.clientHeight < 2;
-    text.textContent = (store.gap ? `${store.get("labels").gap}\n\n` : "") + (store.text || store.wait);
+    const said = visible((store.text || store.wait).replace(/\r\n?/g, "\n"));
+    text.textContent = (store.gap ? `${store.get("labels").gap}\n\n` : "") + said;
     if (following) text.scrollTop = text.scrollHeight;
   };
-  store.watchers.add(show);
+  const wake = () => {
+    timer ||= setTimeout(show, store.text.length / 500);
+  };
+  store.watchers.add(wake);
   show();
-  return () => store.watchers.delete(show);
+  return () => {
+    clearTimeout(timer);
+    store.watchers.delete(wake);
+  };
 }
 
 function mount(store, el) {

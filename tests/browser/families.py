@@ -1,0 +1,65 @@
+"""Texts that a reader of Markdown may take the square of their length for, or worse; each a head, what repeats, a tail."""
+
+UNITS = [
+    *(
+        "\\(",
+        "\\[",
+        "\\(a\\) ",
+        "$",
+        "$a",
+        "$a$ ",
+        "$$\n",
+        "\\begin{a}\n",
+        "`",
+        "`a",
+        "`a` ",
+        "*",
+        "*a ",
+        "**a ",
+        "**a** ",
+    ),
+    *("a*", "*a _a ", "_", "~~a ", "[", "[a", "[a](", "[a](b)", "![a", "[]()", "<", "<a@b", "<http://a", "&", "&amp;"),
+    *("|a", "|a|\n|-|\n", "> ", "> a\n", ">a\n\n", "- ", "- a\n", "1. ", "> - ", "```\n", " ", "a  \n", "\n", "a\r"),
+    *(
+        "\\",
+        "\\*",
+        "@",
+        "a@b.c ",
+        "http://",
+        "www.",
+        "{",
+        "# a\n",
+        "a\n-\n",
+        "a\n",
+        "长",
+        "\u202e",
+        "\u200d",
+        "👩\u200d",
+    ),
+]
+FAMILIES = {repr(unit): ("", unit, "") for unit in UNITS} | {
+    "cells": ("|a" * 60 + "|\n" + "|-" * 60 + "|\n", "|x\n", ""),
+    "columns": ("", "|a", "|\n" + "|-" * 30_000 + "|\n" + "|x\n" * 1000),
+    "code": ("```python\n", "x = 1\n", ""),
+    "one line of code": ("```\n", "x = 1 ", ""),
+    "one quotation": ("", "> a *b* `c`\n", ""),
+    "one item": ("- a\n", "  - b\n\n", ""),
+    "lazy lines": ("> " * 200 + "\n", "a\n", ""),
+    "openers, then closers": ("**a " * 2000, "a* ", ""),
+}
+
+# Nested n times: what begins, what stands inside, what ends it.
+NESTED = {
+    "quotations": ("> ", "x", ""),
+    "lists": ("- ", "x", ""),
+    "numbers": ("1. ", "x", ""),
+    "quotations and lists": ("> - ", "x", ""),
+    "emphasis": ("*a ", "x", " a*"),
+    "strong": ("**a ", "x", " a**"),
+    "both": ("**a _b ", "x", " b_ a**"),
+    "struck": ("~~a ", "x", " a~~"),
+    "brackets": ("[", "x", "]"),
+    "links": ("[a", "x", "](b)"),
+    "images": ("![a", "x", "](b)"),
+    "braces": ("${", "x", "}$"),
+}
