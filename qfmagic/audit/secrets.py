@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
-from ..client.redact import MASK, SHORTEST, written_forms
 from ..client.settings import fingerprint
 from ..core.catalogue import Text
 from ..core.messages import whole_text
 from ..core.plain import fitted, printable
+from ..core.spellings import MASK, SHORTEST, spellings_of
 from .document import joined
 from .report import Finding, kind_of_key
 
@@ -67,12 +67,10 @@ class Keyring:
     """
 
     def __init__(self, known: Mapping[str, str] | None = None) -> None:
-        self._known = [
-            (form, key, kind_of_key("known", variable=variable))
-            for key, variable in (known or {}).items()
-            if len(key) >= SHORTEST and "stub" not in key
-            for form in written_forms(key)
-        ]
+        self._known = {
+            key: kind_of_key("known", variable=variable) for key, variable in (known or {}).items() if "stub" not in key
+        }
+        self._spellings = spellings_of(frozenset(self._known))
         self.seen: set[str] = set()
 
     def find(self, content: str) -> list[Found]:
@@ -100,11 +98,8 @@ class Keyring:
         return content
 
     def _matches(self, content: str) -> Iterator[Found]:
-        for form, key, kind in self._known:
-            start = content.find(form)
-            while start >= 0:
-                yield Found(start, start + len(form), key, kind)
-                start = content.find(form, start + len(form))
+        for start, end, key in self._spellings.hits(content):
+            yield Found(start, end, key, self._known[key])
         for name, pattern in _FORMS:
             for match in pattern.finditer(content):
                 group = match.lastindex or 0

@@ -11,11 +11,11 @@ from dataclasses import replace
 from typing import Any
 
 from ..client.credentials import Credential, Kind, available
-from ..client.redact import SHORTEST
 from ..client.settings import Settings, fingerprint
 from ..client.vault import Place, Vault
 from ..core.errors import CredentialError, OptionError, PromptError, QianfanError
 from ..core.models import WIRES, Wire
+from ..core.spellings import spellings_of
 
 # The kinds a user can give, with their fields in Settings; the one most users need first.
 FIELDS: dict[Kind, tuple[str, ...]] = {
@@ -168,10 +168,11 @@ def check_holds_none(secrets: Mapping[str, str], body: Mapping[str, Any]) -> Non
     Raises:
         PromptError: It does. The error names the variable, and doesn't repeat the key.
     """
-    sent = tuple(_texts(body))
-    for secret, where in secrets.items():
-        if len(secret) >= SHORTEST and any(secret in one for one in sent):
-            raise PromptError("prompt.holds_key", variable=where)
+    spellings = spellings_of(frozenset(secrets))
+    for one in _texts(body) if spellings else ():
+        found = spellings.find(one)
+        if found is not None:
+            raise PromptError("prompt.holds_key", variable=secrets[found])
 
 
 def _texts(value: object) -> Iterator[str]:
