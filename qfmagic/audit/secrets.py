@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from ..client.settings import fingerprint
 from ..core.catalogue import Text
+from ..core.key_forms import PLACEHOLDER
 from ..core.messages import whole_text
 from ..core.plain import fitted, printable
 from ..core.spellings import MASK, SHORTEST, spellings_of
@@ -41,8 +42,6 @@ _FORMS = (
         ),
     ),
 )
-# What stands for a key in examples; and the names of variables.
-_PLACEHOLDER = re.compile(r"your|example|placeholder|x{4}|\*\*\*|\.\.\.|…|stub|<|\{|\$|dummy|changeme", re.IGNORECASE)
 _MOST = 500  # keys that are told; where there are more, these are enough
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 
@@ -103,7 +102,7 @@ class Keyring:
         for name, pattern in _FORMS:
             for match in pattern.finditer(content):
                 group = match.lastindex or 0
-                if not _PLACEHOLDER.search(match[group]):
+                if not PLACEHOLDER.search(match[group]):
                     yield Found(*match.span(group), match[group], kind_of_key(name))
         for match in _ASSIGNED.finditer(content):
             part = "quoted" if match["quoted"] else "bare"
@@ -131,7 +130,7 @@ def saved_keys(keyring: Keyring, content: Any, *, cell: int | None = None, ran: 
 
 def _likely(value: str) -> bool:
     """Whether it looks drawn at random, as keys are."""
-    if len(value) < SHORTEST or _PLACEHOLDER.search(value) or _VARIABLE.fullmatch(value):
+    if len(value) < SHORTEST or PLACEHOLDER.search(value) or _VARIABLE.fullmatch(value):
         return False
     if re.search("[0-9]", value) and re.search("[A-Za-z]", value):
         return True

@@ -101,6 +101,18 @@ class Vault:
             raise found.with_traceback(None)
         return found
 
+    @property
+    def known(self) -> Mapping[str, str]:
+        """All saved keys that are known without asking the keyring, by their fields."""
+        try:
+            records = self._records(guarded=False)
+        except CredentialError:
+            records = {}
+        found = {name: value for record in records.values() for name, value in record.items() if name != KEYRING}
+        for read in self._read.values():
+            found |= read.values if isinstance(read, Saved) else {}
+        return {name: value for name, value in found.items() if isinstance(value, str)}
+
     def ask_again(self) -> None:
         """Forget that the keyring didn't answer."""
         self._read = {mark: found for mark, found in self._read.items() if isinstance(found, Saved)}

@@ -10,6 +10,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import pairwise
 from operator import itemgetter
 from typing import NamedTuple
 from urllib.parse import quote, quote_plus
@@ -162,7 +163,7 @@ class Spellings:
             yield Hit(*_with_edges(text, first, last, form.secret), form.secret)
 
     def _parts(self, stream: bytes) -> Iterator[tuple[int, int, int, _Form]]:
-        """Where parts of keys begin in a text of letters and digits, which parts of what form, and how long they are."""
+        """Parts of keys in a text of letters and digits: where they begin there and in their form, and how long."""
         grams = self._grams
         done = 0
         for at in range(0, len(stream) - _GRAM + 1, _STRIDE):
@@ -295,7 +296,7 @@ def _written(secret: str) -> Iterator[str]:
 def _random(part: str) -> bool:
     """Whether a part of a key looks drawn at random; else it may be words, or digits counted up."""
     kinds = re.search("[0-9]", part) and re.search("[A-Za-z]", part)
-    steps = sum(abs(ord(one) - ord(other)) <= 1 for one, other in zip(part, part[1:], strict=False))
+    steps = sum(abs(ord(one) - ord(other)) <= 1 for one, other in pairwise(part))
     return bool(kinds or re.search("[a-z][A-Z]", part)) and 2 * steps < len(part)
 
 

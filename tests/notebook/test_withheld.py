@@ -9,6 +9,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 KEY = "bce-v3/ALTAK-withheldCANARY/0123456789"
+FORMLESS = "withheldCANARY-0123456789"  # which nothing shows to be a key before it is given
 TAKEN_OUT = "# taken out by qfmagic"
 CELLS = [
     f"%%qianfan bearer_token={KEY}\nhi",
@@ -142,9 +143,9 @@ def test_a_question_that_holds_a_key_is_not_sent(start, tmp_path):
 
 def test_a_turn_that_holds_a_key_given_later_is_not_sent_along(start, tmp_path):
     kernel = start(QFMAGIC_TRANSPORT="stub", IPYTHONDIR=str(tmp_path))
-    assert kernel.run(f"%%qianfan model=yi_34b_chat\nwhat is {KEY}?", cell="a").error is None
+    assert kernel.run(f"%%qianfan model=yi_34b_chat\nwhat is {FORMLESS}?", cell="a").error is None
     kernel.run("session = get_ipython().magics_manager.registry['QianfanMagics'].engine.session")
-    kernel.run(f"session.keys.put('bearer', {{'bearer_token': {KEY!r}}}, 'panel')")
+    kernel.run(f"session.keys.put('bearer', {{'bearer_token': {FORMLESS!r}}}, 'panel')")
     assert kernel.run("%%qianfan model=yi_34b_chat\nhi", cell="b").error[0] == "PromptError"
     kernel.run("%qf drop 1")
     assert kernel.run("%%qianfan model=yi_34b_chat\nhi", cell="b").error is None
