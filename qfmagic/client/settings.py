@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from ..core.catalogue import Text
 from ..core.errors import OptionError
 from ..core.limits import Limits
 from ..core.params import parse_value
 from ..core.retry import RetryPolicy
+from ..home import HomeError, check_regular
 
 PREFIX = "QIANFAN_"
 # Forbids the network to every client. No field below: code that makes settings of its own isn't to get around it.
@@ -176,6 +178,11 @@ def read_dotenv(path: Path) -> Mapping[str, str | None]:
     Raises:
         OptionError: It can't be read, or is no text in UTF-8. Nothing of what is in it is repeated.
     """
+    try:
+        check_regular(path)
+    except HomeError as error:
+        if not path.is_dir():  # an environment of Python's may be called so
+            raise OptionError("settings.dotenv_unread", path=path.name, reason=Text(error.key, error.values)) from None
     if not path.is_file():
         return {}
     content, key, values = _dotenv_text(path)

@@ -168,7 +168,8 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
                 from .withheld import withhold  # noqa: PLC0415 - as the engine
 
                 self._withheld = len(self._cells) or 1
-                for written in [*self._cells] or [None]:
+                cells: list[str | None] = [*self._cells]
+                for written in cells or [None]:
                     with suppress(Exception):  # whatever has changed in IPython: the refusal must be what is told
                         withhold(self._shell, written)
             raise
