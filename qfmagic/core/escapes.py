@@ -41,7 +41,9 @@ _ONE = re.compile(
 )
 _CODES = re.compile("u([0-9A-Fa-f]{4})")
 _NUMBERS = re.compile("#([^;]+)")
-_LOW = {f"{code:04x}": chr(code) for code in range(256)}
+_TO_WIDE = 0xFEE0  # from a character of ASCII to its wide form
+_SAID = {code: chr(code) for code in range(256)} | {code + _TO_WIDE: chr(code) for code in range(0x21, 0x7F)}
+_LOW = {f"{code:04x}": said for code, said in _SAID.items()}
 _UNKNOWN = "\ufffd"  # a character beyond those that keys are made of
 _CONTROL = frozenset("nrtbfv")
 
@@ -120,7 +122,7 @@ def _numbers(run: str) -> str:
 
 
 def _wide(run: str) -> str:
-    return "".join([chr(ord(one) - 0xFEE0) for one in run])
+    return "".join([chr(ord(one) - _TO_WIDE) for one in run])
 
 
 _READERS = {"percent": _percents, "unicode": _unicodes, "number": _numbers, "wide": _wide}
@@ -135,7 +137,7 @@ def _named() -> dict[str, str]:
 
 def _character(number: str) -> str:
     code = int(number[1:], 16) if number[0] in "xX" else int(number)
-    return chr(code) if code < 256 else _UNKNOWN
+    return _SAID.get(code, _UNKNOWN)
 
 
 def _meant(escape: str) -> str:
@@ -156,7 +158,7 @@ def _backslashed(escape: str) -> str:
     kind, rest = escape[0], escape[1:].strip("{}")
     if kind in "uUx" and rest:
         code = int(rest, 16)
-        return chr(code) if code < 256 else _UNKNOWN
+        return _SAID.get(code, _UNKNOWN)
     if kind in _CONTROL:
         return "\n"
     return chr(int(escape, 8) & 255) if kind.isdigit() else kind

@@ -63,7 +63,7 @@ def read(path: Path) -> Cassette:
         CassetteError: It isn't there, can't be read, is no cassette, was made by a newer version, edited or cut short.
     """
     try:
-        check_regular(path)
+        check_regular(path.resolve())  # a link may lead to what isn't there yet
         data = path.read_bytes()
     except HomeError as error:
         raise CassetteError("cassette.unreadable", path=shown(path), reason=Text(error.key, error.values)) from None
@@ -231,7 +231,7 @@ def _locked(path: Path) -> Iterator[None]:
         # like, so it has to be ours and closed to them.
         private_folder(folder, linked=False)
         check_regular(folder / name)
-        check_regular(path)
+        check_regular(path.resolve())
         with FileLock(folder / name, timeout=LOCK_TIMEOUT, mode=0o600):
             yield
     except HomeError as error:

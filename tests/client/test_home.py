@@ -60,6 +60,11 @@ def test_private_file_of_another_user_is_refused(tmp_path, monkeypatch, owner):
         private_file(path)
 
 
+def _dangle(path):
+    path.unlink()
+    path.symlink_to("no-folder/a.qf.jsonl")
+
+
 @posix
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("wrong", WRONG)
@@ -69,6 +74,9 @@ def test_what_is_no_regular_file_is_refused_in_a_line_and_never_waited_for(tmp_p
     home.mkdir()
     for name in ("journal.sqlite", "keys.json", "a.qf.jsonl"):
         WRONG[wrong](home / name)
+    # A cassette may be a link to what is recorded only now, in a folder that is there.
+    if not (home / "a.qf.jsonl").exists():
+        _dangle(home / "a.qf.jsonl")
     vault = Vault({"QFMAGIC_HOME": str(home)})
     for refused, work in (
         (HomeError, lambda: Journal(home / "journal.sqlite", "n", float)),
@@ -79,7 +87,7 @@ def test_what_is_no_regular_file_is_refused_in_a_line_and_never_waited_for(tmp_p
         with pytest.raises(refused) as error:
             work()
         assert "\n" not in str(error.value)
-        assert str(home) in error.value.message("zh")
+        assert home.name in error.value.message("zh")
     assert not (home / "gone").exists()
 
 
