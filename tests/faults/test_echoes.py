@@ -9,7 +9,6 @@ import pytest
 from qfmagic import Qianfan, Settings
 from qfmagic.client.redact import redact
 from qfmagic.core.errors import ProtocolError, QianfanError, RequestError
-
 from tests.spelled import WAYS
 
 from .server import CLOSE, STREAM, FaultServer, chunk, told, whole
