@@ -154,3 +154,26 @@ def test_a_turn_that_holds_a_key_given_later_is_not_sent_along(start, tmp_path):
 def test_short_keys_are_words_too(start):
     kernel = start(QFMAGIC_TRANSPORT="stub", QIANFAN_BEARER_TOKEN="key")
     assert kernel.run("%%qianfan model=yi_34b_chat\nwhat is a key?", cell="a").error is None
+
+
+OUTER = [
+    "%%capture\n%qianfan model=yi_34b_chat chat={key} hi",
+    "%%time\n%%qianfan model=yi_34b_chat\n{key}",
+    "get_ipython().run_cell('%qf switch {key}', store_history=True)",
+    "%qianfan endpoint={key} hi",
+]
+
+
+def test_a_cell_that_another_magic_runs_is_withheld_with_it(start, tmp_path):
+    kernel = start(QFMAGIC_TRANSPORT="stub", QIANFAN_BEARER_TOKEN=KEY, IPYTHONDIR=str(tmp_path / "ipython"))
+    kernel.run("%xmode Verbose")
+    for cell in OUTER:
+        ran = kernel.run(cell.format(key=KEY), cell="c")
+        assert KEY not in str(ran)
+        shown = kernel.run(LOOK).stdout
+        assert KEY not in shown
+        assert TAKEN_OUT in shown
+    kernel.run("shell.history_manager.writeout_cache()")
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert any(path.name == "history.sqlite" for path in files)
+    assert not [path for path, content in files.items() if KEY.encode() in content]
