@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from ..client.redact import SHORTEST
 from ..core.errors import CassetteError
+from ..core.spellings import SHORTEST
 from ..transport.cassette import Cassette
 from .chain import check_chain
 from .checks import check_cell

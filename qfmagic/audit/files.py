@@ -1,12 +1,13 @@
 """Reading what an audit looks at: a notebook, its cassette, the keys that are in use."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..client.settings import PREFIX, Settings, read_dotenv
-from ..core.errors import CassetteError, QianfanError
+from ..client.settings import Settings, dotenv_path, read_dotenv
+from ..core.errors import CassetteError, OptionError, QianfanError
 from ..core.safe_json import read_json
 from ..transport.cassette import Cassette, beside, parse, written_lines
 
@@ -60,10 +61,17 @@ def load(path: Path, cassette: Path | None = None) -> Source:
 
 
 def keys_in_use(environ: Mapping[str, str], folders: Iterable[Path]) -> dict[str, str]:
-    """The keys of the environment and of the ``.env`` files of these folders, and the variable each is set by."""
-    name = environ.get(f"{PREFIX}DOT_ENV_CONFIG_FILE", ".env")
+    """
+    The keys of the environment and of the ``.env`` files of these folders, and the variable each is set by.
+
+    A file that can't be read has none to tell: an audit is of the notebook.
+    """
     found: dict[str, str] = {}
-    for layer in (*(read_dotenv(folder / name) for folder in folders), environ):
+    layers: list[Mapping[str, str | None]] = []
+    for folder in folders:
+        with suppress(OptionError):
+            layers.append(read_dotenv(dotenv_path(environ, folder)))
+    for layer in (*layers, environ):
         for item in fields(Settings):
             value = (layer.get(item.metadata.get("env", "")) or "").strip()
             if value and item.metadata.get("secret"):

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
-from ..client.redact import MASK, SHORTEST, written_forms
 from ..client.settings import fingerprint
 from ..core.catalogue import Text
+from ..core.key_forms import PLACEHOLDER
 from ..core.messages import whole_text
 from ..core.plain import fitted, printable
+from ..core.spellings import MASK, SHORTEST, spellings_of
 from .document import joined
 from .report import Finding, kind_of_key
 
@@ -41,8 +42,6 @@ _FORMS = (
         ),
     ),
 )
-# What stands for a key in examples; and the names of variables.
-_PLACEHOLDER = re.compile(r"your|example|placeholder|x{4}|\*\*\*|\.\.\.|…|stub|<|\{|\$|dummy|changeme", re.IGNORECASE)
 _MOST = 500  # keys that are told; where there are more, these are enough
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 
@@ -67,12 +66,10 @@ class Keyring:
     """
 
     def __init__(self, known: Mapping[str, str] | None = None) -> None:
-        self._known = [
-            (form, key, kind_of_key("known", variable=variable))
-            for key, variable in (known or {}).items()
-            if len(key) >= SHORTEST and "stub" not in key
-            for form in written_forms(key)
-        ]
+        self._known = {
+            key: kind_of_key("known", variable=variable) for key, variable in (known or {}).items() if "stub" not in key
+        }
+        self._spellings = spellings_of(frozenset(self._known))
         self.seen: set[str] = set()
 
     def find(self, content: str) -> list[Found]:
@@ -100,15 +97,12 @@ class Keyring:
         return content
 
     def _matches(self, content: str) -> Iterator[Found]:
-        for form, key, kind in self._known:
-            start = content.find(form)
-            while start >= 0:
-                yield Found(start, start + len(form), key, kind)
-                start = content.find(form, start + len(form))
+        for start, end, key in self._spellings.hits(content):
+            yield Found(start, end, key, self._known[key])
         for name, pattern in _FORMS:
             for match in pattern.finditer(content):
                 group = match.lastindex or 0
-                if not _PLACEHOLDER.search(match[group]):
+                if not PLACEHOLDER.search(match[group]):
                     yield Found(*match.span(group), match[group], kind_of_key(name))
         for match in _ASSIGNED.finditer(content):
             part = "quoted" if match["quoted"] else "bare"
@@ -136,7 +130,7 @@ def saved_keys(keyring: Keyring, content: Any, *, cell: int | None = None, ran: 
 
 def _likely(value: str) -> bool:
     """Whether it looks drawn at random, as keys are."""
-    if len(value) < SHORTEST or _PLACEHOLDER.search(value) or _VARIABLE.fullmatch(value):
+    if len(value) < SHORTEST or PLACEHOLDER.search(value) or _VARIABLE.fullmatch(value):
         return False
     if re.search("[0-9]", value) and re.search("[A-Za-z]", value):
         return True

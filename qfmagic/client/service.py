@@ -26,7 +26,7 @@ from .credentials import Credential, available, choose
 from .exchange import Exchange
 from .network import MAX_CONNECTIONS, Network
 from .outgoing import Clock, Outgoing
-from .redact import forget_values, forms_of, redact
+from .redact import forget_values, redact
 from .settings import Settings, fingerprint
 from .tape import Tape
 from .throttle import Throttle, shared_throttle
@@ -224,7 +224,7 @@ class Service:
         response = await self.network.open(outgoing, min(CONNECT_TIMEOUT, exchange.timeout))
         if self._tape is None:
             return response
-        keys = forms_of({*self._settings.secrets, *self.authorizer.handed_out})
+        keys = sorted({*self._settings.secrets, *self.authorizer.handed_out})
         return self._tape.record(exchange.request, exchange.slot, response, keys)
 
     def _credential(self, wire: Wire) -> Credential:

@@ -1,6 +1,7 @@
 """Settings from arguments, environment and ``.env``, by the official SDK's names and precedence."""
 
 import hashlib
+import io
 import math
 import os
 import re
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from ..core.catalogue import Text
 from ..core.errors import OptionError
 from ..core.limits import Limits
 from ..core.params import parse_value
 from ..core.retry import RetryPolicy
+from ..home import HomeError, check_regular
 
 PREFIX = "QIANFAN_"
 # Forbids the network to every client. No field below: code that makes settings of its own isn't to get around it.
@@ -91,7 +94,14 @@ class Settings:
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None, *, directory: Path | None = None, **given: Any) -> Self:
+    def from_env(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        directory: Path | None = None,
+        dotenv: bool = True,
+        **given: Any,
+    ) -> Self:
         """
         Read the settings: *given* values first, then *environ*, then ``.env``, then the defaults.
 
@@ -99,14 +109,15 @@ class Settings:
             environ: The environment; ``os.environ`` when not given.
             directory: Where ``.env`` is looked for, the working directory when not given. The variable
                 ``QIANFAN_DOT_ENV_CONFIG_FILE`` names another file.
+            dotenv: Whether ``.env`` is read at all.
             given: Fields by name, before anything else.
 
         Raises:
-            OptionError: A variable's value isn't of the field's type.
+            OptionError: A variable's value isn't of the field's type, or ``.env`` can't be read.
         """
         environ = os.environ if environ is None else environ
-        path = Path(directory or Path.cwd()) / environ.get(f"{PREFIX}DOT_ENV_CONFIG_FILE", ".env")
-        layers = [("environment", environ), (path.name, read_dotenv(path))]
+        path = dotenv_path(environ, directory)
+        layers = [("environment", environ), (path.name, read_dotenv(path) if dotenv else {})]
         values: dict[str, Any] = {}
         sources: dict[str, str] = {}
         for item in fields(cls):
@@ -155,14 +166,43 @@ class Settings:
         return Limits.of(qps=self.qps, rpm=self.rpm, tpm=self.tpm)
 
 
+def dotenv_path(environ: Mapping[str, str], directory: Path | None = None) -> Path:
+    """The ``.env`` file: in *directory*, else in the working directory."""
+    return Path(directory or Path.cwd()) / environ.get(f"{PREFIX}DOT_ENV_CONFIG_FILE", ".env")
+
+
 def read_dotenv(path: Path) -> Mapping[str, str | None]:
-    """Read a ``.env`` file; nothing where there is none."""
+    """
+    Read a ``.env`` file; nothing where there is none.
+
+    Raises:
+        OptionError: It can't be read, or is no text in UTF-8. Nothing of what is in it is repeated.
+    """
+    try:
+        check_regular(path)
+    except HomeError as error:
+        if not path.is_dir():  # an environment of Python's may be called so
+            raise OptionError("settings.dotenv_unread", path=path.name, reason=Text(error.key, error.values)) from None
     if not path.is_file():
         return {}
+    content, key, values = _dotenv_text(path)
+    if content is None:  # raised here, where no error that holds the content is being handled
+        raise OptionError(key, path=path.name, **values)
     from dotenv import dotenv_values  # noqa: PLC0415 - most notebooks have no .env
 
     # interpolate=False: a "$" in a key is a "$"
-    return dotenv_values(path, interpolate=False)
+    return dotenv_values(stream=io.StringIO(content), interpolate=False)
+
+
+def _dotenv_text(path: Path) -> tuple[str | None, str, Mapping[str, object]]:
+    """What is in the file; else None, and what is wrong."""
+    try:
+        content = path.read_bytes().decode("utf-8-sig")  # the mark some editors write is no part of the first name
+    except UnicodeDecodeError:
+        return None, "settings.dotenv", {}
+    except OSError as error:
+        return None, "settings.dotenv_unread", {"reason": error.strerror or type(error).__name__}
+    return (None, "settings.dotenv", {}) if "\0" in content else (content, "", {})
 
 
 def _convert(variable: str, default: Any, value: str, metadata: Mapping[str, Any]) -> Any:

@@ -42,6 +42,6 @@ class Tape(Protocol):
             request: What was asked.
             slot: Who asks; what it was answered before is replaced.
             response: The service's.
-            keys: The keys in use, as they may be written, the longest first; none of them is kept.
+            keys: The keys in use; none of them is kept, however it is spelled.
         """
         ...

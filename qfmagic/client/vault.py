@@ -16,7 +16,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from ..core.catalogue import Text
 from ..core.errors import CredentialError
+from ..home import HomeError, check_regular, home_folder, private_folder
 
 T = TypeVar("T")
 
@@ -48,26 +50,19 @@ class Place(NamedTuple):
     problem: CredentialError | None = None
 
 
-def home_folder(environ: Mapping[str, str]) -> Path:
-    """``QFMAGIC_HOME``, else where the system keeps a user's data."""
-    home = environ.get("QFMAGIC_HOME")
-    if not home:
-        from platformdirs import user_data_dir  # noqa: PLC0415 - asked once, and not by everybody
-
-        home = user_data_dir("qfmagic", appauthor=False)
-    return Path(home)
-
-
 class Vault:
     """
     The saved keys of one user.
 
     Args:
         environ: The environment, which may say where the file is.
+
+    ``repaired`` is what had to be changed so that nobody else can write there.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
+        self.repaired: list[Text] = []
         self._read: dict[str, Saved | CredentialError] = {}  # what the keyring said, by the mark it was saved under
 
     @cached_property
@@ -100,6 +95,18 @@ class Vault:
         if isinstance(found, CredentialError):
             raise found.with_traceback(None)
         return found
+
+    @property
+    def known(self) -> Mapping[str, str]:
+        """All saved keys that are known without asking the keyring, by their fields."""
+        try:
+            records = self._records(guarded=False)
+        except CredentialError:
+            records = {}
+        found = {name: value for record in records.values() for name, value in record.items() if name != KEYRING}
+        for read in self._read.values():
+            found |= read.values if isinstance(read, Saved) else {}
+        return {name: value for name, value in found.items() if isinstance(value, str)}
 
     def ask_again(self) -> None:
         """Forget that the keyring didn't answer."""
@@ -161,12 +168,17 @@ class Vault:
     def _records(self, *, guarded: bool = True) -> Mapping[str, dict[str, str]]:
         """What the file holds, by kind; nothing that others could have read, if *guarded*."""
         try:
+            check_regular(self.path)
+            if guarded and self.path.exists():
+                self.repaired += private_folder(self.path.parent)
             with self.path.open("rb") as file:
                 if guarded and _open_to_others(os.fstat(file.fileno())):
                     raise CredentialError("vault.open", path=self.path)
                 content = file.read()
         except FileNotFoundError:
             return {}
+        except HomeError as error:
+            raise CredentialError("vault.unread", path=self.path, reason=Text(error.key, error.values)) from None
         except OSError as error:
             raise CredentialError("vault.unread", path=self.path, reason=_reason(error)) from None
         found = _parsed(content)
@@ -179,7 +191,7 @@ class Vault:
             if not records:
                 self.path.unlink(missing_ok=True)
                 return
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.repaired += private_folder(self.path.parent)
             descriptor, name = tempfile.mkstemp(dir=self.path.parent, prefix=".keys-")  # for its owner alone, at once
             try:
                 with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - it is open already
@@ -191,6 +203,8 @@ class Vault:
                 with suppress(OSError):
                     Path(name).unlink()
                 raise
+        except HomeError as error:
+            raise CredentialError("vault.unwritten", path=self.path, reason=Text(error.key, error.values)) from None
         except OSError as error:
             raise CredentialError("vault.unwritten", path=self.path, reason=_reason(error)) from None
 

@@ -148,7 +148,7 @@ def _plan(session: Session, prompt: str, given: Mapping[str, Any], history: Sequ
         policy=policy,
         stream=bool(preferences.setting("stream", given).value),
     )
-    session.keys.check_not_in(plan.request.body)
+    session.keys.check_not_in({"body": plan.request.body, "endpoint": plan.request.endpoint})
     return plan
 
 

@@ -195,6 +195,7 @@ def _job(engine: "Engine", n: int, given: Mapping[str, Any], asked: _Template) -
     """
     session = engine.session
     target = registry().target(*session.preferences.where(given))
+    session.keys.check_not_in({"endpoint": target.endpoint})  # which is sent in the address
     parameters = session.preferences.parameters(given, target.parameters)
     check_parameters(parameters, target.parameters, model=target.title, source=target.source.title)
 

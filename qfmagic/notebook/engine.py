@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -20,6 +20,7 @@ from .display import Bundle, View, answer_bundle, code_blocks, notes
 from .front import Front, display, write
 from .helptable import Row, help_table
 from .interrupts import Interrupted
+from .looking import check_cell
 from .provenance import provenance
 from .session import Session
 
@@ -76,8 +77,17 @@ class Engine:
         """The cell has run."""
         self.session.end_cell()
 
-    def ask(self, line: str, cell: str | None) -> Answer | None:
-        """Do ``%qianfan`` and, with a *cell*, ``%%qianfan``."""
+    def check(self, line: str, cell: str | None, around: Sequence[str]) -> None:
+        """Check that no key is in a line, the *cell* below it and what is written *around* them, before all else."""
+        self._in_language(lambda: check_cell(self.session.keys.secrets(), line, (cell or "", *around)))
+
+    def ask(self, line: str, cell: str | None, around: Sequence[str] = ()) -> Answer | None:
+        """Do ``%qianfan`` and, with a *cell*, ``%%qianfan``; *around* is as :meth:`check` takes it."""
+        try:
+            self.check(line, cell, around)
+        except InputError:
+            failed(self.session, chat=None)  # not the one it names: that may be the key
+            raise
         return self._in_language(lambda: self._ask(line, cell))
 
     def steer(self, line: str) -> Answer | None:
@@ -212,12 +222,14 @@ class Engine:
     def rendered(self, given: Mapping[str, Any], rows: Mapping[str, Row] | None = None) -> dict[str, Any]:
         """The options with ``{{ }}`` in them evaluated, and then read as their kind; *rows* are a question's own."""
         rows = help_table().on_line if rows is None else rows
-        return {
+        values = {
             name: rows[name].parse(render(value, self.namespace, _written))
             if isinstance(value, str) and "{{" in value and name not in EXPRESSIONS
             else value
             for name, value in given.items()
         }
+        self.session.keys.check_not_in(values)  # some are sent in an address, or kept
+        return values
 
     def _finish(self, answer: Answer, ask: Ask, view: View, style: str) -> None:
         """Leave the final form, with what the reader must know below it."""

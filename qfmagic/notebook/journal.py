@@ -14,10 +14,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..analysis.usage import Call
-from ..client.vault import home_folder
+from ..core.catalogue import Text
 from ..core.records import turn_from_record, turn_to_record
 from ..core.safe_json import escaped_halves, read_json, write_json
 from ..core.turns import Conversation, Turn
+from ..home import home_folder, private_file, private_folder
 
 PATIENCE = 1.0  # seconds a record waits for another kernel's: they are written in the main thread
 AGAIN = 0.05  # seconds the next ones wait where that wasn't enough
@@ -59,7 +60,13 @@ class Journal:
         clock: Seconds since 1970.
 
     ``error`` is what went wrong with the last record that couldn't be kept; ``%qf doctor`` shows it. What the file was
-    no place for is written with the next record. ``unread`` is how many turns :meth:`last` couldn't read.
+    no place for is written with the next record. ``unread`` is how many turns :meth:`last` couldn't read. ``repaired``
+    is what had to be changed so that nobody else can read it.
+
+    Raises:
+        HomeError: Others can change the folder or the file; or it is no file.
+        OSError: It can't be made.
+        sqlite3.Error: It is another kind of file.
     """
 
     def __init__(self, path: Path, notebook: str, clock: Callable[[], float]) -> None:
@@ -73,7 +80,7 @@ class Journal:
         self._behind: dict[str, Conversation] = {}  # what the file lacks turns of
         self._uncounted: deque[Call] = deque(maxlen=_MOST_CALLS)  # calls that aren't on the file
         self._lock = threading.Lock()  # a transaction belongs to a connection, not to a thread
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.repaired: list[Text] = private_folder(path.parent) + private_file(path)
         # Made here and not by SQLite, which would leave it readable to others for a moment.
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         self._database = sqlite3.connect(path, check_same_thread=False)

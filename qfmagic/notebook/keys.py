@@ -11,11 +11,11 @@ from dataclasses import replace
 from typing import Any
 
 from ..client.credentials import Credential, Kind, available
-from ..client.redact import SHORTEST
-from ..client.settings import Settings, fingerprint
+from ..client.settings import Settings, dotenv_path, fingerprint, read_dotenv
 from ..client.vault import Place, Vault
 from ..core.errors import CredentialError, OptionError, PromptError, QianfanError
 from ..core.models import WIRES, Wire
+from ..core.spellings import spellings_of
 
 # The kinds a user can give, with their fields in Settings; the one most users need first.
 FIELDS: dict[Kind, tuple[str, ...]] = {
@@ -56,7 +56,7 @@ class Keys:
         self._given: dict[str, Secret] = {}
         self._sources: dict[str, str] = {}
         self.vault = Vault(environ)
-        self.trouble: CredentialError | None = None
+        self.trouble: QianfanError | None = None
 
     def __repr__(self) -> str:
         return f"<Keys: {', '.join(sorted(self._given)) or 'none'}>"
@@ -64,10 +64,18 @@ class Keys:
     def settings(self, **chosen: Any) -> Settings:
         """Addresses and keys as they hold now, with where each comes from; *chosen* fields before all others."""
         given: dict[str, Any] = {**self._given, **chosen}
-        found = Settings.from_env(self._environ, **given)
+        needed = self._needed()
+        trouble: QianfanError | None = None
+        try:
+            found = Settings.from_env(self._environ, **given)
+        except OptionError as error:
+            if needed or not error.key.startswith("settings.dotenv"):
+                raise
+            trouble = error.with_traceback(None)  # where no key is needed, a file that may hold some doesn't matter
+            found = Settings.from_env(self._environ, dotenv=False, **given)
         found = replace(found, sources={**found.sources, **self._sources}) if self._given else found
-        self.trouble = None
-        return self._with_saved(found) if self._needed() else found
+        self.trouble = trouble
+        return self._with_saved(found) if needed else found
 
     def _with_saved(self, found: Settings) -> Settings:
         """
@@ -101,11 +109,18 @@ class Keys:
 
     def secrets(self) -> dict[str, str]:
         """Every key there is, by where it was set: those of the environment too that others come before."""
-        found: dict[str, str] = {}
-        with suppress(QianfanError):  # a setting that can't be read is told when it is used
-            for settings in (self.settings(), Settings.from_env(self._environ)):
-                found |= {value: variable(name) for name in SECRETS if (value := getattr(settings, name))}
-        return found
+        layers: list[Mapping[str, str | None]] = [self._environ]
+        # What can't be read is told when it is used.
+        with suppress(QianfanError):
+            layers.append(read_dotenv(dotenv_path(self._environ)))
+        if self._needed():  # else no keyring is waited for
+            with suppress(QianfanError):
+                self.settings()
+        layers += [
+            {variable(name): value for name, value in known.items()} for known in (self.vault.known, self._given)
+        ]
+        names = [variable(name) for name in SECRETS]
+        return {value: name for layer in layers for name in names if (value := (layer.get(name) or "").strip())}
 
     def check_not_in(self, body: Mapping[str, Any]) -> None:
         """
@@ -168,10 +183,11 @@ def check_holds_none(secrets: Mapping[str, str], body: Mapping[str, Any]) -> Non
     Raises:
         PromptError: It does. The error names the variable, and doesn't repeat the key.
     """
-    sent = tuple(_texts(body))
-    for secret, where in secrets.items():
-        if len(secret) >= SHORTEST and any(secret in one for one in sent):
-            raise PromptError("prompt.holds_key", variable=where)
+    spellings = spellings_of(frozenset(secrets))
+    for one in _texts(body) if spellings else ():
+        found = spellings.find(one)
+        if found is not None:
+            raise PromptError("prompt.holds_key", variable=secrets[found])
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .engine import Engine
 
 ERRORS_KEPT = 100
+CELLS_KEPT = 20  # cells that run one within the other
 
 _TRAITS: dict[str, Callable[..., TraitType[Any, Any]]] = {
     "bool": Bool,
@@ -67,8 +68,8 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
         self._engine: Engine | None = None
         self._errors: dict[int, str] = {}
         self._seen: dict[str, None] = {}
-        self._running: str | None = None  # the running cell, as it was written
-        self._withheld = False  # whether the running cell was taken out of IPython's memory
+        self._cells: list[str] = []  # the cells that run, one within the other, as they were written
+        self._withheld = 0  # how many of them were taken out of IPython's memory
         self._ran = 1  # cells since loading, the one that loads included
         self.completing = _completing(shell, self)
         self.observe(self._nest, "nest_asyncio")
@@ -94,10 +95,16 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
             chats.conversations.update(_KEPT.pop(self._shell, {}))
         return self._engine
 
+    @property
+    def _running(self) -> str | None:
+        """The running cell, as it was written; None while the one that loads this runs."""
+        return self._cells[-1] if self._cells else None
+
     def before_cell(self, info: Any) -> None:
         """IPython is about to run a cell."""
         self._ran += 1
-        self._running = info.raw_cell
+        self._cells.append(info.raw_cell or "")
+        del self._cells[:-CELLS_KEPT]
         cell = getattr(info, "cell_id", None)
         if self._engine is None and cell is not None:
             self._seen.setdefault(cell)
@@ -106,10 +113,12 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
 
     def after_cell(self, result: Any) -> None:
         """IPython has run a cell: what failed is kept for ``Err`` in prompts."""
-        if self._withheld:
+        if self._cells:
+            self._cells.pop()
+        if self._withheld > len(self._cells):
             from .withheld import forget_run  # noqa: PLC0415 - as the engine
 
-            self._withheld = False
+            self._withheld = len(self._cells)
             forget_run(result)
         error = result.error_before_exec or result.error_in_exec
         if error is not None and result.execution_count is not None:
@@ -132,14 +141,20 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
     def qianfan(self, line: str, cell: str | None = None) -> "Answer | None":
         """Ask a Qianfan model. ``%qf help`` shows the options."""
         with self._withholding():
-            return self.engine.ask(line, cell)
+            return self.engine.ask(line, cell, self._written)
 
     @no_var_expand
     @line_cell_magic
     def qf(self, line: str, cell: str | None = None) -> Any:
         """Steer qfmagic: ``%qf COMMAND``. ``%qf help`` shows the commands."""
         with self._withholding():
+            self.engine.check(line, cell, self._written)
             return self.engine.steer(line) if cell is None else self.engine.steer_cell(line, cell)
+
+    @property
+    def _written(self) -> list[str]:
+        """What is written around a call: the cells that run."""
+        return self._cells or [*self._shell.user_ns.get("In", [])[-1:]]
 
     @contextmanager
     def _withholding(self) -> Iterator[None]:
@@ -152,9 +167,11 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
             if getattr(error, "key", None) in REFUSALS:
                 from .withheld import withhold  # noqa: PLC0415 - as the engine
 
-                self._withheld = True
-                with suppress(Exception):  # whatever has changed in IPython: the refusal itself must be what is told
-                    withhold(self._shell, self._running)
+                self._withheld = len(self._cells) or 1
+                cells: list[str | None] = [*self._cells]
+                for written in cells or [None]:
+                    with suppress(Exception):  # whatever has changed in IPython: the refusal must be what is told
+                        withhold(self._shell, written)
             raise
 
     def close(self) -> None:

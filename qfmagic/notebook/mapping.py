@@ -90,6 +90,7 @@ def decided(
     if not template.strip():
         raise PromptError("map.no_template", names=offered(read_table(data, name).names))
     target = registry().target(*preferences.where(given))
+    session.keys.check_not_in({"endpoint": target.endpoint})  # which is sent in the address
 
     def work(parsed: Template, schema: Schema | None) -> Work:
         client = session.client()

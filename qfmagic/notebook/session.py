@@ -14,9 +14,10 @@ from ..client.credentials import Kind
 from ..client.loop import BackgroundLoop
 from ..client.settings import Settings
 from ..core.answer import Answer
-from ..core.catalogue import text
+from ..core.catalogue import Text, text
 from ..core.errors import QianfanError
 from ..core.plan import Plan
+from ..home import HomeError
 from .chats import Chats
 from .document import Document, notebook_path
 from .journal import Journal, journal_path
@@ -61,6 +62,7 @@ class Session:
         self.journal: Journal | None = None
         self.journal_error: str | None = None
         self._journal_told = False
+        self._home: list[Text] = []  # what is to be said of the folder of our own
         self.last: Answer | None = None
         self.source: str | None = None  # the cell that runs, as it is written
         self.keys = Keys(environ, self._keys_needed)
@@ -267,9 +269,15 @@ class Session:
         return self._prices[1]
 
     def take_notes(self) -> list[str]:
-        """What is to be said below an answer: that it isn't on the cassette, that the budget is passed (once)."""
+        """
+        What is to be said below an answer: that it isn't on the cassette; and once, that the budget is passed, and what
+        others could get at.
+        """
         passed = self.meter.take_overshoot()
         trouble = [self.trouble.message(self.lang)] if self.trouble else []
+        trouble += [one.describe(self.lang) for one in (*self._home, *self.keys.vault.repaired)]
+        self._home.clear()
+        self.keys.vault.repaired.clear()
         return [*trouble, *self._journal_note(), *([passed.describe(self.lang)] if passed else [])]
 
     def _journal_note(self) -> list[str]:
@@ -297,6 +305,12 @@ class Session:
         path = notebook_path(self.environ) or Path.cwd()
         try:
             self.journal = Journal(journal_path(self.environ), str(path), time.time)
+            self._home += self.journal.repaired
+        except HomeError as error:
+            if self.journal_error is None:
+                self._home.append(Text(error.key, error.values))
+                self._journal_told = True
+            self.journal_error = error.message(self.lang)
         except Exception as error:  # noqa: BLE001 - a disk that is full or not ours must not stop a question
             self.journal_error = f"{type(error).__name__}: {error}"
         else:

@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from .arguments import REFUSALS
+
 NOTE = "# taken out by qfmagic: this cell held a key"
 
 
@@ -58,8 +60,12 @@ def forget_run(result: Any) -> None:
     while error is not None:
         error.__traceback__ = None
         error = error.__cause__ or error.__context__
-    if getattr(sys, "last_value", None) is result.error_in_exec:
+    shown = getattr(sys, "last_value", None)
+    # A magic around ours, %%time for example, shows the error itself.
+    if shown is result.error_in_exec or getattr(shown, "key", None) in REFUSALS:
         sys.last_traceback = None
+        if shown is not None:
+            shown.__traceback__ = None
 
 
 def _forget_variables(shell: Any, manager: Any, texts: set[str]) -> None:

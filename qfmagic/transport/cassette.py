@@ -17,8 +17,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from ..core.catalogue import Text
 from ..core.errors import CassetteError
 from ..core.safe_json import read_json
+from ..home import HomeError, check_regular, private_folder
 from .files import replace_file
 from .recording import Key, Recorded, RecordingError, canonical
 
@@ -64,7 +66,10 @@ def read(path: Path) -> Cassette:
         CassetteError: It isn't there, can't be read, is no cassette, was made by a newer version, edited or cut short.
     """
     try:
+        check_regular(path.resolve())  # a link may lead to what isn't there yet
         data = path.read_bytes()
+    except HomeError as error:
+        raise CassetteError("cassette.unreadable", path=shown(path), reason=Text(error.key, error.values)) from None
     except FileNotFoundError:
         raise CassetteError("cassette.missing", path=shown(path)) from None
     except OSError as error:
@@ -231,9 +236,15 @@ def _locked(path: Path) -> Iterator[None]:
     owner = os.getuid() if hasattr(os, "getuid") else ""
     folder = Path(tempfile.gettempdir()) / f"qfmagic-locks-{owner}"
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        with FileLock(folder / name, timeout=LOCK_TIMEOUT):
+        # In the temporary folder, where all kernels see it whatever their QFMAGIC_HOME; there others can put what they
+        # like, so it has to be ours and closed to them.
+        private_folder(folder, linked=False)
+        check_regular(folder / name)
+        check_regular(path.resolve())
+        with FileLock(folder / name, timeout=LOCK_TIMEOUT, mode=0o600):
             yield
+    except HomeError as error:
+        raise CassetteError("cassette.unwritable", path=shown(path), reason=Text(error.key, error.values)) from None
     except Timeout:
         raise CassetteError("cassette.locked", path=shown(path), seconds=LOCK_TIMEOUT) from None
     except OSError as error:

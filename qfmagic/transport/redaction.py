@@ -7,19 +7,20 @@ A stream cuts a word apart, so the pieces of an answer's text are searched as on
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Protocol
 
 from ..core.safe_json import read_json
+from ..core.spellings import MASK, Spellings, spellings_of
 from ..core.wire import ChatRequest
 from .recording import Recorded, canonical
 
 MARK = "[…]"
-HIDDEN = "***"  # what stands in a key's place
 _PREFIX = b"data:"
 _DONE = b"data: [DONE]"
 # Names are the API's own, and so is what some of them say: without those nothing could be read. Not so in these.
 _FREE = ("metadata", "response_format")
 _SAYING = frozenset(("role", "object", "model", "finish_reason"))
+_NAME = re.compile("[a-z_]*")  # the API's own
 Path = tuple[str | int, ...]
 
 
@@ -29,29 +30,80 @@ def redacted(recorded: Recorded, words: Sequence[str]) -> Recorded:
 
     The hash stays that of the request as it was sent, so that it still answers a notebook that wasn't changed.
     """
-    made = _taken_out(recorded, _Words(re.compile(_any_of(words)), MARK))
+    made = _taken_out(recorded, _Given(words))
     return recorded if made == recorded else made._replace(redacted=True)
 
 
 def hidden(recorded: Recorded, keys: Sequence[str]) -> Recorded:
-    """Return the recording without *keys*, in whatever case a service repeats them; the same value if it has none."""
-    if not keys:
+    """Return the recording without *keys*, however a service spells them; the same value if it has none."""
+    spellings = spellings_of(frozenset(keys))
+    if not spellings:
         return recorded
-    words = _Words(re.compile(_any_of(keys), re.IGNORECASE), HIDDEN)
-    made = _taken_out(recorded, words)._replace(cut=words.out_of(recorded.cut))
+    words = _Keys(spellings)
+    headers = {name: words.out_of(value) for name, value in recorded.headers.items()}
+    made = _taken_out(recorded, words)._replace(cut=words.out_of(recorded.cut), headers=headers)
+    made = made._replace(endpoint=recorded.endpoint and words.out_of(recorded.endpoint))
     return made._replace(redacted=recorded.redacted or made.body != recorded.body)
 
 
-class _Words(NamedTuple):
-    pattern: re.Pattern[str]
-    mark: str
+class _Words(Protocol):
+    """
+    What is to be taken out.
+
+    Attributes:
+        mark: What replaces it.
+    """
+
+    @property
+    def mark(self) -> str: ...
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where it is in a text, in order."""
+        ...
 
     def out_of(self, text: str) -> str:
-        return self.pattern.sub(lambda _: self.mark, text)
+        """The text without it."""
+        ...
+
+    def may_be(self, name: str) -> bool:
+        """Whether a name, or a text that is one of the API's own, is searched at all."""
+        ...
 
 
-def _any_of(words: Sequence[str]) -> str:
-    return "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+class _Given:
+    """Words that the user names."""
+
+    mark = MARK
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self._pattern = re.compile("|".join(map(re.escape, sorted(words, key=len, reverse=True))))
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        return [match.span() for match in self._pattern.finditer(text)]
+
+    def out_of(self, text: str) -> str:
+        return self._pattern.sub(lambda _: self.mark, text)
+
+    def may_be(self, name: str) -> bool:  # noqa: ARG002 - users may name any word, that of the API too
+        return False
+
+
+class _Keys:
+    """Keys, in every spelling."""
+
+    mark = MASK
+
+    def __init__(self, spellings: Spellings) -> None:
+        self._spellings = spellings
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        return [(hit.start, hit.end) for hit in self._spellings.hits(text)]
+
+    def out_of(self, text: str) -> str:
+        return self._spellings.masked(text, self.mark)
+
+    def may_be(self, name: str) -> bool:
+        return not _NAME.fullmatch(name)
 
 
 def _taken_out(recorded: Recorded, words: _Words) -> Recorded:
@@ -118,7 +170,7 @@ def _events(recorded: Recorded, words: _Words) -> tuple[tuple[float, bytes], ...
 
 def _cut_out(pieces: Sequence[str], words: _Words) -> list[str]:
     """The pieces of one text, each without its part of the words; the mark stands where a word began."""
-    spans = [match.span() for match in words.pattern.finditer("".join(pieces))]
+    spans = words.spans("".join(pieces))
     found: list[str] = []
     offset = over = 0  # how many of the spans end before the piece
     for piece in pieces:
@@ -143,8 +195,8 @@ def _without(value: Any, words: _Words, *, named: bool = False) -> Any:
         return words.out_of(value)
     if isinstance(value, dict):
         return {
-            words.out_of(name) if named else name: inner
-            if name in _SAYING and not named
+            words.out_of(name) if named or words.may_be(name) else name: inner
+            if name in _SAYING and not named and not (isinstance(inner, str) and words.may_be(inner))
             else _without(inner, words, named=named or name in _FREE)
             for name, inner in value.items()
         }

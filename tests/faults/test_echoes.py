@@ -9,6 +9,7 @@ import pytest
 from qfmagic import Qianfan, Settings
 from qfmagic.client.redact import redact
 from qfmagic.core.errors import ProtocolError, QianfanError, RequestError
+from tests.spelled import WAYS
 
 from .server import CLOSE, STREAM, FaultServer, chunk, told, whole
 
@@ -21,6 +22,10 @@ PARTS = {
     "signed": ("v1", {"access_key": "echoed-IAK-0123", "secret_key": "echoed-ISK-0123"}),
 }
 FORMS = {
+    "HTML": WAYS["HTML, hex"],
+    "JSON in JSON": WAYS["JSON with u002f, in JSON"],
+    "of Bearer": WAYS["base64 of Bearer"],
+    "reversed": WAYS["reversed"],
     "plain": str,
     "quoted": lambda key: quote(key, safe=""),
     "base64": lambda key: base64.b64encode(key.encode()).decode(),

@@ -9,6 +9,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 KEY = "bce-v3/ALTAK-withheldCANARY/0123456789"
+FORMLESS = "withheldCANARY-0123456789"  # which nothing shows to be a key before it is given
 TAKEN_OUT = "# taken out by qfmagic"
 CELLS = [
     f"%%qianfan bearer_token={KEY}\nhi",
@@ -142,9 +143,9 @@ def test_a_question_that_holds_a_key_is_not_sent(start, tmp_path):
 
 def test_a_turn_that_holds_a_key_given_later_is_not_sent_along(start, tmp_path):
     kernel = start(QFMAGIC_TRANSPORT="stub", IPYTHONDIR=str(tmp_path))
-    assert kernel.run(f"%%qianfan model=yi_34b_chat\nwhat is {KEY}?", cell="a").error is None
+    assert kernel.run(f"%%qianfan model=yi_34b_chat\nwhat is {FORMLESS}?", cell="a").error is None
     kernel.run("session = get_ipython().magics_manager.registry['QianfanMagics'].engine.session")
-    kernel.run(f"session.keys.put('bearer', {{'bearer_token': {KEY!r}}}, 'panel')")
+    kernel.run(f"session.keys.put('bearer', {{'bearer_token': {FORMLESS!r}}}, 'panel')")
     assert kernel.run("%%qianfan model=yi_34b_chat\nhi", cell="b").error[0] == "PromptError"
     kernel.run("%qf drop 1")
     assert kernel.run("%%qianfan model=yi_34b_chat\nhi", cell="b").error is None
@@ -153,3 +154,26 @@ def test_a_turn_that_holds_a_key_given_later_is_not_sent_along(start, tmp_path):
 def test_short_keys_are_words_too(start):
     kernel = start(QFMAGIC_TRANSPORT="stub", QIANFAN_BEARER_TOKEN="key")
     assert kernel.run("%%qianfan model=yi_34b_chat\nwhat is a key?", cell="a").error is None
+
+
+OUTER = [
+    "%%capture\n%qianfan model=yi_34b_chat chat={key} hi",
+    "%%time\n%%qianfan model=yi_34b_chat\n{key}",
+    "get_ipython().run_cell('%qf switch {key}', store_history=True)",
+    "%qianfan endpoint={key} hi",
+]
+
+
+def test_a_cell_that_another_magic_runs_is_withheld_with_it(start, tmp_path):
+    kernel = start(QFMAGIC_TRANSPORT="stub", QIANFAN_BEARER_TOKEN=KEY, IPYTHONDIR=str(tmp_path / "ipython"))
+    kernel.run("%xmode Verbose")
+    for cell in OUTER:
+        ran = kernel.run(cell.format(key=KEY), cell="c")
+        assert KEY not in str(ran)
+        shown = kernel.run(LOOK).stdout
+        assert KEY not in shown
+        assert TAKEN_OUT in shown
+    kernel.run("shell.history_manager.writeout_cache()")
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert any(path.name == "history.sqlite" for path in files)
+    assert not [path for path, content in files.items() if KEY.encode() in content]
