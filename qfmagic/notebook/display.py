@@ -164,7 +164,7 @@ def answer_bundle(answer: Answer, below: Sequence[str], style: str = "markdown",
     marked, plain = body.markdown, body.plain
     return {
         **extra,
-        "text/markdown": f"{marked.rstrip()}\n\n{NOTE_MARK} {safe_markdown(f'*{line}*')}" if line else marked,
+        "text/markdown": f"{marked.rstrip()}\n\n{NOTE_MARK} *{Said.of(line).markdown}*" if line else marked,
         "text/plain": printable(f"{unmarked(plain)}\n\n[{NOTE_MARK} {line}]" if line else unmarked(plain)),
     }
 

@@ -21,6 +21,7 @@ from ..core.safe_json import escaped_halves, read_json, write_json
 from ..core.turns import Conversation, Turn, persona_of
 from .helptable import help_table
 from .markdown import quoted_markdown, safe_markdown
+from .tables import Said
 
 _NAME = "conversation"  # in the header
 
@@ -134,7 +135,7 @@ def _markdown(conversation: Conversation, lang: str) -> str:
             tokens = turn.answer.usage.total_tokens
             facts = [turn.answer.model, "" if tokens is None else text("word.tokens", lang, count=tokens)]
             below = " · ".join(" ".join(fact.split()) for fact in facts if fact)
-            parts += [f"{NOTE_MARK} {safe_markdown(f'*{below}*')}"] if below else []
+            parts += [f"{NOTE_MARK} *{Said.of(below).markdown}*"] if below else []
     left_out = [f"- {said}" for _, said in _left_out(conversation, lang) if said]
     parts += [f"## {text('export.left_out', lang)}", "\n".join(left_out)] if left_out else []
     return whole_text("\n\n".join(parts) + "\n")
