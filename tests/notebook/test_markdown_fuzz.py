@@ -44,7 +44,7 @@ def test_any_answer_comes_out_dead_and_ends(text, reasoning):
         marked = answer_bundle(answer, ["a note"])["text/markdown"]
         assert markdown_faults(marked, OURS) == []
         for outline in outlines(marked):
-            assert (outline[-1].name, outline[-1].get_text(strip=True)) == ("p", "a note")
+            assert (outline[-1].name, outline[-1].get_text(strip=True)) == ("p", "◈a note")
 
 
 @given(documents)
