@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from ..client.client import Qianfan
 from ..client.credentials import choose
 from ..client.network import Network
+from ..core.callbacks import ignore
 from ..core.errors import OptionError, QianfanError
 from ..core.limits import Limits
 from ..core.models import Wire
@@ -102,7 +103,7 @@ def map_cluster(
     timeout: float | None = None,
     stream: bool = True,
     lang: str = "en",
-    check: Callable[[Mapping[str, Any]], object] = bool,
+    check: Callable[[Mapping[str, Any]], object] = ignore,
     fresh: bool = False,  # noqa: ARG001 - each call asks everything
     **others: Any,
 ) -> Any:

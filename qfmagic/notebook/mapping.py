@@ -1,8 +1,7 @@
 """``%%qf map``: the question below, about every row of DATA."""
 
 from collections.abc import Mapping
-from keyword import iskeyword
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..analysis.batch import WORKERS, Job, completed, decide
 from ..analysis.crew import Work
@@ -15,7 +14,8 @@ from ..analysis.steps import Done
 from ..analysis.table import read_table
 from ..core.errors import OptionError, PromptError, QianfanError
 from ..core.models import registry
-from .arguments import Arguments, check_no_key, parse_line
+from .arguments import Arguments, check_no_key, checked_into, parse_line
+from .cell import CellContext
 from .data_word import data_of, take_word
 from .front import display
 from .helptable import Row, help_table
@@ -24,13 +24,10 @@ from .keeping import Opened, kept_of, opening, usable
 from .map_bundle import SHOWN, Preview, dry_bundle, map_bundle, previews_of
 from .progress import Progress, progress
 
-if TYPE_CHECKING:
-    from .engine import Engine
-
 _BORROWED = ("model", "endpoint", "api", "schema", "repairs", "stream", "timeout", "quiet")
 
 
-def map_cell(engine: "Engine", line: str, body: str) -> None:
+def map_cell(cell: CellContext, line: str, body: str) -> None:
     """
     Ask about every row, show how far it has come, and leave a summary.
 
@@ -45,33 +42,33 @@ def map_cell(engine: "Engine", line: str, body: str) -> None:
     arguments = _read(rest)
     if not word or "=" in word.split("[")[0].split("(")[0]:
         raise OptionError("map.no_data")
-    namespace = engine.namespace
+    namespace = cell.namespace
     data = data_of(word, namespace)
-    given = engine.rendered(arguments.options, map_rows())
+    given = cell.rendered(arguments.options, map_rows())
     if type(data).__module__.partition(".")[0] == "dask":
         from .map_dask import map_dask  # noqa: PLC0415 - only who has Dask
 
-        map_dask(engine, data, body.removesuffix("\n"), given, arguments.flags)
+        map_dask(cell, data, body.removesuffix("\n"), given, arguments.flags)
         return
     dry = "dry" in arguments.flags
-    with opening(engine.session) as opened:
-        job = decided(engine, data, word, body, given, opened=opened, fresh="fresh" in arguments.flags)
+    with opening(cell.session) as opened:
+        job = decided(cell, data, word, body, given, opened=opened, fresh="fresh" in arguments.flags)
         if not dry:
-            _run(engine, job, given.get("into"), quiet="quiet" in arguments.flags)
+            _run(cell, job, given.get("into"), quiet="quiet" in arguments.flags)
         elif job.table.length is None:
             raise OptionError("map.dry_iterator", name=word)
         else:
-            engine.front.publish(dry_bundle(engine.session, job))
+            cell.front.publish(dry_bundle(cell.session, job))
 
 
 def decided(
-    engine: "Engine", data: Any, name: str, body: str, given: Mapping[str, Any], *, opened: Opened, fresh: bool
+    cell: CellContext, data: Any, name: str, body: str, given: Mapping[str, Any], *, opened: Opened, fresh: bool
 ) -> Job:
     """
     Decide everything about a map. Nothing is sent.
 
     Args:
-        engine: The shell's.
+        cell: Where it is asked.
         data: The data.
         name: What an error calls them.
         body: The cell's body: the template.
@@ -82,7 +79,7 @@ def decided(
     Raises:
         InputError: It can't be asked like that.
     """
-    session, preferences = engine.session, engine.session.preferences
+    session, preferences = cell.session, cell.session.preferences
     into = checked_into(given)
     if "," in str(given.get("model", "")):
         raise OptionError("compare.not_here", name="%%qf map")
@@ -98,7 +95,7 @@ def decided(
             parsed,
             target,
             preferences.parameters(given, target.parameters),
-            engine.namespace,
+            cell.namespace,
             schema,
             bool(preferences.setting("stream", given).value),
             session.keys.check_not_in,
@@ -118,7 +115,7 @@ def decided(
         template,
         work,
         name=name,
-        namespace=engine.namespace,
+        namespace=cell.namespace,
         schema=given.get("schema"),
         workers=given.get("workers", WORKERS),
         prefix=given.get("prefix", ""),
@@ -143,8 +140,8 @@ def _read(line: str) -> Arguments:
     return arguments
 
 
-def _run(engine: "Engine", job: Job, into: str | None, *, quiet: bool) -> None:
-    session, front = engine.session, engine.front
+def _run(cell: CellContext, job: Job, into: str | None, *, quiet: bool) -> None:
+    session, front = cell.session, cell.front
     shown = display if front.live and not quiet else None
     bar = progress(
         front.conclude,
@@ -157,7 +154,7 @@ def _run(engine: "Engine", job: Job, into: str | None, *, quiet: bool) -> None:
     with Interrupts() as interrupts:
         try:
             run.follow(interrupts)
-            _bind(engine, run.data(), into)
+            _bind(cell, run.data(), into)
             if not quiet:
                 bar.finish(*map_bundle(session, job, run.tally, rows=run.rows, previews=run.previews(), into=into))
         finally:
@@ -222,21 +219,8 @@ class _Run:
         return [Preview(number, row, row) for number, row in enumerate(self._collected[:SHOWN])]
 
 
-def _bind(engine: "Engine", data: Any, into: str | None) -> None:
+def _bind(cell: CellContext, data: Any, into: str | None) -> None:
     if into is None:
-        engine.shell.displayhook.update_user_ns(data)
+        cell.set_result(data)
     else:
-        engine.shell.user_ns[into] = data
-
-
-def checked_into(given: Mapping[str, Any]) -> str | None:
-    """
-    Return the name the result is bound to, if one is given.
-
-    Raises:
-        OptionError: It is no name.
-    """
-    into = given.get("into")
-    if into is not None and (not str(into).isidentifier() or iskeyword(str(into))):
-        raise OptionError("option.into", value=into)
-    return None if into is None else str(into)
+        cell.bind(into, data)
