@@ -6,18 +6,12 @@ from typing import Any, NamedTuple
 
 from ..analysis.batch import Job, completed, decide
 from ..analysis.compare import Compared, agreement_by_row
-from ..analysis.crew import Work
-from ..analysis.prompt import Template
-from ..analysis.questions import Questions
-from ..analysis.schema import Schema
 from ..analysis.steps import Done, Task, steps, together
 from ..analysis.table import Row
 from ..core.answer import Answer
 from ..core.catalogue import text
 from ..core.errors import BudgetError, OptionError, QianfanError, SchemaError
 from ..core.fingerprint import of_json, of_source
-from ..core.models import registry
-from ..core.params import check_parameters
 from ..core.plain import printable
 from ..version import __version__
 from .arguments import Arguments, checked_into
@@ -27,7 +21,8 @@ from .data_word import data_of
 from .display import Bundle
 from .helptable import help_table
 from .interrupts import Interrupts
-from .keeping import Opened, kept_of, opening, usable
+from .keeping import Opened, opening
+from .row_work import row_work
 from .side_by_side import agreement_notes, shared_notes, summary_table
 from .tables import Said, Table, short
 
@@ -191,26 +186,9 @@ def _job(cell: CellContext, n: int, given: Mapping[str, Any], asked: _Template) 
         InputError: It can't be asked like that.
     """
     session = cell.session
-    target = registry().target(*session.preferences.where(given))
-    parameters = session.preferences.parameters(given, target.parameters)
-    check_parameters(parameters, target.parameters, model=target.title, source=target.source.title)
-
-    def work(template: Template, schema: Schema | None) -> Work:
-        stream = bool(session.preferences.setting("stream", given).value)
-        check = session.keys.check_not_in
-        questions = Questions(template, target, parameters, cell.namespace, schema, stream, check)
-        job = f"compare {session.chats.cell or session.chats.label} {n}"
-        timeout, repairs = (session.preferences.setting(name, given).value for name in ("timeout", "repairs"))
-        return Work(
-            session.client(),
-            questions,
-            asked.opened(kept_of(session, f"compare:{given.get('into', '')}:{n}")),
-            usable(session, job, fresh=asked.fresh),
-            job,
-            timeout,
-            repairs,
-        )
-
+    kept_as = f"compare:{given.get('into', '')}:{n}"
+    tape_job = f"compare {session.chats.cell or session.chats.label} {n}"
+    work = row_work(cell, given, kept_as=kept_as, job=tape_job, fresh=asked.fresh, opened=asked.opened)
     job = decide(
         asked.data,
         asked.text,

@@ -4,25 +4,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..analysis.batch import WORKERS, Job, completed, decide
-from ..analysis.crew import Work
 from ..analysis.order import InOrder
-from ..analysis.prompt import Template
-from ..analysis.questions import Questions, offered
+from ..analysis.questions import offered
 from ..analysis.results import Tally
-from ..analysis.schema import Schema
 from ..analysis.steps import Done
 from ..analysis.table import read_table
 from ..core.errors import OptionError, PromptError, QianfanError
-from ..core.models import registry
 from .arguments import Arguments, check_no_key, checked_into, parse_line
 from .cell import CellContext
 from .data_word import data_of, take_word
 from .front import display
 from .helptable import Row, help_table
 from .interrupts import Interrupts
-from .keeping import Opened, kept_of, opening, usable
+from .keeping import Opened, opening
 from .map_bundle import SHOWN, Preview, dry_bundle, map_bundle, previews_of
 from .progress import Progress, progress
+from .row_work import row_work
 
 _BORROWED = ("model", "endpoint", "api", "schema", "repairs", "stream", "timeout", "quiet")
 
@@ -79,37 +76,14 @@ def decided(
     Raises:
         InputError: It can't be asked like that.
     """
-    session, preferences = cell.session, cell.session.preferences
-    into = checked_into(given)
+    session, into = cell.session, checked_into(given)
     if "," in str(given.get("model", "")):
         raise OptionError("compare.not_here", name="%%qf map")
     template = body.removesuffix("\n")
     if not template.strip():
         raise PromptError("map.no_template", names=offered(read_table(data, name).names))
-    target = registry().target(*preferences.where(given))
-
-    def work(parsed: Template, schema: Schema | None) -> Work:
-        client = session.client()
-        client.check_timeout(preferences.setting("timeout", given).value)
-        questions = Questions(
-            parsed,
-            target,
-            preferences.parameters(given, target.parameters),
-            cell.namespace,
-            schema,
-            bool(preferences.setting("stream", given).value),
-            session.keys.check_not_in,
-        )
-        return Work(
-            client,
-            questions,
-            opened(kept_of(session, into or "")),
-            usable(session, into or "", fresh=fresh),
-            into or "",
-            preferences.setting("timeout", given).value,
-            int(preferences.setting("repairs", given).value),
-        )
-
+    job = into or ""
+    work = row_work(cell, given, kept_as=job, job=job, fresh=fresh, opened=opened)
     return decide(
         data,
         template,
