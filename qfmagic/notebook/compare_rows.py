@@ -77,6 +77,7 @@ class _Asking(NamedTuple):
 
     @property
     def model(self) -> str:
+        """Whom it asks."""
         return self.job.questions.target.model
 
 
