@@ -143,7 +143,7 @@ def map_cluster(
         ConnectError: The network is forbidden here.
     """
     check_frame(data)
-    for name, nothing in (("sample", None), ("keep", None), ("on_done", bool)):
+    for name, nothing in (("sample", None), ("keep", None), ("on_done", ignore)):
         if others.pop(name, nothing) is not nothing:
             raise OptionError("map.dask_option", option=name)
     asking = client or Qianfan()
