@@ -15,6 +15,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
+from ..core.callbacks import always, ignore
 from ..core.errors import OptionError, QianfanError
 from ..core.params import check_parameters
 from .crew import Arrival, Crew, Ended, Work
@@ -34,10 +35,6 @@ GRACE = 2.0  # seconds an interrupt leaves to what is under way, as it is paid f
 FULL = 100  # rows that were done before, in the tray at once
 LATELY = 50  # answers whose size says what the next will take
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-
-
-def _always() -> bool:
-    return True
 
 
 @dataclass(frozen=True)
@@ -259,8 +256,8 @@ class Flow:
 def completed(
     job: Job,
     rows: Iterator[Row],
-    room: Callable[[], bool] = _always,
-    started: Callable[[Callable[[], None]], object] = bool,
+    room: Callable[[], bool] = always,
+    started: Callable[[Callable[[], None]], object] = ignore,
 ) -> Iterator[Done]:
     """
     Do a job; yield each row when it is done.
@@ -303,8 +300,8 @@ def _wait(arrivals: "queue.SimpleQueue[None]") -> None:
 async def acompleted(
     job: Job,
     rows: Iterator[Row],
-    room: Callable[[], bool] = _always,
-    started: Callable[[Callable[[], None]], object] = bool,
+    room: Callable[[], bool] = always,
+    started: Callable[[Callable[[], None]], object] = ignore,
 ) -> AsyncIterator[Done]:
     """Twin of :func:`completed`, in whatever loop the caller runs; one that is left ends the work."""
     here = asyncio.get_running_loop()

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from ..client.client import Qianfan
 from ..client.credentials import choose
 from ..client.network import Network
+from ..core.callbacks import ignore
 from ..core.errors import OptionError, QianfanError
 from ..core.limits import Limits
 from ..core.models import Wire
@@ -102,7 +103,7 @@ def map_cluster(
     timeout: float | None = None,
     stream: bool = True,
     lang: str = "en",
-    check: Callable[[Mapping[str, Any]], object] = bool,
+    check: Callable[[Mapping[str, Any]], object] = ignore,
     fresh: bool = False,  # noqa: ARG001 - each call asks everything
     **others: Any,
 ) -> Any:
@@ -142,7 +143,7 @@ def map_cluster(
         ConnectError: The network is forbidden here.
     """
     check_frame(data)
-    for name, nothing in (("sample", None), ("keep", None), ("on_done", bool)):
+    for name, nothing in (("sample", None), ("keep", None), ("on_done", ignore)):
         if others.pop(name, nothing) is not nothing:
             raise OptionError("map.dask_option", option=name)
     asking = client or Qianfan()

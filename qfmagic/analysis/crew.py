@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ..client.client import Qianfan
 from ..core.answer import Answer
+from ..core.callbacks import always
 from ..core.errors import QianfanError, TransportError
 from ..core.plan import Plan
 from .kept import Asked as KeptAs
@@ -34,10 +35,6 @@ Arrival = list[Done] | Ended
 def slot_of(job: str, asked: KeptAs, number: int = 0) -> Hashable:
     """Who asks, for a tape: a row of a job; each question that follows on an answer is another asker."""
     return "map", job, *asked, number
-
-
-def _always(_: KeptAs) -> bool:
-    return True
 
 
 @dataclass(slots=True)
@@ -74,7 +71,7 @@ class Work(NamedTuple):
     client: Qianfan
     questions: Questions
     kept: Kept | None = None
-    usable: Callable[[KeptAs], bool] = _always
+    usable: Callable[[KeptAs], bool] = always
     job: str = ""
     timeout: float | None = None
     repairs: int = 1

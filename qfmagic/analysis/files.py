@@ -6,9 +6,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..core.catalogue import Text
 from ..core.errors import OptionError
-from ..core.models import suggest
+from ..core.models import did_you_mean, suggest
 from ..core.safe_json import read_json
 
 KINDS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
@@ -45,7 +44,7 @@ def _near(file: Path) -> object:
     folder = file.parent
     names = [other.name for other in folder.iterdir() if other.suffix.lower() in KINDS] if folder.is_dir() else []
     close = suggest(file.name, names)
-    return Text("option.did_you_mean", {"names": close}) if close else ""
+    return did_you_mean(close)
 
 
 def _library() -> tuple[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..client.client import Qianfan
+from ..core.callbacks import ignore
 from ..core.errors import OptionError
 from .batch import WORKERS, Job, acompleted, completed, decide
 from .crew import Work
@@ -38,7 +39,7 @@ def map(  # noqa: A001 - it does what Python's own does, with a model in between
     namespace: Mapping[str, Any] = _PLAIN,
     timeout: float | None = None,
     stream: bool = True,
-    on_done: Callable[[Done], object] = bool,
+    on_done: Callable[[Done], object] = ignore,
     **parameters: Any,
 ) -> Any:
     """
@@ -97,7 +98,7 @@ def map(  # noqa: A001 - it does what Python's own does, with a model in between
         return job.gather(done)
 
 
-async def amap(data: Any, template: str, *, on_done: Callable[[Done], object] = bool, **options: Any) -> Any:
+async def amap(data: Any, template: str, *, on_done: Callable[[Done], object] = ignore, **options: Any) -> Any:
     """
     Twin of :func:`map` for ``await``: takes the same (Dask frames not), and raises the same.
 
@@ -133,7 +134,7 @@ def _decided(
     namespace: Mapping[str, Any] = _PLAIN,
     timeout: float | None = None,
     stream: bool = True,
-    on_done: Callable[[Done], object] = bool,  # noqa: ARG001 - the callers' own
+    on_done: Callable[[Done], object] = ignore,  # noqa: ARG001 - the callers' own
     **parameters: Any,
 ) -> Job:
     def work(parsed: Template, wanted: Schema | None) -> Work:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Self
 
 from ..core.answer import Answer
+from ..core.callbacks import ignore
 from ..core.catalogue import Text
 from ..core.context import measure
 from ..core.errors import BudgetError
@@ -40,7 +41,7 @@ class Held:
     Given back at the end of its ``with``, by :meth:`release`, or when nothing refers to it any more.
     """
 
-    def __init__(self, give_back: Callable[[], object] = bool, key: object = None) -> None:
+    def __init__(self, give_back: Callable[[], object] = ignore, key: object = None) -> None:
         self.key = key
         self._give_back = weakref.finalize(self, give_back)
         self._give_back.atexit = False
@@ -75,7 +76,7 @@ class Meter:
         *,
         budget: Callable[[], Budget | None] = lambda: None,
         prices: Callable[[], Prices] = Prices,
-        keep: Callable[[Call], object] = bool,
+        keep: Callable[[Call], object] = ignore,
         where: Callable[[], tuple[str | None, str]] = lambda: (None, ""),
         free: Callable[[], bool] = lambda: False,
     ) -> None:

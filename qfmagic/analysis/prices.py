@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple, Self
 
 from ..core.catalogue import Text
 from ..core.errors import OptionError
-from ..core.models import registry, suggest
+from ..core.models import did_you_mean, registry, suggest
 
 Unit = Literal["tok", "CNY"]
 _WRITTEN = re.compile(r"([\d_]+(?:\.\d+)?)\s*(tok|tokens?|cny|rmb|元)", re.IGNORECASE)
@@ -98,8 +98,7 @@ def _read(row: object, number: int, path: str | Path) -> tuple[str, Price]:
         raise OptionError("prices.no_rows", path=path)
     for name in row:
         if name not in _FIELDS:
-            close = suggest(name, _FIELDS)
-            hint = Text("option.did_you_mean", {"names": close}) if close else ""
+            hint = did_you_mean(suggest(name, _FIELDS))
             raise OptionError("prices.field", path=path, number=number, name=name, suggestions=hint)
     model, each = row.get("model"), row.get("input")
     if not isinstance(model, str) or not model:

@@ -8,11 +8,11 @@ from keyword import iskeyword
 from typing import Any
 
 from ..core.answer import Answer
-from ..core.catalogue import Text
+from ..core.callbacks import ignore
 from ..core.context import Exchange
 from ..core.errors import OptionError, PromptError
 from ..core.messages import Message
-from ..core.models import Target, suggest
+from ..core.models import Target, did_you_mean, suggest
 from ..core.plan import Plan, plan_request
 from .prompt import Template
 from .rendering import show, show_whole
@@ -44,7 +44,7 @@ class Questions:
     namespace: Mapping[str, Any] = field(default_factory=dict)
     schema: Schema | None = None
     stream: bool = True
-    check: Callable[[Mapping[str, Any]], object] = bool
+    check: Callable[[Mapping[str, Any]], object] = ignore
 
     def prompt(self, row: Row) -> str:
         """
@@ -128,8 +128,7 @@ def check_template(template: Template, columns: Sequence[str], namespace: Mappin
     alone = {expression.source for expression in template.expressions}
     known = {*dir(builtins)} - alone
     for name in sorted(names - there - {*namespace} - known):
-        close = suggest(name, [*there, *(known for known in namespace if not known.startswith("_"))])
-        hint = Text("option.did_you_mean", {"names": close}) if close else ""
+        hint = did_you_mean(suggest(name, [*there, *(known for known in namespace if not known.startswith("_"))]))
         raise PromptError("map.no_column", column=name, suggestions=hint, names=offered(columns))
     if not names & there:
         raise PromptError("map.same_prompt", names=offered(columns))

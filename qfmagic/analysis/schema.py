@@ -8,9 +8,9 @@ from functools import cached_property
 from types import GenericAlias, MappingProxyType
 from typing import Any, Union, get_origin
 
-from ..core.catalogue import Text, text
+from ..core.catalogue import text
 from ..core.errors import OptionError, SchemaError
-from ..core.models import suggest
+from ..core.models import did_you_mean, suggest
 from ..core.safe_json import read_json, write_json
 from .checkers import Checker, Unfit, loaded
 from .found_json import Found, NoJSON, found_json
@@ -188,8 +188,7 @@ def _named(written: str, namespace: Mapping[str, Any]) -> Any:
         return written
     if first not in namespace:
         classes = [name for name, value in namespace.items() if _is_type(value) and not name.startswith("_")]
-        close = suggest(written, classes)
-        hint = Text("option.did_you_mean", {"names": close}) if close else ""
+        hint = did_you_mean(suggest(written, classes))
         raise OptionError("schema.unknown", name=written, suggestions=hint)
     found = namespace[first]
     for part in rest:

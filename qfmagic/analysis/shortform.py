@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..core.catalogue import Text
 from ..core.errors import OptionError
-from ..core.models import suggest
+from ..core.models import did_you_mean, suggest
 
 # What may stand as a type, and what it is in a JSON Schema.
 TYPES: Mapping[str, Mapping[str, str]] = {
@@ -137,8 +137,7 @@ def _field(part: str) -> Field:
     if "|" in kind:
         return Field(name, "", _choices(part, kind), listed is not None, optional)
     if kind not in TYPES:
-        close = suggest(kind, TYPES)
-        hint = Text("option.did_you_mean", {"names": close}) if close else ""
+        hint = did_you_mean(suggest(kind, TYPES))
         raise _wrong(part, "schema.field.type", word=kind, suggestions=hint, allowed=[*TYPES, "list[...]", "a|b|c"])
     return Field(name, kind, (), listed is not None, optional)
 

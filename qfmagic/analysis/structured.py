@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..core.answer import Answer
+from ..core.callbacks import always
 from ..core.catalogue import text
 from ..core.context import Size, measure
 from ..core.errors import OptionError, QianfanError, SchemaError
@@ -106,7 +107,7 @@ def room_in(target: Target, parameters: Mapping[str, Any]) -> Room:
 
 
 def exchanges(
-    asked: Asked, schema: Schema, *, repairs: int = 1, room: Room = bool
+    asked: Asked, schema: Schema, *, repairs: int = 1, room: Room = always
 ) -> Generator[Asked, Answer, Structured]:
     """
     Decide what is asked: yields each request, takes its answer, and returns what came of them.
@@ -203,7 +204,7 @@ async def ask_structured(
     repairs: int = 1,
     native: bool,
     lang: str | None = None,
-    room: Room = bool,
+    room: Room = always,
 ) -> Structured:
     """
     Ask until an answer fits, at most ``1 + repairs`` times.

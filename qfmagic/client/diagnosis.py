@@ -104,12 +104,7 @@ def _targets(settings: Settings) -> list[_Target]:
     """The addresses the keys there are would go to; without keys, those of both APIs."""
     wires: list[Wire] = [wire for wire in WIRES if available(settings, wire)] or list(WIRES)
     headers = {"Content-Type": "application/json"}
-    v1_path = f"{settings.model_api_prefix}/chat/{MODEL}"
-    targets = {
-        "v1": _Target("v1", Outgoing("POST", settings.base_url, v1_path, {}, headers, b"{}")),
-        "v2": _Target("v2", Outgoing("POST", settings.console_base_url, settings.chat_v2_route, {}, headers, b"{}")),
-    }
-    found = [targets[wire] for wire in wires]
+    found = [_Target(wire, Outgoing("POST", *settings.place_of(wire, MODEL), {}, headers, b"{}")) for wire in wires]
     if settings.access_key and settings.secret_key:
         found.append(_Target("token", Outgoing("GET", settings.iam_base_url, "/v1/BCE-BEARER/token", {}, headers)))
     return found

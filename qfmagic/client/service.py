@@ -244,12 +244,7 @@ class Service:
 
     async def _outgoing(self, request: ChatRequest, credential: Credential) -> Outgoing:
         settings = self._settings
-        if request.wire == "v2":
-            base, path = settings.console_base_url, settings.chat_v2_route
-        else:
-            base = settings.base_url
-            chat = "" if settings.use_custom_endpoint else "/chat"
-            path = f"{settings.model_api_prefix}{chat}/{request.endpoint}"
+        base, path = settings.place_of(request.wire, request.endpoint, custom=settings.use_custom_endpoint)
         body = json.dumps(request.body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         plain = Outgoing("POST", base, path, {}, {"Content-Type": "application/json"}, body.encode("utf-8", "replace"))
         return await self.authorizer.authorize(plain, credential, request.wire)

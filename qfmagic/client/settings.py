@@ -148,6 +148,12 @@ class Settings:
             codes,
         )
 
+    def place_of(self, wire: str, endpoint: str | None, *, custom: bool = False) -> tuple[str, str]:
+        """Where chat requests go: the address of the service, and the path; *custom*: without the usual ``/chat``."""
+        if wire == "v2":
+            return self.console_base_url, self.chat_v2_route
+        return self.base_url, f"{self.model_api_prefix}{'' if custom else '/chat'}/{endpoint}"
+
     @property
     def secrets(self) -> list[str]:
         """Every key, and the password of the proxy."""

@@ -181,13 +181,11 @@ async def _ask(service: Service, model: str) -> Usage:
 
 
 async def _ask_nothing(service: Service, settings: Settings, credential: Credential) -> None:
-    path = f"{settings.model_api_prefix}/chat/{MODEL}"
-    outgoing = Outgoing(
-        "POST", settings.base_url, path, {}, {"Content-Type": "application/json"}, b'{"messages":[],"stream":false}'
-    )
+    headers = {"Content-Type": "application/json"}
+    outgoing = Outgoing("POST", *settings.place_of("v1", MODEL), {}, headers, b'{"messages":[],"stream":false}')
     outgoing = await service.authorizer.authorize(outgoing, credential, "v1")
-    status, headers, body = await service.network.fetch(outgoing, TIMEOUT, "timeout.reach")
-    error = gateway_error(status, headers) or service_error("v1", read_object(body), status=status)
+    status, received, body = await service.network.fetch(outgoing, TIMEOUT, "timeout.reach")
+    error = gateway_error(status, received) or service_error("v1", read_object(body), status=status)
     if error is None and status in (404, 410):
         error = GoneError(status=status, cause="cause.v1_gone", remedy="remedy.v1_gone")
     if error is not None:

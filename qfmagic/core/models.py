@@ -1,7 +1,7 @@
 """The models qfmagic knows, from ``data/models.toml``, and the choice of API and endpoint for a request."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -202,6 +202,11 @@ def suggest(name: str, known: Iterable[str], *, key: Any = str) -> list[str]:
 
     close = difflib.get_close_matches(name.lower(), list(known), n=6, cutoff=0.6)
     return list(dict.fromkeys(key(match) for match in close))[:3]
+
+
+def did_you_mean(names: Sequence[str]) -> Text | str:
+    """The near misses as part of an error; nothing where there are none."""
+    return Text("option.did_you_mean", {"names": list(names)}) if names else ""
 
 
 @cache

@@ -7,17 +7,17 @@ from ..core.catalogue import text
 from ..core.errors import OptionError
 from ..core.turns import Turn
 from .arguments import parse_pairs
-from .asking import Ask, prepare, prepare_to_go_on
 from .chats import Slot
 from .exports import options_of
 from .helptable import help_table
+from .question import Question, prepare, prepare_to_go_on
 from .session import Session
 
 # What concerns the line alone, or the turn's place.
 _NOT_HERE = ("chat", "into", "expect", "schema", "repairs")
 
 
-def retry(session: Session, words: str) -> tuple[Ask, Mapping[str, Any]]:
+def retry(session: Session, words: str) -> tuple[Question, Mapping[str, Any]]:
     """
     Ask a turn again as it was asked, but for the options on the line; its answer is replaced.
 
@@ -31,7 +31,7 @@ def retry(session: Session, words: str) -> tuple[Ask, Mapping[str, Any]]:
     return prepare(session, turn.prompt, given, frozenset({"new"}) if turn.fresh else frozenset(), slot), given
 
 
-def go_on(session: Session, words: str) -> tuple[Ask, Mapping[str, Any]]:
+def go_on(session: Session, words: str) -> tuple[Question, Mapping[str, Any]]:
     """
     Ask for the rest of an answer that was cut or interrupted; the turn then holds the whole.
 
@@ -47,7 +47,10 @@ def go_on(session: Session, words: str) -> tuple[Ask, Mapping[str, Any]]:
     return prepare_to_go_on(session, slot, given, text("ask.go_on", session.lang)), given
 
 
-COMMANDS: Mapping[str, Callable[[Session, str], tuple[Ask, Mapping[str, Any]]]] = {"retry": retry, "continue": go_on}
+COMMANDS: Mapping[str, Callable[[Session, str], tuple[Question, Mapping[str, Any]]]] = {
+    "retry": retry,
+    "continue": go_on,
+}
 
 
 def _read(words: str, command: str) -> tuple[int | None, dict[str, Any]]:

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Mapping
+from keyword import iskeyword
 from typing import Any, NamedTuple
 
-from ..core.catalogue import Text
 from ..core.errors import OptionError
-from ..core.models import suggest
+from ..core.models import did_you_mean, suggest
 from ..core.safe_json import read_json_at
 from .helptable import Row, help_table
 
@@ -148,6 +148,19 @@ def check_no_key(word: str) -> None:
         raise OptionError("option.looks_secret")
 
 
+def checked_into(given: Mapping[str, Any]) -> str | None:
+    """
+    Return the name the result is bound to, if one is given.
+
+    Raises:
+        OptionError: It is no name.
+    """
+    into = given.get("into")
+    if into is not None and (not str(into).isidentifier() or iskeyword(str(into))):
+        raise OptionError("option.into", value=into)
+    return None if into is None else str(into)
+
+
 def known(name: str, rows: Mapping[str, Row], *, missing: str = "option.unknown") -> Row:
     """
     Return the row of that name.
@@ -161,9 +174,7 @@ def known(name: str, rows: Mapping[str, Row], *, missing: str = "option.unknown"
     check_no_key(name if row is None else "")
     if row is None or row.kind == "flag":
         close = suggest(name, rows)
-        raise OptionError(
-            missing, name=name, suggestions=Text("option.did_you_mean", {"names": close}) if close else ""
-        )
+        raise OptionError(missing, name=name, suggestions=did_you_mean(close))
     return row
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from ..core.catalogue import Text, text
+from ..core.catalogue import text
 from ..core.context import Context, choose_context, parse_policy
 from ..core.errors import OptionError
-from ..core.models import Target, suggest
+from ..core.models import Target, did_you_mean, suggest
 from ..core.turns import Conversation
 from .arguments import parse_pairs, split_words
 from .exports import exported, imported
@@ -240,8 +240,7 @@ def _index(conversation: Conversation, word: str) -> int:
 def _known(session: Session, name: str) -> None:
     names = session.chats.conversations
     if name not in names:
-        close = suggest(name, names)
-        hint = Text("option.did_you_mean", {"names": close}) if close else ""
+        hint = did_you_mean(suggest(name, names))
         raise OptionError("command.no_conversation", name=name, suggestions=hint)
 
 

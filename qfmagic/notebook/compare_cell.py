@@ -1,24 +1,20 @@
 """``%%qf compare``: several models beside each other, outside the conversation."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
 from ..analysis.compare import check_fields
 from ..analysis.schema import Schema
 from ..core.errors import OptionError, PromptError
 from .arguments import Arguments, check_no_key, parse_line
-from .asking import Ask, prepare
+from .cell import CellContext
 from .comparing import Shower, raise_if_none
 from .helptable import Row, help_table
-from .several import FRAMED, Outcome, Several, names_of
-
-if TYPE_CHECKING:
-    from .engine import Engine
+from .prepare import prepare_any
+from .sending import turn_of
+from .several import FRAMED, ModelOutcome, Several, names_of
 
 _BORROWED = ("api", "into", "format", "schema", "repairs", "stream", "timeout", "raw", "dry", "quiet")
 
 
-def compare_cell(engine: "Engine", line: str, body: str) -> None:
+def compare_cell(cell: CellContext, line: str, body: str) -> None:
     """
     Ask each of the models, ``n`` times; or with ``over=`` for each row of a table.
 
@@ -29,40 +25,35 @@ def compare_cell(engine: "Engine", line: str, body: str) -> None:
         QianfanError: None of the models answered.
     """
     arguments = _read(line, body)
-    options = arguments.options if "raw" in arguments.flags else engine.rendered(arguments.options, _rows())
+    options = arguments.options if "raw" in arguments.flags else cell.rendered(arguments.options, _rows())
     names = names_of(options["models"], "models")
     given = {name: value for name, value in options.items() if name not in help_table().compare}
     if "schema" in given:
-        check_fields(Schema.of(given["schema"], engine.namespace).names)
-    shower = Shower(engine, given, quiet="quiet" in arguments.flags)
+        check_fields(Schema.of(given["schema"], cell.namespace).names)
+    shower = Shower(cell, given, quiet="quiet" in arguments.flags)
     if "over" in options:
         from .compare_rows import compare_rows  # noqa: PLC0415 - brings the work on many rows
 
-        compare_rows(engine, shower, names, arguments._replace(options=options), body)
+        compare_rows(cell, shower, names, arguments._replace(options=options), body)
         return
     prompt = body.removesuffix("\n")
     if "raw" not in arguments.flags:
-        prompt = engine.render(prompt)
-    asks = [_ask(engine, prompt, {**given, "model": name}) for name in names]
+        prompt = cell.render(prompt)
+    once, session = frozenset({"once"}), cell.session
+    questions = [
+        prepare_any(session, prompt, {**given, "model": name}, once, lambda: cell.namespace)[1] for name in names
+    ]
     if "dry" in arguments.flags:
-        for ask in asks:
-            engine.show_request(ask.plan)
+        for question in questions:
+            cell.show_request(question.plan)
         return
 
-    def show(outcomes: list[Outcome]) -> None:
-        shower.show(outcomes, beside, ())
+    def show(outcomes: list[ModelOutcome]) -> None:
+        turns = [turn_of(session, one.question, one.answer) for one in outcomes]
+        shower.show(outcomes, turns, beside, ())
 
-    beside = engine.front.beside(shower.style, live=not shower.quiet)
-    raise_if_none(Several(engine.session, beside).run(asks, options.get("n", 1), show))
-
-
-def _ask(engine: "Engine", prompt: str, given: Mapping[str, Any]) -> Ask:
-    once = frozenset({"once"})
-    if "schema" not in given:
-        return prepare(engine.session, prompt, given, once)
-    from .structuring import prepare_structured  # noqa: PLC0415 - few questions have a schema
-
-    return prepare_structured(engine.session, prompt, given, once, engine.namespace)[1]
+    beside = cell.front.beside(shower.style, live=not shower.quiet)
+    raise_if_none(Several(session, beside).run(questions, options.get("n", 1), show))
 
 
 def _read(line: str, body: str) -> Arguments:

@@ -2,42 +2,34 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ..analysis.batch import Job, completed, decide
 from ..analysis.compare import Compared, agreement_by_row
-from ..analysis.crew import Work
-from ..analysis.prompt import Template
-from ..analysis.questions import Questions
-from ..analysis.schema import Schema
 from ..analysis.steps import Done, Task, steps, together
 from ..analysis.table import Row
 from ..core.answer import Answer
 from ..core.catalogue import text
 from ..core.errors import BudgetError, OptionError, QianfanError, SchemaError
 from ..core.fingerprint import of_json, of_source
-from ..core.models import registry
-from ..core.params import check_parameters
 from ..core.plain import printable
 from ..version import __version__
-from .arguments import Arguments
+from .arguments import Arguments, checked_into
+from .cell import CellContext
+from .comparing import Shower
 from .data_word import data_of
 from .display import Bundle
 from .helptable import help_table
 from .interrupts import Interrupts
-from .keeping import Opened, kept_of, opening, usable
-from .mapping import checked_into
+from .keeping import Opened, opening
+from .row_work import row_work
 from .side_by_side import agreement_notes, shared_notes, summary_table
 from .tables import Said, Table, short
-
-if TYPE_CHECKING:
-    from .comparing import Shower
-    from .engine import Engine
 
 ROWS = 20  # rows shown
 
 
-def compare_rows(engine: "Engine", shower: "Shower", names: Sequence[str], arguments: Arguments, body: str) -> None:
+def compare_rows(cell: CellContext, shower: Shower, names: Sequence[str], arguments: Arguments, body: str) -> None:
     """
     Ask each model about each row, as ``%%qf map`` does.
 
@@ -47,30 +39,30 @@ def compare_rows(engine: "Engine", shower: "Shower", names: Sequence[str], argum
         InputError: It can't be asked like that; nothing was sent.
         QianfanError: None of the models answered.
     """
-    with opening(engine.session) as opened:
-        asking = _asking(engine, names, arguments, body.removesuffix("\n"), opened)
-        _run(engine, shower, asking, dry="dry" in arguments.flags)
+    with opening(cell.session) as opened:
+        asking = _asking(cell, names, arguments, body.removesuffix("\n"), opened)
+        _run(cell, shower, asking, dry="dry" in arguments.flags)
 
 
-def _run(engine: "Engine", shower: "Shower", asking: Sequence["_Asking"], *, dry: bool) -> None:
+def _run(cell: CellContext, shower: Shower, asking: Sequence["_Asking"], *, dry: bool) -> None:
     rows = list(asking[0].job.rows())
     if dry:
-        _show_first(engine, asking, rows)
+        _show_first(cell, asking, rows)
         return
-    if engine.session.mode != "auto":  # there, the cassette may have all of it
+    if cell.session.mode != "auto":  # there, the cassette may have all of it
         for one in asking:
             if any(isinstance(step, Task) for step in steps(rows, one.job.questions, one.job.work.there)):
-                engine.session.meter.check_priced(one.model)
-    asked = _Asked(engine, rows)
+                cell.session.meter.check_priced(one.model)
+    asked = _Asked(cell, rows)
     with Interrupts() as interrupts:
-        engine.session.open_journal()
+        cell.session.open_journal()
         for one in asking:
             if interrupts.came or isinstance(asked.problem, BudgetError):
                 asked.leave(one)
             else:
                 asked.ask(one, interrupts)
         if len(asked.compared) > asked.unasked:
-            _show(engine, shower, asked)
+            _show(cell, shower, asked)
         if isinstance(asked.problem, BudgetError):
             raise asked.problem
     if asked.problem is not None and not any(one.answered and one.problem is None for one in asked.compared):
@@ -85,24 +77,25 @@ class _Asking(NamedTuple):
 
     @property
     def model(self) -> str:
+        """Whom it asks."""
         return self.job.questions.target.model
 
 
-def _show_first(engine: "Engine", asking: Sequence[_Asking], rows: Sequence[Row]) -> None:
+def _show_first(cell: CellContext, asking: Sequence[_Asking], rows: Sequence[Row]) -> None:
     """Show each model's first request (``dry``)."""
     models = list(dict.fromkeys(one.model for one in asking))
-    said = Said.of(text("compare.dry", engine.session.lang, count=len(rows), models=models))
-    engine.front.publish({"text/markdown": said.markdown, "text/plain": said.plain})
+    said = Said.of(text("compare.dry", cell.session.lang, count=len(rows), models=models))
+    cell.front.publish({"text/markdown": said.markdown, "text/plain": said.plain})
     for one in asking:
         if one.n == 1:
-            engine.show_request(one.job.questions.first(rows[0]))
+            cell.show_request(one.job.questions.first(rows[0]))
 
 
 class _Asked:
     """The answers so far, by model and round, in the rows' order; of what wasn't asked, too, there is a row."""
 
-    def __init__(self, engine: "Engine", rows: Sequence[Row]) -> None:
-        self._engine, self._rows = engine, rows
+    def __init__(self, cell: CellContext, rows: Sequence[Row]) -> None:
+        self._cell, self._rows = cell, rows
         self.compared: list[Compared] = []
         self.unasked = 0
         self.problem: QianfanError | None = None
@@ -121,7 +114,7 @@ class _Asked:
                     self.unknown[source] += done.kept * job.work.repairs
                 found[done.number] = self._compared(asking, done)
         except QianfanError as error:
-            problem = self.problem = self._engine.session.keys.explained(error)
+            problem = self.problem = self._cell.session.keys.explained(error)
         if problem is None:
             self.problem = next((one.problem for one in found.values() if one.problem is not None), self.problem)
         self._take(asking, found, problem)
@@ -138,7 +131,7 @@ class _Asked:
 
     def _compared(self, asking: _Asking, done: Done) -> Compared:
         schema = asking.job.questions.schema
-        error = None if done.error is None else self._engine.session.keys.explained(done.error)
+        error = None if done.error is None else self._cell.session.keys.explained(done.error)
         came = done.answer or (together(done.paid) if done.paid else Answer("", model=asking.model, finish_reason=""))
         columns: Mapping[str, Any] = {}
         if schema is not None:
@@ -150,7 +143,7 @@ class _Asked:
 
 
 def _asking(
-    engine: "Engine", names: Sequence[str], arguments: Arguments, template: str, opened: Opened
+    cell: CellContext, names: Sequence[str], arguments: Arguments, template: str, opened: Opened
 ) -> list[_Asking]:
     """
     Decide what each model is asked in each round.
@@ -161,10 +154,10 @@ def _asking(
     options = arguments.options
     given = {name: value for name, value in options.items() if name not in help_table().compare}
     checked_into(given)
-    data = data_of(options["over"], engine.namespace)
+    data = data_of(options["over"], cell.namespace)
     asked = _Template(template, data, options["over"], "fresh" in arguments.flags, opened)
     rounds = range(1, options.get("n", 1) + 1)
-    return [_Asking(n, _job(engine, n, {**given, "model": name}, asked)) for name in names for n in rounds]
+    return [_Asking(n, _job(cell, n, {**given, "model": name}, asked)) for name in names for n in rounds]
 
 
 class _Template(NamedTuple):
@@ -186,41 +179,23 @@ class _Template(NamedTuple):
     opened: Opened
 
 
-def _job(engine: "Engine", n: int, given: Mapping[str, Any], asked: _Template) -> Job:
+def _job(cell: CellContext, n: int, given: Mapping[str, Any], asked: _Template) -> Job:
     """
     What one model is asked in one round.
 
     Raises:
         InputError: It can't be asked like that.
     """
-    session = engine.session
-    target = registry().target(*session.preferences.where(given))
-    session.keys.check_not_in({"endpoint": target.endpoint})  # which is sent in the address
-    parameters = session.preferences.parameters(given, target.parameters)
-    check_parameters(parameters, target.parameters, model=target.title, source=target.source.title)
-
-    def work(template: Template, schema: Schema | None) -> Work:
-        stream = bool(session.preferences.setting("stream", given).value)
-        check = session.keys.check_not_in
-        questions = Questions(template, target, parameters, engine.namespace, schema, stream, check)
-        job = f"compare {session.chats.cell or session.chats.label} {n}"
-        timeout, repairs = (session.preferences.setting(name, given).value for name in ("timeout", "repairs"))
-        return Work(
-            session.client(),
-            questions,
-            asked.opened(kept_of(session, f"compare:{given.get('into', '')}:{n}")),
-            usable(session, job, fresh=asked.fresh),
-            job,
-            timeout,
-            repairs,
-        )
-
+    session = cell.session
+    kept_as = f"compare:{given.get('into', '')}:{n}"
+    tape_job = f"compare {session.chats.cell or session.chats.label} {n}"
+    work = row_work(cell, given, kept_as=kept_as, job=tape_job, fresh=asked.fresh, opened=asked.opened)
     job = decide(
         asked.data,
         asked.text,
         work,
         name=asked.name,
-        namespace=engine.namespace,
+        namespace=cell.namespace,
         schema=given.get("schema"),
         prefix="compared ",  # nothing is put beside the data's own columns
         meter=session.meter,
@@ -232,15 +207,15 @@ def _job(engine: "Engine", n: int, given: Mapping[str, Any], asked: _Template) -
     return job
 
 
-def _show(engine: "Engine", shower: "Shower", asked: _Asked) -> None:
+def _show(cell: CellContext, shower: Shower, asked: _Asked) -> None:
     """Leave the table of the models, and below it the first rows with each model's answer."""
-    lang, compared = engine.session.lang, asked.compared
+    lang, compared = cell.session.lang, asked.compared
     agreed = agreement_by_row(compared)
     shower.bind(compared, agreed)
     if shower.quiet:
         return
     models = summary_table(compared, agreed, lang)
-    said = [*agreement_notes(agreed, lang), *shared_notes(compared, lang), *engine.session.take_notes()]
+    said = [*agreement_notes(agreed, lang), *shared_notes(compared, lang), *cell.session.take_notes()]
     said += [text("compare.unasked", lang, count=asked.unasked, of=len(compared))] if asked.unasked else []
     below = Said.of(" · ".join(said))
     rows, count = _rows(compared, lang), len({one.row for one in compared})
@@ -251,12 +226,12 @@ def _show(engine: "Engine", shower: "Shower", asked: _Asked) -> None:
         "text/markdown": "\n\n".join(filter(None, marked)),
         "text/plain": printable("\n\n".join(filter(None, plain))),
     }
-    engine.front.conclude(bundle, {"qfmagic_compare": _metadata(engine, asked, count, bundle)})
+    cell.front.conclude(bundle, {"qfmagic_compare": _metadata(cell, asked, count, bundle)})
 
 
-def _metadata(engine: "Engine", asked: _Asked, rows: int, bundle: Bundle) -> dict[str, Any]:
+def _metadata(cell: CellContext, asked: _Asked, rows: int, bundle: Bundle) -> dict[str, Any]:
     """Where the answers come from; no secrets."""
-    compared, source = asked.compared, engine.session.source
+    compared, source = asked.compared, cell.session.source
     came = [one.answer for one in compared if one.answered]
     usage = {
         name: sum(getattr(one.answer.usage, name) or 0 for one in compared)

@@ -10,20 +10,22 @@ from ..core.answer import Answer
 from ..core.catalogue import text
 from ..core.errors import QianfanError, SchemaError
 from ..core.fingerprint import of_text
-from .asking import Ask, failed, turn_of
+from ..core.turns import Turn
+from .cell import CellContext
 from .display import Beside, Bundle
 from .provenance import provenance
-from .several import FRAMED, Outcome, Several
+from .question import Question
+from .sending import came_to_nothing, turn_of
+from .several import FRAMED, ModelOutcome, Several
 from .side_by_side import side_by_side
 
 if TYPE_CHECKING:
-    from .engine import Engine
     from .expect import Expectation
 
 
 def ask_several(
-    engine: "Engine",
-    ask: Ask,
+    cell: CellContext,
+    question: Question,
     given: Mapping[str, Any],
     expected: "Expectation | None" = None,
     *,
@@ -36,8 +38,8 @@ def ask_several(
     The conversation goes on with the first model's answer. What another model can't answer is told in its place.
 
     Args:
-        engine: The shell's.
-        ask: The question, with its :attr:`Ask.others`.
+        cell: Where they are asked.
+        question: The question, with its :attr:`Question.others`.
         given: The options of the line.
         expected: What each answer must meet.
         live: Whether the answers may be shown while they come.
@@ -50,73 +52,76 @@ def ask_several(
         QianfanError: The first model gave no answer, or not all of it.
         ExpectationError: An answer isn't as expected.
     """
-    session = engine.session
-    shower = Shower(engine, given, quiet=quiet)
+    session = cell.session
+    shower = Shower(cell, given, quiet=quiet)
 
-    def show(outcomes: list[Outcome]) -> None:
-        first = outcomes[0]
-        told = _recorded(engine, first)
-        shower.show(outcomes, beside, told)
+    def show(outcomes: list[ModelOutcome]) -> None:
+        turns = [turn_of(session, one.question, one.answer) for one in outcomes]
+        told = _recorded(cell, outcomes[0], turns[0])
+        shower.show(outcomes, turns, beside, told)
 
-    beside = engine.front.beside(shower.style, live=live)
-    first, *_ = outcomes = Several(session, beside).run((ask, *ask.others), 1, show)
+    beside = cell.front.beside(shower.style, live=live)
+    first, *_ = outcomes = Several(session, beside).run((question, *question.others), 1, show)
     if isinstance(first.problem, SchemaError):  # a cell that fails has no result to find the answer by
-        engine.shell.displayhook.update_user_ns(first.answer)
+        cell.set_result(first.answer)
         raise first.problem
     if first.problem is not None:
-        kept = first.answer.text and ask.joins
+        kept = first.answer.text and question.joins
         raise first.problem.with_hint("partial.kept") if kept else first.problem
     if expected is not None:
         for one in outcomes:
             if one.problem is None:
-                expected.check(one.answer, engine.namespace, engine.shell.displayhook.update_user_ns)
-    engine.has_shown(first.answer)
+                expected.check(one.answer, cell.namespace, cell.set_result)
+    cell.has_shown(first.answer)
     session.last = first.answer
     return first.answer
 
 
-def _recorded(engine: "Engine", first: Outcome) -> list[str]:
+def _recorded(cell: CellContext, first: ModelOutcome, turn: Turn) -> list[str]:
     """Let the first model's answer join the conversation; return what is to be said of that."""
-    session, ask = engine.session, first.ask
-    if not ask.joins:
-        return engine.conversation_notes(ask)
-    chats, names = session.chats, {"model": first.ask.plan.target.model}
+    session, question = cell.session, first.question
+    if not question.joins:
+        return cell.conversation_notes(None)
+    chats, names = session.chats, {"model": question.plan.target.model}
     if first.problem is not None and not first.answer.text:
-        failed(session, ask.slot, ask.prompt)
-        if session.journal is not None:
-            session.journal.drop_partial(ask.slot.chat)
+        came_to_nothing(session, question)
         return [text("compare.left_alone", session.lang, **names)]
-    chats.record(ask.slot, turn_of(session, ask, first.answer))
+    chats.record(question.slot, turn)
     session.last = first.answer
-    goes_on = chats.get(ask.slot.chat).turns[ask.slot.at].in_history
+    goes_on = chats.get(question.slot.chat).turns[question.slot.at].in_history
     said = [text("compare.continues", session.lang, **names)] if goes_on else []
-    return [*said, *engine.conversation_notes(ask)]
+    return [*said, *cell.conversation_notes(question.slot.chat)]
 
 
 class Shower:
     """Shows what several models answered, and binds it to ``into=``."""
 
-    def __init__(self, engine: "Engine", given: Mapping[str, Any], *, quiet: bool) -> None:
-        self._engine, self.quiet = engine, quiet
+    def __init__(self, cell: CellContext, given: Mapping[str, Any], *, quiet: bool) -> None:
+        self._cell, self.quiet = cell, quiet
         self._into: str | None = given.get("into")
-        setting = engine.session.preferences.setting("format", given)
+        setting = cell.session.preferences.setting("format", given)
         style = "json" if "schema" in given and setting.source == "default" else str(setting.value)
         self.style = "markdown" if style in FRAMED else style
-        self.lang = engine.session.lang
+        self.lang = cell.session.lang
 
-    def show(self, outcomes: Sequence[Outcome], beside: Beside, told: Sequence[str]) -> None:
-        """Leave the final form."""
-        session = self._engine.session
-        models = list(dict.fromkeys(one.ask.plan.target.model for one in outcomes))
-        outcomes = sorted(outcomes, key=lambda one: models.index(one.ask.plan.target.model))
+    def show(
+        self, outcomes: Sequence[ModelOutcome], turns: Sequence[Turn], beside: Beside, told: Sequence[str]
+    ) -> None:
+        """Leave the final form; *turns* are those the outcomes make, in the same order."""
+        session = self._cell.session
+        models = list(dict.fromkeys(one.question.plan.target.model for one in outcomes))
+        pairs = sorted(
+            zip(outcomes, turns, strict=True), key=lambda pair: models.index(pair[0].question.plan.target.model)
+        )
+        outcomes = [outcome for outcome, _ in pairs]
         compared = [
             Compared(
-                one.ask.plan.target.model,
+                one.question.plan.target.model,
                 one.n,
                 one.answer,
                 one.problem,
                 columns=_columns(one),
-                joins=one.ask.joins,
+                joins=one.question.joins,
             )
             for one in outcomes
         ]
@@ -127,57 +132,55 @@ class Shower:
         below = [*_unsent(outcomes, self.lang), *told]
         below += session.take_notes()
         bundle = side_by_side(compared, agreed, below, style=self.style, lang=self.lang)
-        beside.finish(bundle, self._metadata(outcomes, bundle))
+        beside.finish(bundle, self._metadata(pairs, bundle))
 
     def bind(self, compared: Sequence[Compared], agreed: Agreement) -> None:
         """Give the answers to ``into=``, as a frame where pandas is installed, else as a list."""
         if self._into is None:
             return
         rows = records(compared, agreed.each, self.lang)
-        if find_spec("pandas") is None:
-            self._engine.shell.user_ns[self._into] = rows
-            return
-        self._engine.shell.user_ns[self._into] = import_module("pandas").DataFrame(rows)
+        found = rows if find_spec("pandas") is None else import_module("pandas").DataFrame(rows)
+        self._cell.bind(self._into, found)
 
-    def _metadata(self, outcomes: Sequence[Outcome], bundle: Bundle) -> dict[str, Any]:
+    def _metadata(self, pairs: Sequence[tuple[ModelOutcome, Turn]], bundle: Bundle) -> dict[str, Any]:
         """The first answer's origin, as every output has it, and with it the others'."""
-        session = self._engine.session
+        source = self._cell.session.source
         found = [
             {
-                **provenance(one.answer, one.ask, turn_of(session, one.ask, one.answer), bundle, session.source),
+                **provenance(one.answer, one.question, turn, bundle, source),
                 # The bundle shows several, so which of a cassette's answers this is can't be read there.
                 "answer": of_text(one.answer.text),
             }
-            for one in outcomes
+            for one, turn in pairs
             if one.answer.text or one.problem is None
         ]
         return {"qfmagic": {**found[0], "others": found[1:]}} if found else {}
 
 
-def _columns(one: Outcome) -> dict[str, Any]:
+def _columns(one: ModelOutcome) -> dict[str, Any]:
     """What an answer holds that had to fit a schema; nothing of one that doesn't."""
-    if one.ask.wanted is None:
+    if one.question.expected is None:
         return {}
-    schema = one.ask.wanted.schema
+    schema = one.question.expected.schema
     try:
         return schema.columns(one.answer.value)
     except SchemaError:  # of the user's own class
         return schema.columns(None)
 
 
-def _unsent(outcomes: Sequence[Outcome], lang: str) -> list[str]:
+def _unsent(outcomes: Sequence[ModelOutcome], lang: str) -> list[str]:
     """What of the context or the settings didn't go along, by model."""
     found = []
     for one in outcomes:
-        context = one.ask.plan.context
+        context = one.question.plan.context
         said = [text("note.context", lang, sent=context.sent, available=context.available)] if context.cut else []
-        model = one.ask.plan.target.model
-        said += [text("note.unsent", lang, names=list(one.ask.unsent), model=model)] if one.ask.unsent else []
+        model = one.question.plan.target.model
+        said += [text("note.unsent", lang, names=list(one.question.unsent), model=model)] if one.question.unsent else []
         found += [f"{model}: {note}" for note in said]
     return list(dict.fromkeys(found))
 
 
-def raise_if_none(outcomes: Sequence[Outcome]) -> None:
+def raise_if_none(outcomes: Sequence[ModelOutcome]) -> None:
     """
     Raise what the first model failed with, if all of them failed.
 

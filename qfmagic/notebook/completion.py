@@ -12,7 +12,7 @@ from IPython.utils.dir2 import dir2
 from ..core.errors import ModelError, OptionError
 from ..core.models import registry
 from .arguments import _KEY, _WORD, _skip_blanks, _value
-from .engine import Engine
+from .cell import CellContext
 from .helptable import Row, help_table
 from .session import Session
 
@@ -55,21 +55,20 @@ class _Line(NamedTuple):
     prose: bool = False
 
 
-def matcher(shell: InteractiveShell, get_engine: Callable[[], Engine]) -> Any:
+def matcher(shell: InteractiveShell, get_cell: Callable[[], CellContext]) -> Any:
     """
     Make what ``shell.Completer.custom_matchers`` takes.
 
     Args:
         shell: The shell whose names stand in ``{{ }}``.
-        get_engine: Gives the engine; called only with the cursor in something of ours.
+        get_cell: Gives what a cell's command needs; called only with the cursor in something of ours.
     """
 
     def complete(context: CompletionContext) -> Any:
         try:
             here = place(context.full_text, context.cursor_line, context.cursor_position)
-            engine = get_engine() if here else None
-            names = {**shell.user_ns, "Err": engine.errors} if engine else {}  # as in a question
-            offer = candidates(here, engine.session, names) if here and engine else NOTHING
+            cell = get_cell() if here else None
+            offer = candidates(here, cell.session, cell.namespace) if here and cell else NOTHING
         except Exception:  # noqa: BLE001 - a completer that raises fills the user's screen
             offer = NOTHING
         # Without Jedi IPython's own attributes begin with the dot, and the same ones are to be listed once.

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from ..analysis.files import KINDS
-from ..core.catalogue import Text
 from ..core.errors import OptionError
-from ..core.models import suggest
+from ..core.models import did_you_mean, suggest
 from .arguments import check_no_key, split_word
 
 _QUOTES = "\"'"
@@ -39,7 +38,6 @@ def data_of(word: str, namespace: Mapping[str, Any]) -> Any:
         return eval(source, dict(namespace))  # noqa: S307 - the user's own cell, in the user's own kernel
     except Exception as error:
         check_no_key(bare)
-        close = suggest(bare, [name for name in namespace if not name.startswith("_")])
-        hint = Text("option.did_you_mean", {"names": close}) if close else ""
+        hint = did_you_mean(suggest(bare, [name for name in namespace if not name.startswith("_")]))
         reason = f"{type(error).__name__}: {error}"
         raise OptionError("map.unknown_data", written=bare, reason=reason, suggestions=hint) from error

@@ -13,6 +13,7 @@ from ..core.errors import OptionError, QianfanError
 from ..version import __version__
 from .document import notebook_path
 from .session import Session
+from .settings_commands import key_rows
 from .tables import Said, Table
 
 SHOWN = ("ipython", "ipykernel", "ipywidgets", "anywidget", "httpx", "jupyterlab", "notebook")
@@ -92,8 +93,6 @@ def _service(session: Session, lang: str) -> list[tuple[Level, str]]:
 
 
 def _facts(session: Session, lang: str) -> Iterator[tuple[str, object]]:
-    from .commands import key_rows  # noqa: PLC0415 - which takes this command up
-
     yield "qfmagic", __version__
     yield from ((name, found) for name in SHOWN if (found := installed(name)))
     yield text("word.journal", lang), session.journal.path if session.journal else text("word.off", lang)

@@ -8,7 +8,7 @@ import IPython.display
 from IPython.core.interactiveshell import InteractiveShell
 
 from ..core.catalogue import text
-from .asking import Ask
+from ..core.plan import Plan
 from .display import Beside, Bundle, StaticView, TerminalView, View
 from .session import Session
 
@@ -55,11 +55,11 @@ class Front:
         wanted = self._session.preferences.setting("display").value
         return not self.terminal and (wanted == "live" or (wanted == "auto" and bool(self.metadata.get("cellId"))))
 
-    def view(self, ask: Ask, style: str, *, whole_cell: bool) -> View:
-        """What shows the answer; *whole_cell* tells whether its cell does nothing else."""
+    def view(self, plan: Plan, style: str, *, whole_cell: bool) -> View:
+        """What shows the answer to a request; *whole_cell* tells whether its cell does nothing else."""
         if self.terminal:
             return TerminalView(write, self._session.lang)
-        return self._live_view(ask, style, whole_cell=whole_cell) if self.live else StaticView(display)
+        return self._live_view(plan, style, whole_cell=whole_cell) if self.live else StaticView(display)
 
     def beside(self, style: str, *, live: bool) -> Beside:
         """Where several answers are shown; *live*: while they come, if the front end keeps up with that."""
@@ -67,7 +67,7 @@ class Front:
             return Beside(self.conclude)
         from .live import Columns  # noqa: PLC0415 - as below
 
-        return Columns(display, lambda ask: self._live_view(ask, style, whole_cell=False), self.conclude)
+        return Columns(display, lambda plan: self._live_view(plan, style, whole_cell=False), self.conclude)
 
     def publish(self, bundle: Bundle) -> None:
         """Show something that is whole."""
@@ -83,10 +83,10 @@ class Front:
         else:
             display(bundle, raw=True, metadata=dict(metadata))
 
-    def _live_view(self, ask: Ask, style: str, *, whole_cell: bool) -> "LiveView":
+    def _live_view(self, plan: Plan, style: str, *, whole_cell: bool) -> "LiveView":
         from .live import LiveView  # noqa: PLC0415 - brings ipywidgets; meanwhile the question is on its way
 
-        lang, context = self._session.lang, ask.plan.context
+        lang, context = self._session.lang, plan.context
         along = text("live.context", lang, sent=context.sent, available=context.available) if context.available else ""
         page = self._shell.kernel.get_parent()["header"].get("session")
 
@@ -98,7 +98,7 @@ class Front:
             display,
             # Of a cell that does more than ask, the other outputs stay.
             IPython.display.clear_output if whole_cell else None,
-            model=ask.plan.target.model,
+            model=plan.target.model,
             context=along,
             lang=lang,
             style=style,

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, NamedTuple
 
-from ..core.catalogue import read_table, text
+from ..core.catalogue import read_table
 from ..core.errors import OptionError
-from ..core.models import registry, suggest
+from ..core.models import registry
 from ..core.params import Range, parse_value
 
 
@@ -130,12 +130,6 @@ def _row(group: str, row: dict[str, Any]) -> Row:
         settable=row.get("set", group == "setting"),
         range=Range.parse(row["range"]) if "range" in row else None,
     )
-
-
-def did_you_mean(name: str, known: dict[str, Row], lang: str = "en") -> str:
-    """A sentence with the near misses, or nothing."""
-    names = suggest(name, known)
-    return text("option.did_you_mean", lang, names=names) if names else ""
 
 
 def markdown_table(rows: dict[str, Row], lang: str, *, prefix: str = "") -> str:

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self, TypeVar
 
+from ..core.callbacks import ignore
+
 T = TypeVar("T")
 
 
@@ -26,7 +28,7 @@ class Interrupts:
     def __init__(self) -> None:
         self.came = False
         self._first = 0.0
-        self._stop: Callable[[], object] = bool
+        self._stop: Callable[[], object] = ignore
         self._before: Any = None
         self._through = False
 

@@ -17,6 +17,7 @@ import traitlets
 from ipywidgets import Box, Layout, Widget
 
 from ..core.answer import Delta
+from ..core.callbacks import ignore
 from ..core.catalogue import text
 from .display import TICK, Beside, Bundle, View
 
@@ -110,7 +111,7 @@ class LiveView(View):
         context: str = "",
         style: str = "markdown",
         script: str = "live.js",
-        sent: Callable[[], object] = bool,
+        sent: Callable[[], object] = ignore,
         stoppable: bool = False,
         now: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -88,7 +88,7 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
             from .engine import Engine  # noqa: PLC0415 - see above
 
             self._engine = Engine(self._shell, self._environ, self._configured, self._running)
-            self._engine.errors = self._errors
+            self._engine.cell.errors = self._errors
             chats = self._engine.session.chats
             chats.seen = {**self._seen, **chats.seen}
             chats.count = self._count
@@ -189,7 +189,7 @@ def _completing(shell: InteractiveShell, magics: QianfanMagics) -> Any:
             return {"completions": []}
         from .completion import matcher  # noqa: PLC0415 - as the engine
 
-        return matcher(shell, lambda: magics.engine)(context)
+        return matcher(shell, lambda: magics.engine.cell)(context)
 
     marked: Any = context_matcher(identifier="qfmagic")
     return marked(complete)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..analysis.batch import WORKERS
 from ..analysis.cluster import check_frame, map_cluster
@@ -10,14 +10,13 @@ from ..analysis.questions import offered
 from ..core.catalogue import text
 from ..core.errors import OptionError, PromptError
 from ..core.models import registry
+from .arguments import checked_into
+from .cell import CellContext
 from .keys import check_holds_none
 from .transports import TAPED
 
-if TYPE_CHECKING:
-    from .engine import Engine
 
-
-def map_dask(engine: "Engine", data: Any, template: str, given: Mapping[str, Any], flags: frozenset[str]) -> None:
+def map_dask(cell: CellContext, data: Any, template: str, given: Mapping[str, Any], flags: frozenset[str]) -> None:
     """
     Hand a frame's partitions to its cluster; the frame with the results goes to ``into=``, else to ``_``.
 
@@ -25,12 +24,10 @@ def map_dask(engine: "Engine", data: Any, template: str, given: Mapping[str, Any
         OptionError: An option has no meaning there.
         InputError: It can't be asked like that.
     """
-    from .mapping import checked_into  # noqa: PLC0415 - it imports this module
-
-    session, preferences = engine.session, engine.session.preferences
+    session, preferences = cell.session, cell.session.preferences
     into = checked_into(given)
     check_frame(data)
-    _check(engine, given, flags)
+    _check(cell, given, flags)
     if not template.strip():
         raise PromptError("map.no_template", names=offered(tuple(data.columns)))
     model, endpoint, api = preferences.where(given)
@@ -46,7 +43,7 @@ def map_dask(engine: "Engine", data: Any, template: str, given: Mapping[str, Any
         repairs=int(preferences.setting("repairs", given).value),
         prefix=given.get("prefix", ""),
         sample=given.get("sample"),
-        namespace=engine.namespace,
+        namespace=cell.namespace,
         timeout=preferences.setting("timeout", given).value,
         stream=bool(preferences.setting("stream", given).value),
         lang=session.lang,
@@ -54,17 +51,17 @@ def map_dask(engine: "Engine", data: Any, template: str, given: Mapping[str, Any
         **preferences.parameters(given, registry().target(model, endpoint, api).parameters),
     )
     if into is None:
-        engine.shell.displayhook.update_user_ns(result)
+        cell.set_result(result)
     else:
-        engine.shell.user_ns[into] = result
+        cell.bind(into, result)
     if "quiet" not in flags:
         said = text("map.dask_said", session.lang, partitions=result.npartitions, name=into or "_")
-        engine.front.publish({"text/markdown": said, "text/plain": said})
+        cell.front.publish({"text/markdown": said, "text/plain": said})
 
 
-def _check(engine: "Engine", given: Mapping[str, Any], flags: frozenset[str]) -> None:
+def _check(cell: CellContext, given: Mapping[str, Any], flags: frozenset[str]) -> None:
     """Refuse what can't be held on a cluster."""
-    session = engine.session
+    session = cell.session
     if "," in str(given.get("model", "")):
         raise OptionError("compare.not_here", name="%%qf map")
     if "dry" in flags:

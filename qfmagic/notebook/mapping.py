@@ -1,36 +1,30 @@
 """``%%qf map``: the question below, about every row of DATA."""
 
 from collections.abc import Mapping
-from keyword import iskeyword
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..analysis.batch import WORKERS, Job, completed, decide
-from ..analysis.crew import Work
 from ..analysis.order import InOrder
-from ..analysis.prompt import Template
-from ..analysis.questions import Questions, offered
+from ..analysis.questions import offered
 from ..analysis.results import Tally
-from ..analysis.schema import Schema
 from ..analysis.steps import Done
 from ..analysis.table import read_table
 from ..core.errors import OptionError, PromptError, QianfanError
-from ..core.models import registry
-from .arguments import Arguments, check_no_key, parse_line
+from .arguments import Arguments, check_no_key, checked_into, parse_line
+from .cell import CellContext
 from .data_word import data_of, take_word
 from .front import display
 from .helptable import Row, help_table
 from .interrupts import Interrupts
-from .keeping import Opened, kept_of, opening, usable
+from .keeping import Opened, opening
 from .map_bundle import SHOWN, Preview, dry_bundle, map_bundle, previews_of
 from .progress import Progress, progress
-
-if TYPE_CHECKING:
-    from .engine import Engine
+from .row_work import row_work
 
 _BORROWED = ("model", "endpoint", "api", "schema", "repairs", "stream", "timeout", "quiet")
 
 
-def map_cell(engine: "Engine", line: str, body: str) -> None:
+def map_cell(cell: CellContext, line: str, body: str) -> None:
     """
     Ask about every row, show how far it has come, and leave a summary.
 
@@ -45,33 +39,33 @@ def map_cell(engine: "Engine", line: str, body: str) -> None:
     arguments = _read(rest)
     if not word or "=" in word.split("[")[0].split("(")[0]:
         raise OptionError("map.no_data")
-    namespace = engine.namespace
+    namespace = cell.namespace
     data = data_of(word, namespace)
-    given = engine.rendered(arguments.options, map_rows())
+    given = cell.rendered(arguments.options, map_rows())
     if type(data).__module__.partition(".")[0] == "dask":
         from .map_dask import map_dask  # noqa: PLC0415 - only who has Dask
 
-        map_dask(engine, data, body.removesuffix("\n"), given, arguments.flags)
+        map_dask(cell, data, body.removesuffix("\n"), given, arguments.flags)
         return
     dry = "dry" in arguments.flags
-    with opening(engine.session) as opened:
-        job = decided(engine, data, word, body, given, opened=opened, fresh="fresh" in arguments.flags)
+    with opening(cell.session) as opened:
+        job = decided(cell, data, word, body, given, opened=opened, fresh="fresh" in arguments.flags)
         if not dry:
-            _run(engine, job, given.get("into"), quiet="quiet" in arguments.flags)
+            _run(cell, job, given.get("into"), quiet="quiet" in arguments.flags)
         elif job.table.length is None:
             raise OptionError("map.dry_iterator", name=word)
         else:
-            engine.front.publish(dry_bundle(engine.session, job))
+            cell.front.publish(dry_bundle(cell.session, job))
 
 
 def decided(
-    engine: "Engine", data: Any, name: str, body: str, given: Mapping[str, Any], *, opened: Opened, fresh: bool
+    cell: CellContext, data: Any, name: str, body: str, given: Mapping[str, Any], *, opened: Opened, fresh: bool
 ) -> Job:
     """
     Decide everything about a map. Nothing is sent.
 
     Args:
-        engine: The shell's.
+        cell: Where it is asked.
         data: The data.
         name: What an error calls them.
         body: The cell's body: the template.
@@ -82,44 +76,20 @@ def decided(
     Raises:
         InputError: It can't be asked like that.
     """
-    session, preferences = engine.session, engine.session.preferences
-    into = checked_into(given)
+    session, into = cell.session, checked_into(given)
     if "," in str(given.get("model", "")):
         raise OptionError("compare.not_here", name="%%qf map")
     template = body.removesuffix("\n")
     if not template.strip():
         raise PromptError("map.no_template", names=offered(read_table(data, name).names))
-    target = registry().target(*preferences.where(given))
-    session.keys.check_not_in({"endpoint": target.endpoint})  # which is sent in the address
-
-    def work(parsed: Template, schema: Schema | None) -> Work:
-        client = session.client()
-        client.check_timeout(preferences.setting("timeout", given).value)
-        questions = Questions(
-            parsed,
-            target,
-            preferences.parameters(given, target.parameters),
-            engine.namespace,
-            schema,
-            bool(preferences.setting("stream", given).value),
-            session.keys.check_not_in,
-        )
-        return Work(
-            client,
-            questions,
-            opened(kept_of(session, into or "")),
-            usable(session, into or "", fresh=fresh),
-            into or "",
-            preferences.setting("timeout", given).value,
-            int(preferences.setting("repairs", given).value),
-        )
-
+    job = into or ""
+    work = row_work(cell, given, kept_as=job, job=job, fresh=fresh, opened=opened)
     return decide(
         data,
         template,
         work,
         name=name,
-        namespace=engine.namespace,
+        namespace=cell.namespace,
         schema=given.get("schema"),
         workers=given.get("workers", WORKERS),
         prefix=given.get("prefix", ""),
@@ -144,8 +114,8 @@ def _read(line: str) -> Arguments:
     return arguments
 
 
-def _run(engine: "Engine", job: Job, into: str | None, *, quiet: bool) -> None:
-    session, front = engine.session, engine.front
+def _run(cell: CellContext, job: Job, into: str | None, *, quiet: bool) -> None:
+    session, front = cell.session, cell.front
     shown = display if front.live and not quiet else None
     bar = progress(
         front.conclude,
@@ -158,7 +128,7 @@ def _run(engine: "Engine", job: Job, into: str | None, *, quiet: bool) -> None:
     with Interrupts() as interrupts:
         try:
             run.follow(interrupts)
-            _bind(engine, run.data(), into)
+            _bind(cell, run.data(), into)
             if not quiet:
                 bar.finish(*map_bundle(session, job, run.tally, rows=run.rows, previews=run.previews(), into=into))
         finally:
@@ -223,21 +193,8 @@ class _Run:
         return [Preview(number, row, row) for number, row in enumerate(self._collected[:SHOWN])]
 
 
-def _bind(engine: "Engine", data: Any, into: str | None) -> None:
+def _bind(cell: CellContext, data: Any, into: str | None) -> None:
     if into is None:
-        engine.shell.displayhook.update_user_ns(data)
+        cell.set_result(data)
     else:
-        engine.shell.user_ns[into] = data
-
-
-def checked_into(given: Mapping[str, Any]) -> str | None:
-    """
-    Return the name the result is bound to, if one is given.
-
-    Raises:
-        OptionError: It is no name.
-    """
-    into = given.get("into")
-    if into is not None and (not str(into).isidentifier() or iskeyword(str(into))):
-        raise OptionError("option.into", value=into)
-    return None if into is None else str(into)
+        cell.bind(into, data)

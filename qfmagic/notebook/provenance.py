@@ -7,16 +7,18 @@ from ..core.answer import Answer
 from ..core.fingerprint import of_json, of_source
 from ..core.turns import Turn
 from ..version import __version__
-from .asking import Ask
+from .question import Question
 
 
-def provenance(answer: Answer, ask: Ask, turn: Turn, shown: Mapping[str, str], source: str | None) -> dict[str, Any]:
+def provenance(
+    answer: Answer, question: Question, turn: Turn, shown: Mapping[str, str], source: str | None
+) -> dict[str, Any]:
     """
     Everything that is needed to see later what was asked and what answered; no secrets.
 
     Args:
         answer: The answer.
-        ask: The question.
+        question: The question.
         turn: The turn they make.
         shown: What stays in the cell.
         source: The cell, as it was written.
@@ -24,22 +26,22 @@ def provenance(answer: Answer, ask: Ask, turn: Turn, shown: Mapping[str, str], s
     It goes into the output's metadata and not into its data, because time and ids differ from run to run and strict
     nbval compares the data.
     """
-    context = ask.plan.context
+    context, expected = question.plan.context, question.expected
     return {
         "version": __version__,
         "transport": answer.transport,
         "wire": answer.wire,
         "model": answer.model,
         "endpoint": answer.endpoint,
-        "parameters": dict(ask.plan.request.parameters),
-        "chat": ask.slot.chat if ask.joins else None,
-        "turn": ask.slot.at + 1 if ask.joins else None,
+        "parameters": dict(question.plan.request.parameters),
+        "chat": question.slot.chat if question.joins else None,
+        "turn": question.slot.at + 1 if question.joins else None,
         "state": turn.state,
-        "hash": turn.hash if ask.joins else None,
-        "parents": list(ask.parents),
+        "hash": turn.hash if question.joins else None,
+        "parents": list(question.parents),
         "cell": None if source is None else of_source(source),
         "shown": of_json(shown),
-        "request": ask.plan.request.hash,
+        "request": question.plan.request.hash,
         "id": answer.id,
         "created": answer.created,
         "usage": {
@@ -50,7 +52,7 @@ def provenance(answer: Answer, ask: Ask, turn: Turn, shown: Mapping[str, str], s
         "seconds": answer.seconds,
         "finish": answer.finish_reason,
         # The requests before it whose answers didn't fit its schema.
-        **({"rejected": list(ask.wanted.refused)} if ask.wanted is not None and ask.wanted.refused else {}),
+        **({"rejected": list(expected.refused)} if expected is not None and expected.refused else {}),
         "context": {
             "sent": context.sent,
             "available": context.available,

@@ -17,6 +17,7 @@ from ..core.answer import Answer
 from ..core.catalogue import Text, text
 from ..core.errors import QianfanError
 from ..core.plan import Plan
+from ..core.wire import ChatRequest
 from ..home import HomeError
 from .chats import Chats
 from .document import Document, notebook_path
@@ -125,6 +126,11 @@ class Session:
         """Whether a question is answered by the cassette in any case, and so costs nothing; *slot* is who asks."""
         tape = self.tape
         return tape is not None and self.mode != "record" and tape.has(plan.request, slot)
+
+    def url_of(self, request: ChatRequest) -> str:
+        """Where a request goes, without what authorises it."""
+        settings = Settings() if self.transport.keyless else self.keys.settings()
+        return "".join(settings.place_of(request.wire, request.endpoint, custom=settings.use_custom_endpoint))
 
     # ---- what answers
 

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
+from ..core.callbacks import ignore
 from ..transport.reply import Incoming, Reply
 from ..transport.stub_service import StubService
 from .bounds import Head, Room, is_own
@@ -55,7 +56,7 @@ class LoopbackServer:
         host: str = "127.0.0.1",
         port: int = 0,
         pace: float = 0.0,
-        on_disconnect: Callable[[], object] = bool,
+        on_disconnect: Callable[[], object] = ignore,
         max_body: int = MAX_BODY,
         allowed: Collection[str] = (),
         kept: int = KEPT,

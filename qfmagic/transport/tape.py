@@ -14,6 +14,7 @@ from typing import Literal
 
 import httpx
 
+from ..core.callbacks import ignore
 from ..core.errors import CassetteError, ContentError, RequestError
 from ..core.wire import ChatRequest
 from . import cassette
@@ -69,7 +70,7 @@ class CassetteTape:
         *,
         sleep: Sleep | None = None,
         timer: Callable[[], float] = time.monotonic,
-        on_play: Callable[[Recorded], object] = bool,
+        on_play: Callable[[Recorded], object] = ignore,
     ) -> None:
         self.path, self.mode = path, mode
         self.sleep, self._timer, self._on_play = sleep, timer, on_play

@@ -4,9 +4,10 @@ import time
 from typing import Self
 
 from qfmagic.core.answer import Answer
-from qfmagic.notebook.asking import prepare, run
 from qfmagic.notebook.display import View
+from qfmagic.notebook.question import prepare
 from qfmagic.notebook.session import Session
+from qfmagic.notebook.single import run
 
 from .common import Row, medians
 

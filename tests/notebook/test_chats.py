@@ -10,9 +10,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from qfmagic.core.answer import Answer, Delta
 from qfmagic.core.errors import InputError, QianfanError, UnavailableError
-from qfmagic.notebook.asking import failed, prepare, run
 from qfmagic.notebook.display import View
+from qfmagic.notebook.question import prepare
+from qfmagic.notebook.sending import failed
 from qfmagic.notebook.session import Session
+from qfmagic.notebook.single import run
 
 
 class Service:

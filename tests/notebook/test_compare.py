@@ -21,9 +21,10 @@ from qfmagic.core.errors import (
 )
 from qfmagic.notebook import magics as magics_module
 from qfmagic.notebook import several
-from qfmagic.notebook.asking import prepare
 from qfmagic.notebook.display import Beside, View
 from qfmagic.notebook.journal import Journal
+from qfmagic.notebook.question import prepare
+from qfmagic.notebook.sending import RunningRequest
 from qfmagic.transport.reply import Reply
 from tests.html_judge import OURS, markdown_faults, outlines
 from tests.services import refusal, serve, v2
@@ -42,7 +43,7 @@ def service(shell, monkeypatch):
 def published(shell, monkeypatch):
     """The bundles that stay, and their metadata."""
     found = []
-    front = magics_module._LOADED[shell].engine.front
+    front = magics_module._LOADED[shell].engine.cell.front
     monkeypatch.setattr(front, "conclude", lambda bundle, metadata: found.append((bundle, metadata)))
     return found
 
@@ -393,16 +394,17 @@ def test_an_interrupt_keeps_what_came(shell, service, published, monkeypatch):
     slow = v2("The wall", "other").chunks[0].replace(b'"stop"', b"null")
     service.answers["other"] = Reply((slow, v2(" is very long.", "other").chunks[0]), 200, v2("").headers)
     service.gates["other"] = gate = threading.Event()
-    step = several._UnderWay.step
+    step = RunningRequest.step
     seen = []
 
     def stepped(self, *rest):
-        step(self, *rest)
-        seen.append((self.ask.plan.target.model, bool(self.unseen), self.outcome is not None))
+        patience = step(self, *rest)
+        seen.append((self.question.plan.target.model, bool(self._unseen), self.ended))
         if {("other", True, False), ("m", False, True)} <= {(a, b and a == "other", c) for a, b, c in seen}:
             os.kill(os.getpid(), signal.SIGINT)
+        return patience
 
-    monkeypatch.setattr(several._UnderWay, "step", stepped)
+    monkeypatch.setattr(RunningRequest, "step", stepped)
     try:
         with pytest.raises(KeyboardInterrupt):
             ask(shell, "model=m,other into=both")
@@ -438,8 +440,8 @@ def test_the_stop_button_of_one_stops_that_one_and_then_the_run(shell, service, 
             self.left = self.came
 
     class Seen(Beside):
-        def add(self, asked):
-            return views.setdefault(asked.plan.target.model, Stopping(asked.plan.target.model))
+        def add(self, plan):
+            return views.setdefault(plan.target.model, Stopping(plan.target.model))
 
     asks = [prepare(session(shell), "hi", {"model": name}, frozenset({"once"})) for name in ("m", "other")]
     shown = []
@@ -456,7 +458,7 @@ def test_the_stop_button_of_one_stops_that_one_and_then_the_run(shell, service, 
 
 def test_what_has_come_is_kept_while_the_others_take_their_time(shell, service, monkeypatch):
     """A kernel that dies then loses neither the first model's turn nor what was used."""
-    monkeypatch.setattr("qfmagic.notebook.several.KEEP_EVERY", 0.0)
+    monkeypatch.setattr("qfmagic.notebook.sending.KEEP_EVERY", 0.0)
     shell.run_line_magic("qf", "set journal=true")
     journal = session(shell).open_journal()
     for name in "ab":

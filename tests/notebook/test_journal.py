@@ -165,7 +165,7 @@ def test_a_journal_that_is_closed_costs_no_answer(tmp_path):
 
 
 def test_a_question_that_fails_without_a_word_leaves_nothing_under_way(shell, monkeypatch):
-    monkeypatch.setattr("qfmagic.notebook.asking.KEEP_EVERY", 0.0)
+    monkeypatch.setattr("qfmagic.notebook.sending.KEEP_EVERY", 0.0)
     service = serve(shell, monkeypatch)
     session = _LOADED[shell].engine.session
     shell.run_line_magic("qf", "set journal=true model=m")

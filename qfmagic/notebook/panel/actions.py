@@ -38,7 +38,7 @@ def act(session: Session, message: Message) -> Outcome:
             return _take_key(session, message)
         fields = tuple(map(str, message.get("values") or message.get("names") or ()))
         command = command_of(message)
-        said = commands.run(session, command).plain
+        said = commands.run(session, command, commands.COMMANDS).plain
     except QianfanError as error:
         return Outcome(lines.magic(command) if command else "", "", error.message(session.lang), fields)
     except OSError as error:

@@ -1,0 +1,146 @@
+"""What the command of a cell needs: the user's names, ``{{ }}``, the front end, and what this cell has shown."""
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from IPython.core.interactiveshell import InteractiveShell
+
+from ..analysis.prompt import render
+from ..core.answer import Answer
+from ..core.catalogue import text
+from ..core.plan import Plan
+from .arguments import EXPRESSIONS
+from .display import Bundle, View, answer_bundle, notes
+from .front import Front, write
+from .helptable import Row, help_table
+from .session import Session
+
+
+class CellContext:
+    """
+    Where a cell's command runs.
+
+    Args:
+        shell: The shell.
+        session: Whose settings and conversations hold.
+
+    Attributes:
+        front: The front end.
+        errors: The errors of earlier cells, by the cell's number; ``Err`` in prompts.
+    """
+
+    def __init__(self, shell: InteractiveShell, session: Session) -> None:
+        self.session = session
+        self.front = Front(shell, session)
+        self.errors: Mapping[int, str] = {}
+        self._shell: Any = shell
+        self._shown: tuple[Answer, int] | None = None
+        self._told: tuple[View, Bundle, dict[str, Any]] | None = None
+        formatters: Any = shell.display_formatter
+        self._formatter = formatters.ipython_display_formatter
+        self._formatter.for_type(Answer, self._show_result)
+
+    def close(self) -> None:
+        """Give back what was taken from the shell."""
+        self._formatter.pop(Answer, None)
+
+    # ---- the user's names
+
+    @property
+    def namespace(self) -> dict[str, Any]:
+        """What ``{{ }}`` sees: the user's names, and the errors."""
+        return {**self._shell.user_ns, "Err": self.errors}
+
+    def render(self, template: str) -> str:
+        """The text with its ``{{ }}`` evaluated."""
+        if "{{" not in template:
+            return template
+        from ..analysis.rendering import show  # noqa: PLC0415 - many questions hold no values
+
+        return render(template, self.namespace, show)
+
+    def rendered(self, given: Mapping[str, Any], rows: Mapping[str, Row] | None = None) -> dict[str, Any]:
+        """The options with ``{{ }}`` in them evaluated, and then read as their kind; *rows* are a question's own."""
+        rows = help_table().on_line if rows is None else rows
+        values = {
+            name: rows[name].parse(render(value, self.namespace, _written))
+            if isinstance(value, str) and "{{" in value and name not in EXPRESSIONS
+            else value
+            for name, value in given.items()
+        }
+        self.session.keys.check_not_in(values)  # some are sent in an address, or kept
+        return values
+
+    def bind(self, name: str, value: Any) -> None:
+        """Give the user a value under a name (``into=``)."""
+        self._shell.user_ns[name] = value
+
+    def set_result(self, value: Any) -> None:
+        """Put a value into ``_`` and its like, as if it were the cell's result."""
+        self._shell.displayhook.update_user_ns(value)
+
+    def offer_cell(self, code: str) -> None:
+        """Put code into a new cell below."""
+        self._shell.set_next_input(code, replace=False)
+
+    # ---- what is shown
+
+    def show_request(self, plan: Plan) -> None:
+        """Show what would be sent (``dry``)."""
+        said = text("said.dry", self.session.lang)
+        body = json.dumps(plan.request.body, ensure_ascii=False, indent=2)
+        from .tables import code  # noqa: PLC0415 - a first question doesn't need it
+
+        shown = f"POST {self.session.url_of(plan.request)}\nContent-Type: application/json\n\n{body}"
+        marked = f"{said}\n\n{code(shown, 'http')}"
+        self.front.publish({"text/markdown": marked, "text/plain": f"{said}\n\n{shown}"})
+
+    def conversation_notes(self, chat: str | None) -> list[str]:
+        """What has become of other turns of *chat*, None for none; it stands below the newest answer alone."""
+        self._take_back_notes()
+        if chat is None:
+            return []
+        lang = self.session.lang
+        found = []
+        left_out = self.session.chats.take_left_out(chat)
+        if left_out:
+            found.append(text("note.left_out", lang, turns=left_out, first=left_out[0]))
+        stale = [index + 1 for index in sorted(self.session.chats.get(chat).stale)]
+        if stale:
+            found.append(text("note.stale", lang, turns=stale))
+        return found
+
+    def has_told(self, view: View, bundle: Bundle, metadata: dict[str, Any]) -> None:
+        """*view* shows such notes; *bundle* is what it shows without them, for when the next answer takes them back."""
+        self._told = view, bundle, metadata
+
+    def _take_back_notes(self) -> None:
+        """Take the notes on the conversation from the answer they stood below: they hold for the newest only."""
+        told, self._told = self._told, None
+        if told is not None and told[0].renewable:
+            told[0].finish(told[1], told[2])
+
+    def has_shown(self, answer: Answer) -> None:
+        """The running cell has shown *answer*: as its result, it isn't shown again."""
+        self._shown = answer, self._shell.execution_count
+
+    def _show_result(self, answer: Answer) -> None:
+        """
+        Show an answer that is a cell's result; IPython's display formatter calls this.
+
+        The cell that asked has shown it already: there it only goes into ``_`` and ``Out``.
+        """
+        shown, self._shown = self._shown, None
+        if shown is not None and shown[0] is answer and shown[1] == self._shell.execution_count:
+            if self.front.terminal and sys.stdout.isatty():
+                write("\r\x1b[K")  # IPython has written "Out[n]: " for what is shown above
+            return
+        bundle = answer_bundle(answer, notes(answer, self.session.lang), lang=self.session.lang)
+        self.front.publish(bundle)
+
+
+def _written(value: object) -> str:
+    """A value as an option has it: lists and maps are JSON there."""
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, (list, tuple, dict)) else str(value)
