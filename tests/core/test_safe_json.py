@@ -260,5 +260,6 @@ def test_check_depth_takes_what_is_just_deep_enough():
     for _ in range(DEEPEST - 1):
         value = [value]
     check_depth(value)
+    check_depth({"a": [1]})
     with pytest.raises(TooDeep):
         check_depth([value])
