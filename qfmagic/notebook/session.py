@@ -315,7 +315,6 @@ class Session:
         except HomeError as error:
             if self.journal_error is None:
                 self._home.append(Text(error.key, error.values))
-                self._journal_told = True
             self.journal_error = error.message(self.lang)
         except Exception as error:  # noqa: BLE001 - a disk that is full or not ours must not stop a question
             self.journal_error = f"{type(error).__name__}: {error}"

@@ -23,6 +23,11 @@ def test_visible_spells_out_all_where_there_are_too_many_to_judge(piece):
     assert visible(shown) == shown
 
 
+def test_visible_spells_out_a_selector_that_follows_nothing_it_selects():
+    assert visible("\ufe0f") == "[U+FE0F]"
+    assert visible("\u1820\u180b a\u180b") == "\u1820\u180b a[U+180B]"
+
+
 def test_unmarked_leaves_no_mark_of_our_notes():
     assert unmarked(f"{NOTE_MARK} *a note*") == "[U+25C8] *a note*"
 

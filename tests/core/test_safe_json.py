@@ -253,3 +253,13 @@ def test_format_json_does_not_grow_out_of_bounds():
     shown, note = _pretty_json(answer)
     assert (len(shown) < 30 * len(answer), note) == (True, "")
     assert json.loads(shown) == json.loads(answer)
+
+
+def test_check_depth_takes_what_is_just_deep_enough():
+    value = []
+    for _ in range(DEEPEST - 1):
+        value = [value]
+    check_depth(value)
+    check_depth({"a": [1]})
+    with pytest.raises(TooDeep):
+        check_depth([value])

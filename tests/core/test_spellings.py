@@ -3,6 +3,7 @@
 import random
 import string
 import time
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
@@ -175,3 +176,17 @@ def test_spellings_hits_is_fast_where_there_is_nothing():
     started = time.process_time()
     assert KNOWN.hits(text) == []
     assert time.process_time() - started < 1  # about 0.1 s; a machine under load gets some room
+
+
+def test_undone_ends_after_the_layers_anybody_makes():
+    text = "a/b"
+    for _ in range(LAYERS + 2):
+        text = quote(text, safe="").replace("%", "%25")
+    assert len(list(undone(text))) == LAYERS
+
+
+def test_spellings_show_no_key_and_know_one_that_repeats_itself():
+    key = "aB3x" * 12
+    spellings = spellings_of(frozenset({key}))
+    assert key not in repr(spellings)
+    assert spellings.hits(f"it is {key}.")

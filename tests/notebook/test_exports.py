@@ -513,7 +513,7 @@ def test_the_document_reads_well():
     asked = (turn("介绍下长城\n\n快", "**长城**", usage=Usage(1, 2, 3)), *LEFT_OUT, turn("bye", "Bye!", model=""))
     document = exported(Conversation("main", asked), ".md")
     assert document == (
-        "# main\n\n## 1\n\n> 介绍下长城\n> \n> 快\n\n**长城**\n\n*yi_34b_chat · 3 tokens*\n\n## 6\n\n> bye\n\nBye!\n\n"
+        "# main\n\n## 1\n\n> 介绍下长城\n>\n> 快\n\n**长城**\n\n◈ *yi\\_34b\\_chat · 3 tokens*\n\n## 6\n\n> bye\n\nBye!\n\n"
         "## Not in the history\n\n- Turn 2: failed\n- Turn 3: interrupted\n"
         f"- Turn 4: {catalogue.text('removed.dropped')}\n"
         "- Turn 5: the model answered with no text\n"

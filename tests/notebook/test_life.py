@@ -130,7 +130,8 @@ def test_an_interrupt(lab, service, moment, times):
         assert time.monotonic() - began < 10  # machines may be busy; a second is usual
         assert (reply["status"], reply["ename"]) == ("error", "KeyboardInterrupt")
         # A later one may come when the cell has ended, and take the text from IPython; no stack of ours is ever in it.
-        assert len(reply["traceback"]) == 1 or (times > 1 and not reply["traceback"])
+        shown = "".join(reply["traceback"])
+        assert len(reply["traceback"]) == 1 or (times > 1 and "qfmagic" not in shown)
     except Empty:
         if times == 1:
             raise
@@ -357,7 +358,7 @@ def test_ctrl_c_in_a_terminal(service, tmp_path):
             shown += new
         process.send_signal(signal.SIGINT)
         rest, problems = process.communicate(timeout=20)
-    assert f"[{INTERRUPTED}]" in rest
+    assert f"[◈ {INTERRUPTED}]" in rest
     assert "KeyboardInterrupt" in rest + problems
     assert process.returncode == 1
     assert "Warning" not in problems

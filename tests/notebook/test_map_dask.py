@@ -68,8 +68,12 @@ def test_a_cell_hands_a_frame_to_the_cluster_and_no_key_shows_anywhere(start, cl
     assert "canary" not in told
 
     ran = kernel.run("%%qf map ddf\nJudge {{ text }} {{ 'canary' + 'SK0123456789' }}\n", "cell-5")
+    assert ran.status == "error", "the two halves spell a key"
+    assert "QIANFAN_SK" in ran.error[1]
+    kernel.run("half = 'canary'", "cell-6")
+    ran = kernel.run("%%qf map ddf\nJudge {{ text }} {{ half + 'SK0123456789' }}\n", "cell-7")
     assert ran.status == "ok", ran.error
-    ran = kernel.run("errors = _.compute()['error']; print(errors.tolist())", "cell-6")
+    ran = kernel.run("errors = _.compute()['error']; print(errors.tolist())", "cell-8")
     assert ran.stdout.count("QIANFAN_SK") == 6, "a key that stands in a question isn't sent"
     assert "canary" not in ran.stdout
     assert len(requests) == 6
