@@ -43,7 +43,7 @@ class Session:
     def __init__(self, shell, service) -> None:
         self._shell, self._service = shell, service
         self._shown: list[dict] = []
-        front = _LOADED[shell].engine.front
+        front = _LOADED[shell].engine.cell.front
         front.view = lambda ask, style, whole_cell: StaticView(lambda bundle, **_: self._shown.append(bundle))
         front.publish = self._shown.append
         front.conclude = lambda bundle, metadata: self._shown.append(bundle)
