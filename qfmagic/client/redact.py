@@ -13,7 +13,8 @@ def redact(error: QianfanError, secrets: Iterable[str]) -> None:
     spellings = spellings_of(frozenset(secrets))
     if not spellings:
         return
-    error.values = _without(error.values, spellings)
+    hints = tuple((hint, _without(values, spellings)) for hint, values in error.values.get("hints", ()))  # texts by key
+    error.values = {**_without(error.values, spellings), **({"hints": hints} if hints else {})}
     if isinstance(error, ServiceError):
         error.detail, error.code = _without(error.detail, spellings), _without(error.code, spellings)
         error.request_id = _without(error.request_id, spellings)

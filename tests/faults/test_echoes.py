@@ -131,3 +131,10 @@ def test_redact_ends_where_causes_come_back_to_where_they_began():
     redact(error, ["SEKRET-0123-456789"])
     assert error.__cause__ is first
     assert first.__cause__ is second
+
+
+def test_redact_leaves_the_names_of_hints():
+    error = RequestError(detail="no").with_hint("cassette.behind", count=2)
+    redact(error, ["behind-the-key-0123"])
+    assert "2" in error.message("en")
+    assert error.values["hints"] == (("cassette.behind", {"count": 2}),)
