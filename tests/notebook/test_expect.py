@@ -93,7 +93,7 @@ def test_an_answer_that_meets_it_passes(shell, say, said, expect):
         (FENCED + FENCED, "json", "it isn't JSON"),
         ("```json\n{'a': 1}\n```", "json", "Expecting property name"),
         ("NaN", "json", "it isn't JSON (NaN)"),
-        ("[" * 100_000, "json", "it isn't JSON (maximum recursion"),
+        ("[" * 100_000, "json", "it isn't JSON (nested too deeply"),
         (WALL, "'len(answer.text) > 2000'", "expect=len(answer.text) > 2000: that is false."),
         (WALL, "'{{ city }} in answer.text'", "expect={{ city }} in answer.text: that is false."),
         (WALL, "'int(answer.text)'", "that raised ValueError: invalid literal for int()"),
