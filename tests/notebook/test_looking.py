@@ -228,6 +228,19 @@ def test_key_in_a_variable_is_refused_where_an_option_would_send_it(ipython, mon
     assert not told(str(asked(ipython)))
 
 
+@pytest.mark.parametrize("place", ["a question", '"main"'])
+def test_imported_file_with_a_key_is_refused(ipython, tmp_path, monkeypatch, capsys, place):
+    monkeypatch.setenv("QIANFAN_BEARER_TOKEN", KEY)
+    ipython.run_cell(f"%%qianfan {ASK}\na question")
+    ipython.run_cell("%qf export talk.jsonl")
+    file = tmp_path / "talk.jsonl"
+    file.write_text(file.read_text().replace(place, json.dumps(KEY) if place == '"main"' else KEY))
+    ipython.run_cell("%qf import talk.jsonl")
+    shown = capsys.readouterr().out
+    assert "the key of QIANFAN_BEARER_TOKEN" in shown
+    assert not told(f"{shown} {asked(ipython)}")
+
+
 @pytest.mark.parametrize("before", ["Summarize", "summarize", "what is at", "chat=a look at"])
 @pytest.mark.parametrize("address", ["https://www.youtube.com/watch?v=dQw4w9WgXcQ&list=", "//gist.github.com/?id="])
 def test_address_in_the_text_of_a_line_is_asked(ipython, capsys, before, address):
