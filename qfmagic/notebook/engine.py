@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from IPython.core.interactiveshell import InteractiveShell
 
 from ..analysis.prompt import render
+from ..client.redact import redact
 from ..core.answer import Answer
 from ..core.catalogue import text
 from ..core.errors import InputError, OptionError, PromptError, QianfanError, SchemaError
@@ -20,6 +21,7 @@ from .display import Bundle, View, answer_bundle, code_blocks, notes
 from .front import Front, display, write
 from .helptable import Row, help_table
 from .interrupts import Interrupted
+from .keys import check_holds_none
 from .looking import check_cell
 from .provenance import provenance
 from .session import Session
@@ -51,6 +53,7 @@ class Engine:
         source: str | None = None,
     ) -> None:
         self.shell: Any = shell
+        self._config = config
         self.session = Session(environ, config)
         self.front = Front(shell, self.session)
         self._shown: tuple[Answer, int] | None = None
@@ -78,8 +81,17 @@ class Engine:
         self.session.end_cell()
 
     def check(self, line: str, cell: str | None, around: Sequence[str]) -> None:
-        """Check that no key is in a line, the *cell* below it and what is written *around* them, before all else."""
-        self._in_language(lambda: check_cell(self.session.keys.secrets(), line, (cell or "", *around)))
+        """
+        Check that no key is in a line, the *cell* below it, what is written *around* them, and what ``%config`` set,
+        before all else.
+        """
+
+        def look() -> None:
+            secrets = self.session.keys.secrets()
+            check_cell(secrets, line, (cell or "", *around))
+            check_holds_none(secrets, self._config())  # a conversation's name, for example, is kept and shown
+
+        self._in_language(look)
 
     def ask(self, line: str, cell: str | None, around: Sequence[str] = ()) -> Answer | None:
         """Do ``%qianfan`` and, with a *cell*, ``%%qianfan``; *around* is as :meth:`check` takes it."""
@@ -114,10 +126,11 @@ class Engine:
         return self._run(ask, given, quiet=False, whole_cell=False)
 
     def _in_language(self, work: Callable[[], T]) -> T:
-        """Do *work*; what ends it is told in the user's language, and without our stack."""
+        """Do *work*; what ends it is told in the user's language, without our stack, and without keys."""
         try:
             return work()
         except QianfanError as error:
+            redact(error, self.session.keys.secrets())  # a value that can't be read, or an expression's own error
             error.lang = self.session.lang
             raise
         except KeyboardInterrupt:
@@ -222,14 +235,16 @@ class Engine:
     def rendered(self, given: Mapping[str, Any], rows: Mapping[str, Row] | None = None) -> dict[str, Any]:
         """The options with ``{{ }}`` in them evaluated, and then read as their kind; *rows* are a question's own."""
         rows = help_table().on_line if rows is None else rows
-        values = {
-            name: rows[name].parse(render(value, self.namespace, _written))
-            if isinstance(value, str) and "{{" in value and name not in EXPRESSIONS
-            else value
+        later = [
+            name
             for name, value in given.items()
+            if isinstance(value, str) and "{{" in value and name not in EXPRESSIONS
+        ]
+        values = {
+            name: render(value, self.namespace, _written) if name in later else value for name, value in given.items()
         }
-        self.session.keys.check_not_in(values)  # some are sent in an address, or kept
-        return values
+        self.session.keys.check_not_in(values)  # some are sent in an address, or kept; and errors repeat them
+        return {name: rows[name].parse(value) if name in later else value for name, value in values.items()}
 
     def _finish(self, answer: Answer, ask: Ask, view: View, style: str) -> None:
         """Leave the final form, with what the reader must know below it."""
