@@ -13,16 +13,28 @@ def redact(error: QianfanError, secrets: Iterable[str]) -> None:
     spellings = spellings_of(frozenset(secrets))
     if not spellings:
         return
-    error.values = _without(error.values, spellings)
+    hints = tuple((hint, _without(values, spellings)) for hint, values in error.values.get("hints", ()))  # texts by key
+    error.values = {**_without(error.values, spellings), **({"hints": hints} if hints else {})}
     if isinstance(error, ServiceError):
         error.detail, error.code = _without(error.detail, spellings), _without(error.code, spellings)
         error.request_id = _without(error.request_id, spellings)
-    link: BaseException = error
-    while (inner := link.__cause__ or link.__context__) is not None:
-        if spellings.find(f"{inner} {inner!r}") is not None:
+    _redact_causes(error, spellings)
+
+
+def _redact_causes(error: QianfanError, spellings: Spellings) -> None:
+    """Cut off what tells a key in the chains behind an error; they may come back to where they began."""
+    seen: set[int] = set()
+    pending: list[BaseException] = [error]
+    while pending:
+        link = pending.pop()
+        if id(link) in seen:
+            continue
+        seen.add(id(link))
+        inside = [one for one in (link.__cause__, link.__context__) if one is not None]
+        if any(spellings.find(f"{one} {one!r} {getattr(one, '__notes__', '')}") is not None for one in inside):
             link.__cause__ = link.__context__ = None
-            return
-        link = inner
+        else:
+            pending += inside
 
 
 def _without(value: Any, spellings: Spellings) -> Any:

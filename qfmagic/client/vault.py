@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ..core.catalogue import Text
 from ..core.errors import CredentialError
+from ..core.safe_json import read_json
 from ..home import HomeError, check_regular, home_folder, private_folder
 
 T = TypeVar("T")
@@ -221,7 +222,7 @@ def _reason(error: OSError) -> str:
 def _parsed(content: str | bytes) -> Any:
     """JSON; None for what is none: the error would hold all of it."""
     try:
-        return json.loads(content)
+        return read_json(content)
     except ValueError:
         return None
 

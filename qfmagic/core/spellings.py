@@ -112,9 +112,12 @@ class Spellings:
 
     def masked(self, text: str, mask: str = MASK) -> str:
         """The text with each key masked."""
-        for start, end, _ in reversed(self.hits(text)):
-            text = text[:start] + mask + text[end:]
-        return text
+        parts: list[str] = []
+        done = 0
+        for start, end, _ in self.hits(text):
+            parts += [text[done:start], mask]
+            done = end
+        return "".join([*parts, text[done:]])
 
     def masked_message(self, text: str) -> str:
         """The text of an error with each key masked; of one that was cut short, what is left of a key there too."""

@@ -64,14 +64,16 @@ class CellContext:
     def rendered(self, given: Mapping[str, Any], rows: Mapping[str, Row] | None = None) -> dict[str, Any]:
         """The options with ``{{ }}`` in them evaluated, and then read as their kind; *rows* are a question's own."""
         rows = help_table().on_line if rows is None else rows
-        values = {
-            name: rows[name].parse(render(value, self.namespace, _written))
-            if isinstance(value, str) and "{{" in value and name not in EXPRESSIONS
-            else value
+        later = [
+            name
             for name, value in given.items()
+            if isinstance(value, str) and "{{" in value and name not in EXPRESSIONS
+        ]
+        values = {
+            name: render(value, self.namespace, _written) if name in later else value for name, value in given.items()
         }
-        self.session.keys.check_not_in(values)  # some are sent in an address, or kept
-        return values
+        self.session.keys.check_not_in(values)  # some are sent in an address, or kept; and errors repeat them
+        return {name: rows[name].parse(value) if name in later else value for name, value in values.items()}
 
     def bind(self, name: str, value: Any) -> None:
         """Give the user a value under a name (``into=``)."""

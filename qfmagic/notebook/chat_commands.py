@@ -210,7 +210,8 @@ def _import(session: Session, words: str) -> Said:
     try:
         content = path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise OptionError("command.file", path=path, reason=error) from None
+        raise OptionError("command.file", path=path, reason=str(error)) from None  # the error itself has the content
+    session.keys.check_not_in({"content": content})  # it would be shown, and written into the journal
     conversation = imported(content)
     kept = session.chats.set_aside(conversation.name) if session.chats.get(conversation.name).turns else None
     session.chats.put(conversation)

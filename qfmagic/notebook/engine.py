@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from IPython.core.interactiveshell import InteractiveShell
 
+from ..client.redact import redact
 from ..core.answer import Answer
 from ..core.errors import InputError, OptionError, QianfanError
 from ..core.models import did_you_mean, suggest
@@ -15,6 +16,7 @@ from .cell import CellContext
 from .front import display
 from .helptable import help_table
 from .interrupts import Interrupted
+from .keys import check_holds_none
 from .looking import check_cell
 from .sending import failed
 from .session import Session
@@ -42,6 +44,7 @@ class Engine:
         config: Callable[[], Mapping[str, Any]],
         source: str | None = None,
     ) -> None:
+        self._config = config
         self.session = Session(environ, config)
         self.cell = CellContext(shell, self.session)
         self._asking = Asking(self.cell)
@@ -63,8 +66,17 @@ class Engine:
         self.session.end_cell()
 
     def check(self, line: str, body: str | None, around: Sequence[str]) -> None:
-        """Check that no key is in a line, the *body* below it and what is written *around* them, before all else."""
-        self._in_language(lambda: check_cell(self.session.keys.secrets(), line, (body or "", *around)))
+        """
+        Check that no key is in a line, the *body* below it, what is written *around* them, and what ``%config`` set,
+        before all else.
+        """
+
+        def look() -> None:
+            secrets = self.session.keys.secrets()
+            check_cell(secrets, line, (body or "", *around))
+            check_holds_none(secrets, self._config())  # a conversation's name, for example, is kept and shown
+
+        self._in_language(look)
 
     def ask(self, line: str, body: str | None, around: Sequence[str] = ()) -> Answer | None:
         """Do ``%qianfan`` and, with a *body*, ``%%qianfan``; *around* is as :meth:`check` takes it."""
@@ -116,10 +128,11 @@ class Engine:
         raise OptionError("command.unknown_cell", suggestions=hint, allowed=allowed)
 
     def _in_language(self, work: Callable[[], T]) -> T:
-        """Do *work*; what ends it is told in the user's language, and without our stack."""
+        """Do *work*; what ends it is told in the user's language, without our stack, and without keys."""
         try:
             return work()
         except QianfanError as error:
+            redact(error, self.session.keys.secrets())  # a value that can't be read, or an expression's own error
             error.lang = self.session.lang
             raise
         except KeyboardInterrupt:

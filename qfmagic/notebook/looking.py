@@ -1,10 +1,13 @@
 """The one look at a cell before anything is done with it: it may hold a key, known or by its form."""
 
+import re
 from collections.abc import Iterable, Mapping
 
 from ..core.errors import OptionError, PromptError
 from ..core.key_forms import holds_form, holds_word
 from ..core.spellings import spellings_of
+
+_OPTION = re.compile(r"[A-Za-z_][\w.-]*=(.*)", re.DOTALL)
 
 
 def check_cell(secrets: Mapping[str, str], line: str, texts: Iterable[str]) -> None:
@@ -31,7 +34,7 @@ def check_cell(secrets: Mapping[str, str], line: str, texts: Iterable[str]) -> N
 
 
 def _options(line: str) -> str:
-    """The words of a line that are values of options or commands, each by itself; its text is prose."""
+    """The words of a line that are values of options or commands, each by itself; its text, addresses too, is prose."""
     words = line.replace('"', " ").replace("'", " ").split()
-    commands = words[:3] if words and words[0].islower() else []
-    return " ".join([*commands, *(word.partition("=")[2] for word in words if "=" in word)])
+    commands = [word for word in words[:3] if "=" not in word] if words and words[0].islower() else []
+    return " ".join([*commands, *(option[1] for word in words if (option := _OPTION.match(word)))])

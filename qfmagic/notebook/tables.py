@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..core.plain import aligned, visible
-from .markdown import code_lines
+from .markdown import code_lines, no_directive
 
 # What Markdown reads as more than itself. What may begin a formula (the first group) gets an element of its own:
 # JupyterLab takes an escaped backslash before a bracket for one, and MathJax looks through the page's text too.
@@ -70,4 +70,4 @@ def _literal(content: str) -> str:
         apart = found[1] and not (lone and found[1] == "$")
         return f"<span>&#{ord(found[1])};</span>" if apart else rf"\{found[0]}"
 
-    return _SPECIAL.sub(shown, line)
+    return no_directive(_SPECIAL.sub(shown, line))

@@ -232,16 +232,10 @@ def _locked(path: Path) -> Iterator[None]:
     """Keep others who write this file out; the lock stands apart, so that nothing is left beside a notebook."""
     from filelock import FileLock, Timeout  # noqa: PLC0415 - only who records
 
-    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32]
-    owner = os.getuid() if hasattr(os, "getuid") else ""
-    folder = Path(tempfile.gettempdir()) / f"qfmagic-locks-{owner}"
     try:
-        # In the temporary folder, where all kernels see it whatever their QFMAGIC_HOME; there others can put what they
-        # like, so it has to be ours and closed to them.
-        private_folder(folder, linked=False)
-        check_regular(folder / name)
+        lock = _lock_of(path)
         check_regular(path.resolve())
-        with FileLock(folder / name, timeout=LOCK_TIMEOUT, mode=0o600):
+        with FileLock(lock, timeout=LOCK_TIMEOUT, mode=0o600):
             yield
     except HomeError as error:
         raise CassetteError("cassette.unwritable", path=shown(path), reason=Text(error.key, error.values)) from None
@@ -249,3 +243,23 @@ def _locked(path: Path) -> Iterator[None]:
         raise CassetteError("cassette.locked", path=shown(path), seconds=LOCK_TIMEOUT) from None
     except OSError as error:
         raise CassetteError("cassette.unwritable", path=shown(path), reason=error.strerror or str(error)) from error
+
+
+def _lock_of(path: Path) -> Path:
+    """
+    The lock of a file: in the temporary folder, where all kernels see it whatever their QFMAGIC_HOME. There others can
+    put what they like, so it has to be in a folder that is ours and closed to them.
+
+    Raises:
+        CassetteError: That folder isn't.
+        OSError: There is none, and none can be made.
+    """
+    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32]
+    owner = os.getuid() if hasattr(os, "getuid") else ""
+    folder = Path(tempfile.gettempdir()) / f"qfmagic-locks-{owner}"
+    try:
+        private_folder(folder, linked=False)
+        check_regular(folder / name)
+    except HomeError:
+        raise CassetteError("cassette.lock", path=shown(path), folder=folder) from None
+    return folder / name

@@ -122,7 +122,7 @@ def test_cassette_lock_is_its_owners_alone_and_no_link_is_followed(tmp_path, mon
     lock.unlink()
     locks.rmdir()
     locks.symlink_to(tmp_path)
-    with pytest.raises(CassetteError, match="not a folder"):
+    with pytest.raises(CassetteError, match="private folder"):
         cassette.check_writable(target)
 
 
@@ -189,3 +189,26 @@ def test_env_file_that_is_no_text_is_in_no_error_nor_what_led_to_it(tmp_path, co
 def test_env_file_with_a_mark_of_its_encoding_is_read(tmp_path):
     (tmp_path / ".env").write_text("QIANFAN_AK=x\n", encoding="utf-8-sig")
     assert Settings.from_env({}, directory=tmp_path).ak == "x"
+
+
+@posix
+@pytest.mark.parametrize("put", ["a file", "a link", "a dangling link"])
+def test_cassette_lock_that_cannot_be_private_is_told_with_what_helps(tmp_path, monkeypatch, put):
+    locks = tmp_path / f"qfmagic-locks-{os.getuid()}"
+    monkeypatch.setattr(cassette.tempfile, "gettempdir", lambda: str(tmp_path))
+    if put == "a file":
+        locks.write_text("")
+    else:
+        locks.symlink_to(tmp_path if put == "a link" else tmp_path / "nothing")
+    with pytest.raises(CassetteError, match="set TMPDIR") as error:
+        cassette.check_writable(tmp_path / "x.qf.jsonl")
+    assert "QFMAGIC_HOME" not in str(error.value)
+
+
+def test_cassette_without_a_temporary_folder_is_told(tmp_path, monkeypatch):
+    def none():
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(cassette.tempfile, "gettempdir", none)
+    with pytest.raises(CassetteError, match="No usable temporary directory"):
+        cassette.check_writable(tmp_path / "x.qf.jsonl")

@@ -195,7 +195,11 @@ def test_a_file_that_others_can_read_is_refused_but_can_be_dropped(vault, no_key
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "[]", '{"iam": 1}', '{"iam": {"access_key": "vault-HALF"}}', '{"iam": {"access_key": 1}}', "\xff"],
+    [
+        *("", "{", "[]", '{"iam": 1}', '{"iam": {"access_key": "vault-HALF"}}', '{"iam": {"access_key": 1}}', "\xff"),
+        *(f"{opening * 100_000}vault-" for opening in ("[", '{"iam":')),
+    ],
+    ids=lambda content: content[:40],
 )
 def test_a_file_that_is_broken_is_told_without_what_is_in_it(vault, content):
     vault.path.parent.mkdir()
@@ -205,6 +209,7 @@ def test_a_file_that_is_broken_is_told_without_what_is_in_it(vault, content):
         vault.read("iam", NAMES)
     assert "vault-" not in repr(error.value.values)
     assert error.value.__context__ is None
+    assert not any("vault-" in value for value in vault.known.values() if value != "vault-HALF")
 
 
 def test_a_file_that_cannot_be_read_or_written_is_told(vault, no_keyring, tmp_path):

@@ -171,6 +171,13 @@ def test_spellings_hits_takes_time_in_proportion(kind):
     assert times[1] < 12 * times[0] + 0.1
 
 
+def test_spellings_masked_takes_time_in_proportion_to_a_text_full_of_keys():
+    text = f"{OTHER} " * 40_000
+    started = time.process_time()
+    assert KNOWN.masked(text) == f"{MASK} " * 40_000
+    assert time.process_time() - started < 4  # about 1 s; with a copy of the text for each key it took 8 s
+
+
 def test_spellings_hits_is_fast_where_there_is_nothing():
     text = "".join(random.Random(1).choices(string.ascii_letters + string.digits + "  \n，。%", k=1_000_000))
     started = time.process_time()

@@ -112,3 +112,29 @@ def test_a_key_that_was_cut_is_taken_out_too(said):
     error = RequestError(detail=said)
     redact(error, ["SEKRET-0123-456789"])
     assert error.detail == "bad key ***"
+
+
+@pytest.mark.parametrize("name", ["__cause__", "__context__"])
+@pytest.mark.parametrize("told", [RuntimeError("SEKRET-0123-456789"), OSError(5, "SEKRET-0123-456789")])
+def test_redact_cuts_off_the_causes_that_tell_a_key_on_either_chain(name, told):
+    error, link = RequestError(detail="no"), ValueError("link")
+    error.__cause__, link.__cause__ = link, ValueError("the other chain")
+    setattr(link, name, told)
+    redact(error, ["SEKRET-0123-456789"])
+    assert error.__cause__ is link
+    assert told not in (link.__cause__, link.__context__)
+
+
+def test_redact_ends_where_causes_come_back_to_where_they_began():
+    error, first, second = RequestError(detail="no"), ValueError("1"), ValueError("2")
+    error.__cause__, first.__cause__, second.__cause__ = first, second, first
+    redact(error, ["SEKRET-0123-456789"])
+    assert error.__cause__ is first
+    assert first.__cause__ is second
+
+
+def test_redact_leaves_the_names_of_hints():
+    error = RequestError(detail="no").with_hint("cassette.behind", count=2)
+    redact(error, ["behind-the-key-0123"])
+    assert "2" in error.message("en")
+    assert error.values["hints"] == (("cassette.behind", {"count": 2}),)

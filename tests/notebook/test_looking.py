@@ -228,6 +228,54 @@ def test_key_in_a_variable_is_refused_where_an_option_would_send_it(ipython, mon
     assert not told(str(asked(ipython)))
 
 
+@pytest.mark.parametrize("place", ["a question", '"main"'])
+def test_imported_file_with_a_key_is_refused(ipython, tmp_path, monkeypatch, capsys, place):
+    monkeypatch.setenv("QIANFAN_BEARER_TOKEN", KEY)
+    ipython.run_cell(f"%%qianfan {ASK}\na question")
+    ipython.run_cell("%qf export talk.jsonl")
+    file = tmp_path / "talk.jsonl"
+    file.write_text(file.read_text().replace(place, json.dumps(KEY) if place == '"main"' else KEY))
+    ipython.run_cell("%qf import talk.jsonl")
+    shown = capsys.readouterr().out
+    assert "the key of QIANFAN_BEARER_TOKEN" in shown
+    assert not told(f"{shown} {asked(ipython)}")
+
+
+@pytest.mark.parametrize("before", ["Summarize", "summarize", "what is at", "chat=a look at"])
+@pytest.mark.parametrize("address", ["https://www.youtube.com/watch?v=dQw4w9WgXcQ&list=", "//gist.github.com/?id="])
+def test_address_in_the_text_of_a_line_is_asked(ipython, capsys, before, address):
+    for drawn in ("sV2cMcSu28F9teLbmzLjc1t7", "7BMsFxvKK4Q519Pk174JSnZJrd09fXzj"):
+        ipython.run_cell(f"%qianfan {ASK} {before} {address}{drawn}")
+        assert "(stub)" in capsys.readouterr().out
+        ipython.run_cell(f"%qianfan {ASK} user_id={drawn} hi")
+        assert "looks like an API key" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["temperature", "timeout", "context", "format", "chat", "schema"])
+@pytest.mark.parametrize("written", ["{{ key }}", "{{ int(key) }}", "{{ {}[key] }}"])
+def test_errors_about_a_value_repeat_no_key(ipython, monkeypatch, capsys, option, written):
+    monkeypatch.setenv("QIANFAN_BEARER_TOKEN", KEY)
+    ipython.user_ns["key"] = KEY
+    for cell in (f"%%qianfan {ASK} {option}='{written}'\nhi", f"%%qianfan {ASK}\n{written}"):
+        error = ipython.run_cell(cell).error_in_exec
+        assert error is not None
+        everything = f"{capsys.readouterr()} {error.details()} {vars(error)} {error!r} {error.__cause__!r}"
+        assert not told(everything)
+
+
+@pytest.mark.parametrize("name", ["chat", "endpoint", "system", "stop"])
+def test_setting_of_config_that_holds_a_key_is_refused(ipython, monkeypatch, capsys, name):
+    monkeypatch.setenv("QIANFAN_BEARER_TOKEN", KEY)
+    ipython.user_ns["key"] = KEY
+    ipython.run_cell(f"%config QianfanMagics.{name}={'[key]' if name == 'stop' else 'key'}")
+    for cell in (f"%%qianfan {ASK}\nhi", f"%%qf map [1] {ASK} into=x\nhi {{{{ item }}}}"):
+        ipython.run_cell(cell)
+        shown = capsys.readouterr().out
+        assert "the key of QIANFAN_BEARER_TOKEN" in shown
+        assert not told(shown)
+    assert not told(str(asked(ipython)))
+
+
 @pytest.mark.parametrize(
     "prose",
     [

@@ -18,18 +18,20 @@ code.
 
 import re
 
-from ...core.plain import unmarked
-from .fence import code_lines
+from ...core.plain import unmarked, visible
+from .fence import code_lines, no_directive
 
-# Signs and lines a text may have to be parsed: an answer of the longest a model gives has a tenth. About two seconds.
+# The work a text may be to be parsed: an answer of the longest a model gives is a tenth. About two seconds.
 MAX_WORK = 60_000
 MAX_LENGTH = 400_000  # characters
-_WORK = re.compile(r"[\n*_`~<>&$\\|!@{}\"\].:#+=^%-]|(\[)")
-_BRACKET_WORK = 12  # as much as other signs: each is looked at as the beginning of a link, inside the others
+MAX_COLUMNS = 64  # of a table: each row is filled up to as many cells
+_WORK = re.compile(r"[*_`~<>&$\\|!@{}\"\].:#+=^%-]|(\n)|(\[)")
+_LINE_WORK, _BRACKET_WORK = 4, 12  # as much as other signs: a bracket is looked at inside all others that are open
+_HEAD = re.compile(r"^[^\S\n>]*[>\s]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-*:?[ \t]*)+$", re.MULTILINE)
 _LINE_END = re.compile(r"\r\n?")
 
 
-__all__ = ["code_lines", "fences", "quoted_markdown", "safe_markdown"]
+__all__ = ["code_lines", "fences", "no_directive", "quoted_markdown", "safe_markdown"]
 
 
 def safe_markdown(text: str) -> str:
@@ -53,7 +55,7 @@ def fences(text: str) -> list[str]:
 def _written(text: str, *, quoted: bool) -> list[str]:
     from .written import written  # noqa: PLC0415 - as above
 
-    text = unmarked(_LINE_END.sub("\n", text))  # renderers end a line at a lone CR too
+    text = unmarked(visible(_LINE_END.sub("\n", text)))  # renderers end a line at a lone CR too
     lines = None if _is_too_much(text) else written(text, quoted=quoted)
     if lines is not None:
         return lines
@@ -64,9 +66,12 @@ def _written(text: str, *, quoted: bool) -> list[str]:
 def _is_too_much(text: str) -> bool:
     if len(text) > MAX_LENGTH:
         return True
-    work = 0
+    columns = max((found[0].count("|") for found in _HEAD.finditer(text)), default=0) if "|" in text else 0
+    if columns > MAX_COLUMNS:
+        return True
+    work, of_line = 0, _LINE_WORK + columns // 2
     for found in _WORK.finditer(text):
-        work += _BRACKET_WORK if found[1] else 1
+        work += of_line if found[1] else _BRACKET_WORK if found[2] else 1
         if work > MAX_WORK:
             return True
     return False

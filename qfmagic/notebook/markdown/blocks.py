@@ -4,13 +4,15 @@ import re
 from collections.abc import Sequence
 
 from ...core.plain import visible
-from .fence import code_lines, language
+from .fence import code_lines, language, no_directive
 from .inlines import Surroundings, written
 from .parser import BAR, Node, TooDeepError, spans
 
 # What would act, or move the ends of blocks and formulas, if a renderer didn't see that it stands in code. Inside the
 # marks of a list or quotation JupyterLab looks for formulas in code too, and takes the marks for a part of them.
-_WILD = re.compile(r"<(?=[A-Za-z/!?])|\\(?:begin|end)\b|\\\\[\[\]()]|@@|\](?=[(:\[])|!\[|`{3}|~{3}")
+_WILD = re.compile(
+    r"<(?=[A-Za-z/!?])|\\(?:begin|end)\b|\\\\[\[\]()]|@@|\](?=[(:\[])|!\[|`{3}|~{3}|^[ \t]+$", re.MULTILINE
+)
 _DELIMITERS = re.compile(r"\|?[\s:|-]*-[\s:|-]*")
 _TIGHT = {("paragraph", "list"), ("paragraph", "code"), ("code", "paragraph"), ("list", "paragraph"), ("code", "list")}
 
@@ -138,5 +140,5 @@ def _alignment(style: str) -> str:
 def _literal(content: str, around: Surroundings) -> str:
     """Text as it was written, with nothing in it that is more than text."""
     shown = re.sub(r"[!-/:-@\[-`{-~]", lambda found: f"&#{ord(found[0])};", visible(content))
-    shown = shown.replace("&#36;", around.dollar()).replace("&#92;", "<span>&#92;</span>")
+    shown = no_directive(shown).replace("&#36;", around.dollar()).replace("&#92;", "<span>&#92;</span>")
     return re.sub(r"\s*\n\s*", " " if around.heading or around.cell else "\n", shown)

@@ -1,6 +1,7 @@
 """Fences: what ends one, and the languages one may name; none that a front end would draw or run."""
 
 import re
+from html import escape
 
 from ...core.plain import visible
 
@@ -198,9 +199,23 @@ def language(info: str) -> str:
     return words[0] if words[0].lower() in _KNOWN else "text"
 
 
+# Two dots and a blank begin a directive where reStructuredText is made of it, escaped or not: it can read files.
+_DIRECTIVE = re.compile(r"(?:(?<=\s)|\A|(?<=[>|]))(?:\.|&#46;|\\\.){2}(?=\s|\Z)[^\S\n]?")
+# What nbconvert makes a command of TeX, in code too.
+_CITATION = re.compile("data-cite", re.IGNORECASE)
+
+
+def no_directive(written: str) -> str:
+    """Text as it was written, with a blank behind two dots that breaks no line and begins no directive."""
+    return _DIRECTIVE.sub("&#46;.&nbsp;", written) if "." in written or "&#46;" in written else written
+
+
 def code_lines(content: str, name: str = "") -> list[str]:
     """The lines of a fence that *content* can't close."""
-    lines = visible(content).removesuffix("\n").split("\n")
+    content = visible(content).removesuffix("\n")
+    if _CITATION.search(content):
+        return [f"<pre><code>{escape(content, quote=True).replace(chr(10), '&#10;')}</code></pre>"]
+    lines = content.split("\n")
     longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
     fence = "`" * max(3, longest + 1)
     return [f"{fence}{name}", *lines, fence]

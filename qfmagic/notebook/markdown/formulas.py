@@ -44,8 +44,15 @@ _ENVIRONMENTS = frozenset(
 )
 # What JupyterLab and nbconvert take for the begin and end of an environment, whatever stands before it.
 _ENVIRONMENT = re.compile(r"\\(begin|end)\{([A-Za-z]*\*?)\}")
+CODE = re.compile(r"(?<!`)(`+)(?!`)[^\n]*?(?<!`)\1(?!`)")
 _TO_DOLLAR = re.compile(r"(?:\\[\s\S]|[^$\\])*+")
-_BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
+# A blank line; signs renderers look for before formulas; a character by its number, which may be a backslash; columns
+# without number.
+_NO_FORMULA = re.compile(r"\n[^\S\n]*\n|`|@@|\^\^|(?:\*|\\multicolumn|\\cline)\s*\{[^}]*\d{3}")
+_SIGNS = frozenset(",;:!>{}|\\#%&_$ -/'=.~*+\n\ue0ff")  # that may stand behind a backslash
+_LABEL = re.compile(r"\\label\s*\{[^{}]*\}")
+_LENGTH = re.compile(r"\s*\{?\s*-?\d{0,2}(?:\.\d*)?\s*(?:em|ex|pt|mu|cm|mm)\b\s*\}?")
+_SPACES = frozenset(("hspace", "kern", "mkern", "hskip", "mskip"))
 _COMMENT = re.compile(r"(\\.)|%[^\n]*(?=\n)")
 _TOKEN = re.compile(r"\\(?P<word>[A-Za-z]+)|\\(?P<sign>[\s\S]?)|(?P<brace>[{}])")
 _NOT_BEHIND = ("{", "}", "(", ")", "]", "\\", "b", "e")  # two backslashes, which end a row
@@ -81,23 +88,36 @@ def formula_at(source: str, at: int) -> Formula | None:
     return _formula("", source[at:end], "", end)
 
 
-def opens_display(line: str) -> str | None:
-    """Return what would end the formula that *line* begins and doesn't end: nothing if there is none."""
-    rest = line
+class Opening(NamedTuple):
+    """
+    A formula that a line begins and doesn't end.
+
+    Attributes:
+        at: Where it begins.
+        closing: What would end it.
+    """
+
+    at: int
+    closing: str
+
+
+def opens_display(line: str) -> Opening | None:
+    """Return the formula that *line* begins and doesn't end, if it does; code is passed over."""
+    rest = CODE.sub(lambda found: "x" * len(found[0]), line)
     for opening, closing in (("$$", "$$"), ("\\[", "\\]"), ("\\\\[", "\\\\]")):
         begin = rest.find(opening)
         while begin >= 0:
             end = rest.find(closing, begin + len(opening))
             if end < 0:
-                return closing
+                return Opening(begin, closing)
             begin = rest.find(opening, end + len(closing))
-    depth: list[str] = []
-    for found in _ENVIRONMENT.finditer(line):
+    begun: list[Opening] = []
+    for found in _ENVIRONMENT.finditer(rest):
         if found[1] == "begin":
-            depth.append(found[2])
-        elif depth:
-            depth.pop()
-    return f"\\end{{{depth[0]}}}" if depth else None
+            begun.append(Opening(found.start(), f"\\end{{{found[2]}}}"))
+        elif begun:
+            begun.pop()
+    return begun[0] if begun else None
 
 
 @lru_cache(maxsize=4)
@@ -124,8 +144,10 @@ def _between_dollars(source: str, at: int) -> Formula | None:
     content, behind = source[begin:end], source[end + len(dollars) : end + len(dollars) + 1]
     if not source.startswith(dollars, end) or not content.strip() or behind == "$" or source[at - 1 : at] == "$":
         return None
-    if dollars == "$" and (content[0].isspace() or content[-1].isspace() or behind.isdigit()):
+    if dollars == "$" and (content[0].isspace() or content[-1].isspace() or behind.isdigit() or behind == "{"):
         return None
+    if dollars == "$" and '"' in content and "\\text" not in content:
+        return None  # a string in a program, rather
     return _formula(dollars, content, dollars, end + len(dollars))
 
 
@@ -143,10 +165,10 @@ def _between_brackets(source: str, at: int, opening: str) -> Formula | None:
 
 
 def _formula(opening: str, content: str, closing: str, end: int) -> Formula | None:
-    if len(content) > MAX_LENGTH or _BLANK_LINE.search(content) or "`" in content or "@@" in content:
+    if len(content) > MAX_LENGTH or _NO_FORMULA.search(content):
         return None
-    safe = _safe(_COMMENT.sub(lambda found: found[1] or "", content))
-    if safe is None or (closing and safe.endswith("\\")):
+    safe = _safe(_LABEL.sub("", _COMMENT.sub(lambda found: found[1] or "", content)))
+    if safe is None or _TAG.search(safe) or "^^" in safe or (closing and safe.endswith("\\")):
         return None
     one_line = re.sub(r"\s*\n\s*", " ", safe)
     # In a table a bar would end the cell: the parser has put a sign in its place.
@@ -169,8 +191,8 @@ def _safe(content: str) -> str | None:
 
 
 def _unbound(between: str) -> bool:
-    """Whether a dollar would end the formula, or a character's number stand for a backslash."""
-    return "$" in between or "^^" in between
+    """Whether a dollar would end the formula."""
+    return "$" in between
 
 
 def _token(found: re.Match[str], content: str, begun: list[str]) -> tuple[str | None, int]:
@@ -187,7 +209,7 @@ def _token(found: re.Match[str], content: str, begun: list[str]) -> tuple[str | 
         return (named[0] if right else None), named.end()
     if word:
         return _command(word, content, end), end
-    if not sign or sign in "()":
+    if sign not in _SIGNS:
         return None, end
     # A space, so that no reader takes the second backslash with what follows it.
     apart = sign == "\\" and content[end : end + 1] in _NOT_BEHIND
@@ -203,7 +225,8 @@ def _nests(begun: list[str], begins: str, name: str) -> bool:
 
 
 def _command(word: str, content: str, end: int) -> str:
-    known = word in _commands() or (word in ("color", "textcolor") and _COLOR.match(content, end) is not None)
+    bounded = _COLOR if word in ("color", "textcolor") else _LENGTH if word in _SPACES else None
+    known = word in _commands() or (bounded is not None and bounded.match(content, end) is not None)
     return f"\\{word}" if known else f"\\ {word}"
 
 

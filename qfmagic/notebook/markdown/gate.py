@@ -15,7 +15,9 @@ from markdown_it.token import Token
 from .fence import language
 from .parser import ADDRESS
 
-_OURS = re.compile(r'\s*(?:</?(?:span|code|ul|ol|li|blockquote)>|<ol start="\d{1,9}">)\s*')
+_OURS = re.compile(
+    r'\s*(?:</?(?:span|code|ul|ol|li|blockquote)>|<ol start="\d{1,9}">|<pre><code>[^<>]*</code></pre>)\s*'
+)
 _FORMULA = re.compile(r"\$\$?[^$\n]+\$\$?|\\\\[(\[][^\n]*?\\\\[)\]]|\\begin\{[^\n]*\\end\{[a-zA-Z]*\*?\}")
 
 

@@ -8,6 +8,7 @@ from html import escape
 from markdown_it.token import Token
 
 from ...core.plain import unmarked, visible
+from .fence import no_directive
 from .parser import BAR, Node
 
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
@@ -27,7 +28,7 @@ _BLOCK_START = re.compile(
     r"|(?P<number>\d{1,9})(?P<mark>[.)](?=\s|\Z))"
 )
 _TITLE = re.compile(r"[\w\s.,;?!/+=()·，。、：；？！（）《》-]*")
-_AUTOLINK = re.compile(r"https?://[^\s<>\x00-\x1f\x7f\"'`\\$@]+", re.IGNORECASE)
+_AUTOLINK = re.compile(r"https?://[^\s<>\x00-\x1f\x7f\"'`\\$@|]+", re.IGNORECASE)
 _ENCODED = re.compile(r"[\x00-\x20\x7f-\x9f\"<>\\^`{|}\[\]$\ud800-\udfff]|@(?=@)")
 _NOT_ASCII = re.compile(_ENCODED.pattern.replace("\\x7f-\\x9f", "\\x7f-\\U0010ffff").replace("\\ud800-\\udfff", ""))
 _ENTITY = re.compile(r"&(?=#?\w{1,32};)")
@@ -162,7 +163,7 @@ class _Writer:
         if wild or ("|" in content and self.around.cell) or self.last in ("\\", "`") or not content.strip():
             # HTML of our own: a span that some renderer didn't take for one would let through what is in it.
             inside = _SPECIAL.sub(lambda special: f"&#{ord(special[0])};", escape(content.strip(), quote=True))
-            self.put(f"<code>{inside}</code>")
+            self.put(f"<code>{no_directive(inside)}</code>")
             return
         longest = max((len(run) for run in re.findall("`+", content)), default=0)
         ticks = node.token.markup if len(node.token.markup) > longest else "`" * (longest + 1)
@@ -206,7 +207,8 @@ class _Writer:
     def formula(self, node: Node, after: str) -> None:
         content = node.token.content
         if self.around.cell:
-            content = content.replace(f"\\{BAR}", "\\Vert ").replace(BAR, "\\vert ").replace("|", "\\vert ")
+            # As GitHub reads it: in a table a bar of the formula is written with a backslash.
+            content = content.replace(f"\\{BAR}", "\\vert ").replace(BAR, "\\vert ").replace("|", "\\vert ")
         content = visible(content.replace(BAR, "|"))
         # Two formulas that touch would read as one.
         self.put(f" {content}" if self.last == "$" and content[0] == "$" else content)

@@ -15,7 +15,7 @@ from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
-from .formulas import formula_at, opens_display
+from .formulas import CODE, formula_at, opens_display
 
 MAX_CONTAINERS = 20  # quotations and lists inside each other
 MAX_SPANS = 40  # emphasis and links inside each other
@@ -26,7 +26,10 @@ _CONTAINERS = ("blockquote", "bullet_list", "ordered_list")
 
 # Stands for a bar inside a formula of a table's row, which is not the end of a cell.
 BAR = "\ue0ff"
-_BARRED = re.compile(r"(?<![\\$])\$(?![\s\d$])[^$|\n]*(?:\|[^$|\n]+\|[^$|\n]*)+(?<!\s)\$(?![\d$])")
+_BARRED = re.compile(
+    rf"{CODE.pattern}|(?P<formula>(?<![\\$])\$(?![\s\d$])[^$|`\n]*(?:\|[^$|`\n]+\|[^$|`\n]*)+(?<!\s)\$(?![\d$]))"
+)
+_FENCE = re.compile(r"`{3,}[^`]*\Z|~{3,}")
 
 
 class TooDeepError(Exception):
@@ -52,10 +55,17 @@ def parse(text: str) -> list[Node]:
     Raises:
         TooDeepError: They nest deeper than renderers bear.
     """
+    text = text.replace(BAR, "\ufffd")
     if "|" in text and "$" in text:
-        text = _BARRED.sub(lambda found: found[0].replace("|", BAR), text.replace(BAR, "\ufffd"))
+        text = _BARRED.sub(_with_bars, text)
     tokens = iter(_parser().parse(text, {}))
     return _nodes(tokens, 0)
+
+
+def _with_bars(found: re.Match[str]) -> str:
+    """A formula with its bars put away; what only looks like one, and code, as it is."""
+    formula = formula_at(found[0], 0) if found["formula"] else None
+    return found[0].replace("|", BAR) if formula is not None and formula.end == len(found[0]) else found[0]
 
 
 def spans(inline: Node) -> list[Node]:
@@ -129,33 +139,38 @@ def _display_formula(state: StateBlock, begin: int, end: int, silent: bool) -> b
     """
     if state.is_code_block(begin):
         return False
-    closing = opens_display(_line(state, begin))
-    if closing is None:
+    opening = opens_display(_line(state, begin))
+    if opening is None:
         return False
     # Where this was looked for in vain it isn't looked for again: the time stays in proportion to the text.
     in_vain: dict[str, int] = state.env.setdefault("in_vain", {})
-    closed = begin
-    while closing is not None:
+    closed, closing = begin, opening.closing
+    while begin >= in_vain.get(opening.closing, 0) and _goes_on(state, closed + 1, end):
         closed += 1
-        if begin < in_vain.get(closing, 0) or not _goes_on(state, closed, end):
-            in_vain[closing] = max(closed, in_vain.get(closing, 0))
-            return False
-        line = _line(state, closed)
-        if closing in line:
-            closing = opens_display(line.split(closing, 1)[1])
+        if closing in _line(state, closed):
+            break
+    else:
+        in_vain[opening.closing] = max(closed + 1, in_vain.get(opening.closing, 0))
+        return False
+    content = state.getLines(begin, closed + 1, state.blkIndent, False).strip()
+    found = formula_at(content, opening.at)
+    if found is None or "\n" in content[found.end :]:
+        return False
     if not silent:
         state.line = closed + 1
         state.push("paragraph_open", "p", 1).map = [begin, state.line]
         inline = state.push("inline", "", 0)
-        inline.content = state.getLines(begin, state.line, state.blkIndent, False).strip()
+        inline.content = content
         inline.map, inline.children = [begin, state.line], []
         state.push("paragraph_close", "p", -1)
     return True
 
 
 def _goes_on(state: StateBlock, number: int, end: int) -> bool:
-    """Whether a line belongs to the paragraph of the one above it."""
-    return number < end and not state.isEmpty(number) and state.sCount[number] >= state.blkIndent
+    """Whether a line may belong to the formula of the one above it."""
+    if number >= end or state.isEmpty(number) or state.sCount[number] < state.blkIndent:
+        return False
+    return _FENCE.match(_line(state, number)) is None
 
 
 def _line(state: StateBlock, number: int) -> str:
