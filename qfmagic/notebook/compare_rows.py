@@ -24,7 +24,7 @@ from .interrupts import Interrupts
 from .keeping import Opened, opening
 from .row_work import row_work
 from .side_by_side import agreement_notes, shared_notes, summary_table
-from .tables import Said, Table, short
+from .tables import Said, Table, note_lines, short
 
 ROWS = 20  # rows shown
 
@@ -220,8 +220,9 @@ def _show(cell: CellContext, shower: Shower, asked: _Asked) -> None:
     below = Said.of(" · ".join(said))
     rows, count = _rows(compared, lang), len({one.row for one in compared})
     more = text("compare.rows", lang, shown=f"1-{ROWS}", count=count) if count > ROWS else ""
-    marked = (models.markdown, f"*{below.markdown}*" if below.plain else "", rows.markdown, Said.of(more).markdown)
-    plain = (models.plain, f"[{below.plain}]" if below.plain else "", rows.plain, more)
+    noted = note_lines(below)
+    marked = (models.markdown, noted[0], rows.markdown, Said.of(more).markdown)
+    plain = (models.plain, noted[1], rows.plain, more)
     bundle = {
         "text/markdown": "\n\n".join(filter(None, marked)),
         "text/plain": printable("\n\n".join(filter(None, plain))),

@@ -5,10 +5,10 @@ from typing import Any, NoReturn
 
 from ..core.answer import Answer, Delta
 from ..core.catalogue import text
-from ..core.plain import NOTE_MARK, printable, unmarked
+from ..core.plain import printable, unmarked
 from ..core.safe_json import TooDeep, escaped_halves, read_json, write_json
 from .markdown import fences, safe_markdown
-from .tables import Said, code
+from .tables import Said, code, note_lines
 
 Bundle = dict[str, str]
 TICK = 0.1  # seconds between two looks at a silent stream, so that an interrupt is seen on every system
@@ -161,11 +161,11 @@ def answer_bundle(answer: Answer, below: Sequence[str], style: str = "markdown",
         from .html_frame import html_frame  # noqa: PLC0415 - few answers are shown so
 
         extra = {"text/html": html_frame(answer.text, below, lang)}
-    marked, plain = body.markdown, body.plain
+    marked, plain, note = body.markdown, body.plain, note_lines(Said.of(line))
     return {
         **extra,
-        "text/markdown": f"{marked.rstrip()}\n\n{NOTE_MARK} *{Said.of(line).markdown}*" if line else marked,
-        "text/plain": printable(f"{unmarked(plain)}\n\n[{NOTE_MARK} {line}]" if line else unmarked(plain)),
+        "text/markdown": f"{marked.rstrip()}\n\n{note[0]}" if line else marked,
+        "text/plain": printable(f"{unmarked(plain)}\n\n{note[1]}" if line else unmarked(plain)),
     }
 
 

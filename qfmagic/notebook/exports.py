@@ -21,7 +21,7 @@ from ..core.safe_json import escaped_halves, read_json, write_json
 from ..core.turns import Conversation, Turn, persona_of
 from .helptable import help_table
 from .markdown import quoted_markdown, safe_markdown
-from .tables import Said
+from .tables import Said, note_lines
 
 _NAME = "conversation"  # in the header
 
@@ -131,13 +131,17 @@ def _markdown(conversation: Conversation, lang: str) -> str:
     for number, turn in enumerate(conversation.turns, 1):
         if turn.in_history:
             parts += ["---"] if turn.fresh else []
-            parts += f"## {number}", quoted_markdown(turn.prompt), safe_markdown(turn.answer.text).strip("\n")
+            parts += (
+                f"## {NOTE_MARK} {number}",
+                quoted_markdown(turn.prompt),
+                safe_markdown(turn.answer.text).strip("\n"),
+            )
             tokens = turn.answer.usage.total_tokens
             facts = [turn.answer.model, "" if tokens is None else text("word.tokens", lang, count=tokens)]
             below = " · ".join(" ".join(fact.split()) for fact in facts if fact)
-            parts += [f"{NOTE_MARK} *{Said.of(below).markdown}*"] if below else []
+            parts += [note_lines(Said.of(below))[0]] if below else []
     left_out = [f"- {said}" for _, said in _left_out(conversation, lang) if said]
-    parts += [f"## {text('export.left_out', lang)}", "\n".join(left_out)] if left_out else []
+    parts += [f"## {NOTE_MARK} {text('export.left_out', lang)}", "\n".join(left_out)] if left_out else []
     return whole_text("\n\n".join(parts) + "\n")
 
 

@@ -5,9 +5,9 @@ from textwrap import indent
 
 from ..analysis.compare import Agreement, Compared, Summary, summaries
 from ..core.catalogue import text
-from ..core.plain import printable
+from ..core.plain import printable, unmarked
 from .display import Bundle, answer_body, notes
-from .tables import Said, Table
+from .tables import Said, Table, note_lines
 
 _HEADS = {
     "model": ("model", "模型"),
@@ -39,8 +39,7 @@ def side_by_side(
     shared = shared_notes(compared, lang)
     notes_below = Said.of(" · ".join((*agreement_notes(agreed, lang), *shared, *below)))
     parts = [_part(one, compared, shared, style, lang) for one in compared]
-    marked = f"*{notes_below.markdown}*" if notes_below.plain else ""
-    plain = f"[{notes_below.plain}]" if notes_below.plain else ""
+    marked, plain = note_lines(notes_below)
     return {
         "text/markdown": "\n\n".join(filter(None, (table.markdown, marked, *(part.markdown for part in parts)))),
         "text/plain": printable("\n\n".join(filter(None, (table.plain, plain, *(part.plain for part in parts))))),
@@ -104,10 +103,10 @@ def _part(one: Compared, compared: Sequence[Compared], shared: Sequence[str], st
         body, about = answer_body(one.answer, style, lang)
         content = body.markdown.strip("\n")
         marked += [f"<blockquote>\n\n{content}\n\n</blockquote>"] if content else []
-        plain += [indent(printable(body.plain.strip("\n")), "  ")] if body.plain else []
+        plain += [indent(printable(unmarked(body.plain.strip("\n"))), "  ")] if body.plain else []
     line = Said.of(" · ".join((*about, *(note for note in _notes(one, lang) if note not in shared))))
-    marked += [f"*{line.markdown}*"] if line.plain else []
-    plain += [f"\n[{line.plain}]"] if line.plain else []
+    marked += [note_lines(line)[0]] if line.plain else []
+    plain += [f"\n{note_lines(line)[1]}"] if line.plain else []
     if one.problem is not None:
         message = one.problem.message(lang)
         why = Said.of(message if one.answered else text("compare.failed", lang, message=message))

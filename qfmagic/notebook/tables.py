@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..core.plain import aligned, visible
+from ..core.plain import NOTE_MARK, aligned, unmarked, visible
 from .markdown import code_lines, no_directive
 
 # What Markdown reads as more than itself. What may begin a formula (the first group) gets an element of its own:
@@ -55,9 +55,16 @@ def code(content: str, language: str) -> str:
     return "\n".join(code_lines(content, language))
 
 
+def note_lines(said: Said) -> tuple[str, str]:
+    """A note of ours below an answer, as Markdown and as plain text, with the mark no text of a model has."""
+    if not said.plain:
+        return "", ""
+    return f"{NOTE_MARK} *{said.markdown}*", f"[{NOTE_MARK} {said.plain}]"
+
+
 def short(content: str) -> str:
     """The beginning of *content*, on one line, for a column."""
-    line = " ".join(content.split())
+    line = " ".join(unmarked(content).split())
     return line if len(line) <= 40 else f"{line[:37]}..."
 
 
@@ -67,6 +74,8 @@ def _literal(content: str) -> str:
     lone = line.count("$") == 1  # it ends no formula
 
     def shown(found: re.Match[str]) -> str:
+        if found[0] == "<":
+            return "&lt;"  # nbconvert sees a tag behind a backslash, too
         apart = found[1] and not (lone and found[1] == "$")
         return f"<span>&#{ord(found[1])};</span>" if apart else rf"\{found[0]}"
 

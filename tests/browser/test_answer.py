@@ -181,7 +181,8 @@ def test_with_widget_state_saving_on_nothing_of_the_widget_is_saved(visit, servi
 
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
 def test_it_reads_well_narrow_dark_and_in_chinese(visit, service, theme):
-    page = visit("narrow.ipynb", service.setup + "\n%qf set lang=zh", ASK, size=(640, 800), fresh=True)
+    setup = service.setup.replace("%load_ext", "os.environ['QFMAGIC_LANG'] = 'zh'\n%load_ext")
+    page = visit("narrow.ipynb", setup, ASK, size=(640, 800), fresh=True)
     page.change_theme(theme)
     page.command("application:toggle-left-area")
     page.page.set_viewport_size({"width": 440, "height": 800})

@@ -1,5 +1,6 @@
 """The panel in a real JupyterLab: by keyboard, in both themes, saved and opened again, and with a key typed into it."""
 
+import json
 import os
 import re
 import subprocess
@@ -257,7 +258,7 @@ def test_usage_is_what_the_command_tells(panel, tmp_path, lang):
     prices.write_text(PRICES, "utf-8")
     with LoopbackServer(answer) as server:
         environ = {**server.environ, "QIANFAN_BEARER_TOKEN": "bce-v3/ALTAK-x/y"}
-        setup = f"import os\nos.environ.update({environ})\n%load_ext qfmagic\n%qf transport live\n"
+        setup = f"{_environ_cell(tmp_path, environ)}\n%load_ext qfmagic\n%qf transport live\n"
         setup += f"%qf set lang={lang} prices={prices}"
         told = [f"%qf usage by={by}" for by in GROUPS]
         page = panel(f"usage-{lang}.ipynb", *ASKED, *told, "%qf set budget=20000tok", setup=setup, size=(1200, 1000))
@@ -289,12 +290,19 @@ def test_usage_is_what_the_command_tells(panel, tmp_path, lang):
         assert page.problems == []
 
 
+def _environ_cell(folder, environ):
+    """Sets the environment without a key in the cell: a cell of ours that holds one is refused."""
+    path = folder / "environ.json"
+    path.write_text(json.dumps(environ), "utf-8")
+    return f"import json, os\nwith open({str(path)!r}) as file: os.environ.update(json.load(file))"
+
+
 @pytest.mark.parametrize(("theme", "lang"), [("JupyterLab Light", "en"), ("JupyterLab Dark", "zh")])
-def test_it_is_readable_in_both_themes_and_at_400_pixels(panel, theme, lang):
+def test_it_is_readable_in_both_themes_and_at_400_pixels(panel, theme, lang, tmp_path):
     """Nothing sticks out at 400 px, and text stands out from its ground; the screenshots are for people."""
     environ = {"QFMAGIC_LANG": lang, "QIANFAN_AK": "app-key-of-the-environment"}
     setup = SETUP.replace("lang=en", f"lang={lang}").replace("yi_34b_chat", "ernie-char-fiction-8k")
-    setup = f"import os\nos.environ.update({environ})\n{setup}"
+    setup = f"{_environ_cell(tmp_path, environ)}\n{setup}"
     cells = ["%%qianfan\n介绍下长城", "%%qianfan\n推荐一些中国自驾游路线", "%%qianfan model=yi_34b_chat\nhi"]
     page = panel(f"look-{lang}.ipynb", *cells, "%qf drop 2", setup=setup, size=(1100, 1000), fresh=True)
     page.change_theme(theme)

@@ -558,8 +558,8 @@ def test_what_is_said_of_an_answer_is_not_in_it(shell, service, published):
     service.answers["m"] = v2("", "m")
     compare(shell, "models=m,other format=json")
     marked, plain = (published[0][0][kind] for kind in ("text/markdown", "text/plain"))
-    assert marked.endswith("\n\n</blockquote>\n\n*not valid JSON*")
-    assert plain.endswith("--- other\n  The wall is very long.\n\n[not valid JSON]")
+    assert marked.endswith("\n\n</blockquote>\n\n◈ *not valid JSON*")
+    assert plain.endswith("--- other\n  The wall is very long.\n\n[◈ not valid JSON]")
 
 
 def test_model_names_are_shown_as_they_are(shell, service, published):

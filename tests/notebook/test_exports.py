@@ -334,7 +334,7 @@ def test_a_fresh_start_is_one_again(monkeypatch):
     sent = [[message["content"] for message in body["messages"][::2]] for body in bodies]
     assert sent == [["one"], ["two"], ["two", "three"]]
     assert [source.split("\n")[0].endswith(" new") for source in sources(asked)] == [False, False, True, False]
-    assert exported(asked, ".md").split("---\n")[1].startswith("\n## 2\n")
+    assert exported(asked, ".md").split("---\n")[1].startswith("\n## ◈ 2\n")
 
 
 def test_what_is_not_in_the_history_stands_in_comments():
@@ -513,8 +513,8 @@ def test_the_document_reads_well():
     asked = (turn("介绍下长城\n\n快", "**长城**", usage=Usage(1, 2, 3)), *LEFT_OUT, turn("bye", "Bye!", model=""))
     document = exported(Conversation("main", asked), ".md")
     assert document == (
-        "# main\n\n## 1\n\n> 介绍下长城\n>\n> 快\n\n**长城**\n\n◈ *yi\\_34b\\_chat · 3 tokens*\n\n## 6\n\n> bye\n\nBye!\n\n"
-        "## Not in the history\n\n- Turn 2: failed\n- Turn 3: interrupted\n"
+        "# main\n\n## ◈ 1\n\n> 介绍下长城\n>\n> 快\n\n**长城**\n\n◈ *yi\\_34b\\_chat · 3 tokens*\n\n## ◈ 6\n\n> bye\n\nBye!\n\n"
+        "## ◈ Not in the history\n\n- Turn 2: failed\n- Turn 3: interrupted\n"
         f"- Turn 4: {catalogue.text('removed.dropped')}\n"
         "- Turn 5: the model answered with no text\n"
     )
