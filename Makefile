@@ -31,11 +31,11 @@ test: $(VENV)/.dev
 	$(BIN)/pytest --nbval notebooks -n 2 --dist loadfile -p no:cacheprovider
 
 bundle:
-	cd qfmagic/notebook/frontend && npm ci --silent --no-audit --no-fund && npm run --silent build
+	cd qfmagic/notebook/js && npm ci --silent --no-audit --no-fund && npm run --silent build
 
 fuzz: $(VENV)/.dev
-	$(BIN)/pytest tests/core tests/notebook/test_chats.py tests/notebook/test_markdown_fuzz.py tests/browser/test_markdown_fuzz.py --hypothesis-profile=fuzz --timeout=0
-	CORPUS_SHARE=$${CORPUS_SHARE:-50} $(BIN)/pytest tests/notebook/test_corpus.py tests/notebook/test_documents.py tests/browser/test_corpus.py --timeout=0
+	$(BIN)/pytest tests/core tests/notebook/conversation/test_conversations.py tests/notebook/output/test_markdown_fuzz.py tests/browser/test_markdown_fuzz.py --hypothesis-profile=fuzz --timeout=0
+	CORPUS_SHARE=$${CORPUS_SHARE:-50} $(BIN)/pytest tests/notebook/output/test_corpus.py tests/notebook/output/test_documents.py tests/browser/test_corpus.py --timeout=0
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m tests.benchmarks

@@ -12,39 +12,39 @@ from .version import __version__
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from .analysis.extract import aextract, extract
-    from .analysis.maps import amap as amap
-    from .analysis.maps import map as map  # noqa: A004 - as above
-    from .analysis.schema import Schema
+    from .batch.api import amap as amap
+    from .batch.api import map as map  # noqa: A004 - as above
     from .client.client import AsyncStream, Qianfan, Stream
     from .client.settings import Settings
     from .core.answer import Answer, Delta
+    from .core.conversation import Conversation, Turn
     from .core.errors import BudgetError, ExpectationError, QianfanError, SchemaError
     from .core.messages import Message
-    from .core.turns import Conversation, Turn
     from .core.usage import Usage
+    from .structured.extract import aextract, extract
+    from .structured.schema import Schema
 
 # Where each public name lives. They are imported when first asked for, so that %load_ext costs next to nothing.
 _HOMES = {
-    "amap": "analysis.maps",
+    "amap": "batch.api",
     "Answer": "core.answer",
     "AsyncStream": "client.client",
     "BudgetError": "core.errors",
-    "Conversation": "core.turns",
+    "Conversation": "core.conversation",
     "Delta": "core.answer",
     "ExpectationError": "core.errors",
     "Message": "core.messages",
     "Qianfan": "client.client",
     "QianfanError": "core.errors",
-    "Schema": "analysis.schema",
+    "Schema": "structured.schema",
     "SchemaError": "core.errors",
     "Settings": "client.settings",
     "Stream": "client.client",
-    "Turn": "core.turns",
+    "Turn": "core.conversation",
     "Usage": "core.usage",
-    "aextract": "analysis.extract",
-    "extract": "analysis.extract",
-    "map": "analysis.maps",
+    "aextract": "structured.extract",
+    "extract": "structured.extract",
+    "map": "batch.api",
 }
 
 # Without map and amap: `from qfmagic import *` must not take Python's own map away.

@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .core.catalogue import reader_language, text
 from .core.errors import OptionError, QianfanError
+from .core.i18n import reader_language, text
 from .version import __version__
 
 WRONG = 2  # the exit status where nothing could be done
@@ -58,7 +58,7 @@ def _say(shown: str) -> None:
 
 
 def _complain(shown: str) -> None:
-    from .core.plain import printable  # noqa: PLC0415 - only where something is wrong
+    from .core.terminal import printable  # noqa: PLC0415 - only where something is wrong
 
     sys.stderr.write(f"qfmagic: {printable(shown)}\n")
 
@@ -93,7 +93,7 @@ def _serve(given: argparse.Namespace, lang: str) -> int:
 # ---- the line
 
 
-class _Parser(argparse.ArgumentParser):
+class _ArgumentParser(argparse.ArgumentParser):
     """argparse, with the headings and errors of the catalogue."""
 
     lang = "en"
@@ -107,13 +107,13 @@ class _Parser(argparse.ArgumentParser):
         return super().format_help().replace("usage:", f"{text('cli.usage', self.lang)}:", 1)
 
 
-def _parser(lang: str) -> _Parser:
-    parser = _Parser(prog="qfmagic", description=text("cli.about", lang), add_help=False)
+def _parser(lang: str) -> _ArgumentParser:
+    parser = _ArgumentParser(prog="qfmagic", description=text("cli.about", lang), add_help=False)
     parser.lang = lang
     options = _options(parser)
     options.add_argument("--version", action="version", version=_VERSION, help=text("cli.version", lang))
     commands = parser.add_subparsers(
-        title=text("cli.commands", lang), metavar="COMMAND", required=True, parser_class=_Parser
+        title=text("cli.commands", lang), metavar="COMMAND", required=True, parser_class=_ArgumentParser
     )
 
     audit = _command(commands, "audit", _audit, lang, epilog=text("cli.audit.exit", lang))
@@ -137,15 +137,15 @@ def _parser(lang: str) -> _Parser:
 
 def _command(
     commands: Any, name: str, work: Callable[[argparse.Namespace, str], int], lang: str, epilog: str = ""
-) -> _Parser:
+) -> _ArgumentParser:
     said = text(f"cli.{'server' if name == 'stub-server' else name}", lang)
-    parser: _Parser = commands.add_parser(name, help=said, description=said, epilog=epilog, add_help=False)
+    parser: _ArgumentParser = commands.add_parser(name, help=said, description=said, epilog=epilog, add_help=False)
     parser.lang = lang
     parser.set_defaults(command=work)
     return parser
 
 
-def _options(parser: _Parser) -> Any:
+def _options(parser: _ArgumentParser) -> Any:
     """The group of its options, of which it has one already."""
     options = parser.add_argument_group(text("cli.options", parser.lang))
     options.add_argument("-h", "--help", action="help", help=text("cli.help", parser.lang))

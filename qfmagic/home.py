@@ -5,8 +5,8 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from .core.catalogue import Text
 from .core.errors import QianfanError
+from .core.i18n import Text
 
 _ROOT = 0
 _POSIX = os.name == "posix"  # elsewhere files have no such rights

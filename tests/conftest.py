@@ -7,8 +7,8 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from qfmagic.client.settings import Settings
-from qfmagic.transport.stub_service import StubKeys
-from tests.clusters import cluster, connected  # noqa: F401 - fixtures for whoever asks for them
+from qfmagic.transport.stub.service import StubKeys
+from tests.support.clusters import cluster, connected  # noqa: F401 - fixtures for whoever asks for them
 
 hypothesis_settings.register_profile("suite", deadline=None, print_blob=True, derandomize=True)
 # `make fuzz`: other examples each time, as many as are asked for; what is found is kept in .hypothesis.

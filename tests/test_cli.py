@@ -14,7 +14,7 @@ import pytest
 
 from qfmagic import Qianfan, __version__, cli
 from qfmagic.client.settings import Settings
-from qfmagic.transport.stub_service import StubKeys
+from qfmagic.transport.stub.service import StubKeys
 
 GUIDE = Path(__file__).parents[1] / "notebooks" / "quickstart.ipynb"
 

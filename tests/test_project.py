@@ -12,18 +12,18 @@ import pytest
 
 import qfmagic
 from qfmagic.audit.audit import audit
-from qfmagic.audit.files import load
-from qfmagic.transport.cassette import beside
+from qfmagic.audit.loading import load
+from qfmagic.transport.cassette.file import beside
 
 ROOT = Path(__file__).parents[1]
-_spec = spec_from_file_location("readme_tables", ROOT / "tests" / "readme_tables.py")
+_spec = spec_from_file_location("readme_tables", ROOT / "tests" / "support" / "readme_tables.py")
 readme_tables = module_from_spec(_spec)
 _spec.loader.exec_module(readme_tables)
 
 
 @pytest.mark.parametrize(("name", "lang"), readme_tables.READMES.items())
 def test_the_readmes_tables_are_the_programs(name, lang):
-    """python tests/readme_tables.py writes them."""
+    """python tests/support/readme_tables.py writes them."""
     text = (ROOT / name).read_text("utf-8")
     assert text == readme_tables.with_tables(text, lang)
 

@@ -5,15 +5,15 @@ from types import MappingProxyType
 from typing import Any
 
 from ..core.errors import CassetteError
-from ..core.spellings import SHORTEST
-from ..transport.cassette import Cassette
-from .chain import check_chain
-from .checks import check_cell
-from .document import Cell, cells_of
-from .questions import Asked, asked
-from .recorded import check_recorded
-from .report import KINDS, Answered, Finding, Mapped, Report
-from .secrets import Keyring, saved_keys
+from ..core.keys.spellings import SHORTEST
+from ..transport.cassette.file import Cassette
+from .cell_calls import CellCall, asked
+from .checks.cassette import check_recorded
+from .checks.cells import check_cell
+from .checks.order import check_chain
+from .checks.secrets import Keyring, saved_keys
+from .notebook import Cell, cells_of
+from .report import KINDS, Answered, AuditFinding, Mapped, Report
 
 _ORDER = {key: number for number, key in enumerate(KINDS)}
 
@@ -34,13 +34,13 @@ def audit(
         recorded: The cassette's lines as JSON by their numbers, looked through for keys.
         keys: Keys that are in use, and the variable each is set by.
     """
-    cells = [(cell, asked(cell.source) if cell.code else Asked()) for cell in cells_of(notebook)]
+    cells = [(cell, asked(cell.source) if cell.code else CellCall()) for cell in cells_of(notebook)]
     keyring = Keyring(keys)
     findings = [finding for cell, questions in cells for finding in check_cell(cell, questions)]
     findings += check_chain(cells)
     findings += _keys(notebook, cells, recorded, keyring)
     if isinstance(cassette, CassetteError):
-        findings.append(Finding("audit.cassette", None, None, {"reason": _Said(cassette)}))
+        findings.append(AuditFinding("audit.cassette", None, None, {"reason": _Said(cassette)}))
     else:
         findings += check_recorded(cells, cassette)
     answers = tuple(Answered(cell.number, cell.ran, given) for cell, _ in cells for _, given in cell.answers)
@@ -61,8 +61,8 @@ class _Said:
 
 
 def _keys(
-    notebook: Mapping[str, Any], cells: Sequence[tuple[Cell, Asked]], recorded: Mapping[int, Any], keyring: Keyring
-) -> list[Finding]:
+    notebook: Mapping[str, Any], cells: Sequence[tuple[Cell, CellCall]], recorded: Mapping[int, Any], keyring: Keyring
+) -> list[AuditFinding]:
     findings = saved_keys(keyring, {name: value for name, value in notebook.items() if name != "cells"})
     written = notebook.get("cells")
     for (cell, _), content in zip(cells, written if isinstance(written, list) else (), strict=True):

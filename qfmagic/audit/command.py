@@ -33,9 +33,9 @@ from pathlib import Path
 from typing import Any
 
 from .audit import audit
-from .files import NotebookError, keys_in_use, load
+from .loading import NotebookError, keys_in_use, load
 from .report import Report
-from .table import shown
+from .text_report import shown
 
 CLEAN, FOUND, UNREADABLE = 0, 1, 2  # exit statuses
 

@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from ..core.catalogue import Text, text
-from .document import Batch, Provenance
+from ..core.i18n import Text, text
+from .notebook import Batch, Provenance
 
 Severity = Literal["error", "warning"]
 
@@ -36,7 +36,7 @@ KINDS: Mapping[str, tuple[str, Severity]] = {
 _DEEPEST = 4  # levels of a parameter's value that are repeated
 
 
-class Finding(NamedTuple):
+class AuditFinding(NamedTuple):
     """
     One thing that is wrong.
 
@@ -119,7 +119,7 @@ class Report(NamedTuple):
     """
 
     answers: tuple[Answered, ...] = ()
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[AuditFinding, ...] = ()
     mask: Callable[[str], str] = str
     batches: tuple[Mapped, ...] = ()
 

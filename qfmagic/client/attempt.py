@@ -7,18 +7,18 @@ import httpx
 
 from ..core.answer import STUB_SERVER
 from ..core.errors import ProtocolError, ResponseTimeout, ServiceError
-from ..core.sse import SSEDecoder
 from ..core.wire import feed_events, feed_rest, make_error, read_body
-from .auth import gateway_error
-from .exchange import Exchange
-from .network import MAX_BODY, cut, read_whole
-from .reading import read_portions
+from ..core.wire.sse import SSEDecoder
+from .auth.authorizer import gateway_error
+from .exchange import HttpExchange
+from .http.chunks import read_portions
+from .http.network import MAX_BODY, cut, read_whole
 
 DRAIN_TIMEOUT = 0.2  # seconds
 _KEPT_HEADERS = ("x-ratelimit-", "x-baidu-request-id", "x-request-id")
 
 
-async def attempt(exchange: Exchange, open_response: Callable[[], Awaitable[httpx.Response]], label: str) -> None:
+async def attempt(exchange: HttpExchange, open_response: Callable[[], Awaitable[httpx.Response]], label: str) -> None:
     """
     Send a request and fill *exchange* from what comes.
 
@@ -58,7 +58,7 @@ async def attempt(exchange: Exchange, open_response: Callable[[], Awaitable[http
             raise cut(error) from error
 
 
-async def _read(exchange: Exchange, response: httpx.Response, label: str, hear: Callable[[], None]) -> None:
+async def _read(exchange: HttpExchange, response: httpx.Response, label: str, hear: Callable[[], None]) -> None:
     exchange.heard = dict(response.headers)
     exchange.headers = {name: value for name, value in exchange.heard.items() if name.startswith(_KEPT_HEADERS)}
     stub = response.headers.get("server") == STUB_SERVER
@@ -69,7 +69,7 @@ async def _read(exchange: Exchange, response: httpx.Response, label: str, hear: 
         await _streamed(exchange, response, hear)
 
 
-async def _whole(exchange: Exchange, response: httpx.Response) -> None:
+async def _whole(exchange: HttpExchange, response: httpx.Response) -> None:
     body = await read_whole(response)
     status = response.status_code
     wire = exchange.request.wire
@@ -91,7 +91,7 @@ async def _whole(exchange: Exchange, response: httpx.Response) -> None:
     exchange.hand_on()
 
 
-async def _streamed(exchange: Exchange, response: httpx.Response, hear: Callable[[], None]) -> None:
+async def _streamed(exchange: HttpExchange, response: httpx.Response, hear: Callable[[], None]) -> None:
     """Read the stream; *hear* is called whenever it brought text, or its end."""
     decoder = SSEDecoder()
     collector, wire = exchange.collector, exchange.request.wire

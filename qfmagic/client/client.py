@@ -9,26 +9,25 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ..core.answer import Answer
-from ..core.context import Exchange as HistoryExchange
-from ..core.context import Policy
+from ..core.context import Exchange, Policy
+from ..core.conversation import Conversation
 from ..core.errors import OptionError, PromptError, QianfanError
-from ..core.limits import Limits
 from ..core.messages import Message, as_messages, check_messages
 from ..core.models import Target, registry
+from ..core.pacing.limits import RateLimits
 from ..core.plan import Plan, plan_request
-from ..core.turns import Conversation
-from .loop import BackgroundLoop
+from .background_loop import BackgroundLoop
 from .settings import Settings
 from .streams import AsyncStream, Stream
 
 if TYPE_CHECKING:
     import httpx
 
-    from .diagnosis import Finding
-    from .exchange import Exchange
+    from .checks.diagnosis import DiagnosisFinding
+    from .checks.key_check import KeyVerdict
+    from .exchange import HttpExchange
     from .service import Service
     from .tape import Tape
-    from .verify import Verdict
 
 __all__ = ["DEFAULT_MODEL", "AsyncStream", "Prompt", "Qianfan", "Stream"]
 
@@ -55,7 +54,7 @@ class Qianfan:
         api: ``"v1"`` or ``"v2"`` in place of the model's own.
         settings: Keys and addresses; from the environment when not given.
         transport: Stands in for the network, as any httpx transport does.
-        tape: Answers from recordings, or records (:class:`qfmagic.transport.tape.CassetteTape`).
+        tape: Answers from recordings, or records (:class:`qfmagic.transport.cassette.tape.CassetteTape`).
         timeout: Longest silence in seconds, before and within an answer; the settings' when not given.
         limits: Limits of requests and tokens, together with every other client of this process that uses the same
             keys; the settings' when not given.
@@ -74,7 +73,7 @@ class Qianfan:
         transport: "httpx.AsyncBaseTransport | None" = None,
         tape: "Tape | None" = None,
         timeout: float | None = None,
-        limits: Limits | None = None,
+        limits: RateLimits | None = None,
         label: str = "live",
         loop: BackgroundLoop | None = None,
         **parameters: Any,
@@ -83,7 +82,7 @@ class Qianfan:
         self._defaults = {"model": model, "endpoint": endpoint, "api": api}
         self._parameters = parameters
         self._timeout = self.settings.timeout if timeout is None else _seconds(timeout)
-        self._limits = self.settings.limits if limits is None else Limits.of(**limits._asdict())
+        self._limits = self.settings.limits if limits is None else RateLimits.of(**limits._asdict())
         self._transport = transport
         self._tape = tape
         self.label = label
@@ -110,7 +109,7 @@ class Qianfan:
         self,
         prompt: Prompt,
         *,
-        history: Conversation | Sequence[HistoryExchange] = (),
+        history: Conversation | Sequence[Exchange] = (),
         context: Policy = "all",
         stream: bool = False,
         model: str | None = None,
@@ -232,15 +231,15 @@ class Qianfan:
         """Whether a tape answers this in any case, so that it costs nothing; *slot* is who asks."""
         return self._tape is not None and self._tape.has(plan.request, slot)
 
-    def check(self) -> "list[Finding]":
-        """Look at keys, addresses, proxies, certificates and clocks; see :mod:`qfmagic.client.diagnosis`."""
-        from .diagnosis import check  # noqa: PLC0415 - only who asks for it
+    def check(self) -> "list[DiagnosisFinding]":
+        """Look at keys, addresses, proxies, certificates and clocks; see :mod:`qfmagic.client.checks.diagnosis`."""
+        from .checks.diagnosis import check  # noqa: PLC0415 - only who asks for it
 
         return self._wait(check(self.settings, transport=self._transport))
 
-    def verify(self) -> "list[Verdict]":
-        """Try every credential of the settings; see :mod:`qfmagic.client.verify`, also for what it costs."""
-        from .verify import verify  # noqa: PLC0415 - only who asks for it
+    def verify(self) -> "list[KeyVerdict]":
+        """Try every credential of the settings; see :mod:`qfmagic.client.checks.key_check`, also for what it costs."""
+        from .checks.key_check import verify  # noqa: PLC0415 - only who asks for it
 
         return self._wait(verify(self.settings, transport=self._transport))
 
@@ -266,11 +265,11 @@ class Qianfan:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _exchange(self, plan: Plan, timeout: float | None, slot: Hashable = None) -> "Exchange":
-        from .exchange import Exchange  # noqa: PLC0415 - the answers' decoders; not at import
+    def _exchange(self, plan: Plan, timeout: float | None, slot: Hashable = None) -> "HttpExchange":
+        from .exchange import HttpExchange  # noqa: PLC0415 - the answers' decoders; not at import
 
         silence = self._timeout if timeout is None else _seconds(timeout)
-        return Exchange(plan.request, silence, slot=object() if slot is None else slot)
+        return HttpExchange(plan.request, silence, slot=object() if slot is None else slot)
 
     def _running(self) -> "Service":
         if self._process != os.getpid():
@@ -295,7 +294,7 @@ def _seconds(timeout: object) -> float:
     raise OptionError("option.value", name="timeout", value=repr(timeout), allowed="(0, ∞)")
 
 
-def _pairs(messages: tuple[Message, ...]) -> list[HistoryExchange]:
+def _pairs(messages: tuple[Message, ...]) -> list[Exchange]:
     check_messages(messages)
     pairs = zip(messages[:-1:2], messages[1:-1:2], strict=True)
-    return [HistoryExchange.of(question.content, answer.content) for question, answer in pairs]
+    return [Exchange.of(question.content, answer.content) for question, answer in pairs]

@@ -5,14 +5,14 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 
 from ..core.answer import Answer, Delta
-from ..core.catalogue import Text
 from ..core.errors import QianfanError, ServiceError
-from ..core.waits import Wait
-from ..core.wire import ChatRequest, Collector
+from ..core.i18n import Text
+from ..core.pause import Wait
+from ..core.wire import Accumulator, ChatRequest
 
 
 @dataclass(slots=True)
-class Exchange:
+class HttpExchange:
     """
     One request under way.
 
@@ -38,7 +38,7 @@ class Exchange:
     request: ChatRequest
     timeout: float
     on_delta: Callable[[Delta], None] | None = None
-    collector: Collector = field(default_factory=lambda: Collector(streamed=True))
+    collector: Accumulator = field(default_factory=lambda: Accumulator(streamed=True))
     received: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
     heard: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -55,7 +55,7 @@ class Exchange:
 
     def begin(self) -> None:
         """Start an attempt, without anything of the one before."""
-        self.collector = Collector(streamed=True)
+        self.collector = Accumulator(streamed=True)
         self.headers, self.heard = {}, {}
         self.received, self.token = False, None
 

@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING
 import httpx
 
 from ..core.answer import Answer
-from ..core.catalogue import Text
-from ..core.clock import clock_hint, service_time
 from ..core.context import measure
 from ..core.errors import AuthenticationError, GoneError, QianfanError, ServiceError
-from ..core.limits import Limits
+from ..core.i18n import Text
 from ..core.models import Wire, registry
-from ..core.retry import Attempted, GiveUp, decide
-from ..core.waits import Wait
+from ..core.pacing.clock_skew import clock_hint, service_time
+from ..core.pacing.limits import RateLimits
+from ..core.pacing.retry import Attempted, GiveUp, decide
+from ..core.pause import Wait
 from ..core.wire import ChatRequest
 from .attempt import attempt
-from .auth import Authorizer
-from .credentials import Credential, available, choose
-from .exchange import Exchange
-from .network import MAX_CONNECTIONS, Network
-from .outgoing import Clock, Outgoing
-from .redact import forget_values, redact
+from .auth.authorizer import Authorizer
+from .auth.credentials import Credential, available, choose
+from .auth.redact import forget_values, redact
+from .exchange import HttpExchange
+from .http.network import MAX_CONNECTIONS, Network
+from .http.request import Clock, Outgoing
 from .settings import Settings, fingerprint
 from .tape import Tape
 from .throttle import Throttle, shared_throttle
@@ -62,7 +62,7 @@ class Service:
         transport: httpx.AsyncBaseTransport | None = None,
         *,
         tape: Tape | None = None,
-        limits: Limits | None = None,
+        limits: RateLimits | None = None,
         label: str = "live",
         clock: Clock = time.time,
         timer: Clock = time.monotonic,
@@ -95,7 +95,7 @@ class Service:
         self._throttles.clear()
         await self.network.aclose()
 
-    async def run(self, exchange: Exchange) -> Answer:
+    async def run(self, exchange: HttpExchange) -> Answer:
         """
         Send a request, again where that makes sense, and read its answer.
 
@@ -109,7 +109,7 @@ class Service:
         assert task is not None
         self._under_way.add(task)
         try:
-            await self._persistently(exchange)
+            await self._with_retries(exchange)
         except QianfanError as error:
             forget_values(error)
             told = self._explained(error, exchange)
@@ -128,16 +128,16 @@ class Service:
         """Take every key and token of this client out of an error: a service may repeat the request in it."""
         redact(error, {*self._settings.secrets, *self.authorizer.handed_out})
 
-    async def _persistently(self, exchange: Exchange) -> None:
+    async def _with_retries(self, exchange: HttpExchange) -> None:
         try:
-            await self._once(exchange)
+            await self._attempt(exchange)
         except QianfanError as error:
             decided = self._decide(error, exchange)
             if isinstance(decided, GiveUp):
                 raise
-            await self._repeatedly(exchange, error, decided)
+            await self._retry(exchange, error, decided)
 
-    async def _repeatedly(self, exchange: Exchange, first: QianfanError, wait: Wait) -> None:
+    async def _retry(self, exchange: HttpExchange, first: QianfanError, wait: Wait) -> None:
         """Go on after a first attempt that failed, as long as :func:`decide` says so."""
         # Imported here: it takes longer than all of a first question, and most need it never.
         from tenacity import AsyncRetrying, stop_never  # noqa: PLC0415
@@ -147,7 +147,7 @@ class Service:
         async def once_more() -> None:
             if failed:
                 raise failed.pop()  # the attempt there has been
-            await self._once(exchange)
+            await self._attempt(exchange)
 
         def again(state: "RetryCallState") -> bool:
             nonlocal wait
@@ -165,7 +165,7 @@ class Service:
 
         await AsyncRetrying(sleep=pause, retry=again, stop=stop_never)(once_more)
 
-    def _decide(self, error: QianfanError, exchange: Exchange) -> Wait | GiveUp:
+    def _decide(self, error: QianfanError, exchange: HttpExchange) -> Wait | GiveUp:
         if exchange.played or exchange.begun_before(error):
             return GiveUp()
         now = self._clock()
@@ -176,7 +176,7 @@ class Service:
         exchange.given_up = decided.hint if isinstance(decided, GiveUp) else None
         return decided
 
-    async def _once(self, exchange: Exchange) -> None:
+    async def _attempt(self, exchange: HttpExchange) -> None:
         """One attempt; at once again, with a new token, if the service no longer takes the one that was ours."""
         exchange.attempts += 1
         if self._tape is not None and (played := self._tape.play(exchange.request, exchange.slot)) is not None:
@@ -187,14 +187,14 @@ class Service:
         self.network.check_allowed()  # before any advice about keys
         credential = self._credential(exchange.request.wire)
         try:
-            await self._in_turn(exchange, credential)
+            await self._send_throttled(exchange, credential)
         except ServiceError as error:
             renewable = error.retry == "token" and not exchange.begun_before(error)
             if not (renewable and self.authorizer.renew(credential, exchange.token)):
                 raise
-            await self._in_turn(exchange, credential)
+            await self._send_throttled(exchange, credential)
 
-    async def _in_turn(self, exchange: Exchange, credential: Credential) -> None:
+    async def _send_throttled(self, exchange: HttpExchange, credential: Credential) -> None:
         """Send when the limits allow, and tell them what came of it."""
         request = exchange.request
         exchange.begin()
@@ -220,7 +220,7 @@ class Service:
             self._connections.release()
             throttle.heed(request.model, exchange.heard, service_time(exchange.heard, self._clock()))
 
-    async def _open(self, exchange: Exchange, outgoing: Outgoing) -> httpx.Response:
+    async def _open(self, exchange: HttpExchange, outgoing: Outgoing) -> httpx.Response:
         response = await self.network.open(outgoing, min(CONNECT_TIMEOUT, exchange.timeout))
         if self._tape is None:
             return response
@@ -249,7 +249,7 @@ class Service:
         plain = Outgoing("POST", base, path, {}, {"Content-Type": "application/json"}, body.encode("utf-8", "replace"))
         return await self.authorizer.authorize(plain, credential, request.wire)
 
-    def _explained(self, error: QianfanError, exchange: Exchange) -> QianfanError:
+    def _explained(self, error: QianfanError, exchange: HttpExchange) -> QianfanError:
         """Add the advice that needs to know the keys in use, the clock, the model, or how often it was asked."""
         if isinstance(error, ServiceError):
             for hint in self._hints(error, exchange):
@@ -258,7 +258,7 @@ class Service:
             error = error.with_hint(exchange.given_up.key, **exchange.given_up.values)
         return error
 
-    def _hints(self, error: ServiceError, exchange: Exchange) -> list[Text]:
+    def _hints(self, error: ServiceError, exchange: HttpExchange) -> list[Text]:
         request = exchange.request
         if isinstance(error, GoneError):
             row = registry().find(request.model)

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from ..core.catalogue import Text
 from ..core.errors import OptionError
-from ..core.limits import Limits
+from ..core.i18n import Text
+from ..core.pacing.limits import RateLimits
+from ..core.pacing.retry import RetryPolicy
 from ..core.params import parse_value
-from ..core.retry import RetryPolicy
 from ..home import HomeError, check_regular
 
 PREFIX = "QIANFAN_"
@@ -167,9 +167,9 @@ class Settings:
         return [secret for secret in [*found, password] if secret]
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> RateLimits:
         """The limits of requests and tokens."""
-        return Limits.of(qps=self.qps, rpm=self.rpm, tpm=self.tpm)
+        return RateLimits.of(qps=self.qps, rpm=self.rpm, tpm=self.tpm)
 
 
 def dotenv_path(environ: Mapping[str, str], directory: Path | None = None) -> Path:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..core.answer import Answer, Delta
 from ..core.errors import QianfanError
-from .loop import BackgroundLoop
+from .background_loop import BackgroundLoop
 
 if TYPE_CHECKING:
-    from .exchange import Exchange
+    from .exchange import HttpExchange
     from .service import Service
 
 
@@ -26,7 +26,7 @@ class Stream(Iterator[Delta]):
     with a ``wait`` says that a pause has begun: before the service is asked again, or for a limit's sake.
     """
 
-    def __init__(self, loop: BackgroundLoop, service: "Service", exchange: "Exchange") -> None:
+    def __init__(self, loop: BackgroundLoop, service: "Service", exchange: "HttpExchange") -> None:
         self._exchange = exchange
         arrived: queue.SimpleQueue[Delta | None] = queue.SimpleQueue()
         exchange.on_delta = arrived.put
@@ -118,7 +118,7 @@ class Stream(Iterator[Delta]):
 class AsyncStream(AsyncIterator[Delta]):
     """The same for ``async for``, in whatever loop the caller runs."""
 
-    def __init__(self, loop: BackgroundLoop, service: "Service", exchange: "Exchange") -> None:
+    def __init__(self, loop: BackgroundLoop, service: "Service", exchange: "HttpExchange") -> None:
         self._exchange = exchange
         arrived: asyncio.Queue[Delta | None] = asyncio.Queue()
         here = asyncio.get_running_loop()
@@ -174,7 +174,7 @@ def _call_soon(loop: asyncio.AbstractEventLoop, put: Callable[[Any], None], item
         loop.call_soon_threadsafe(put, item)
 
 
-def _result(future: "Future[Answer]", exchange: "Exchange") -> Answer:
+def _result(future: "Future[Answer]", exchange: "HttpExchange") -> Answer:
     try:
         return future.result()
     except CancelledError:

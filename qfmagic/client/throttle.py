@@ -6,17 +6,17 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from ..core.catalogue import Text
-from ..core.limits import Limits, Slot, Window, strictest
-from .outgoing import Clock
+from ..core.i18n import Text
+from ..core.pacing.limits import RateLimits, RateSlot, Window, strictest
+from .http.request import Clock
 
 
-class Place(NamedTuple):
+class QueuePlace(NamedTuple):
     """A request's place in the queue: how long it waits there, and why."""
 
     seconds: float
     reason: Text | None
-    slots: tuple[tuple[Window, Slot], ...]
+    slots: tuple[tuple[Window, RateSlot], ...]
 
 
 class Throttle:
@@ -34,10 +34,10 @@ class Throttle:
         self._timer = timer
         self._lock = threading.Lock()
         self._own = Window()
-        self._members: weakref.WeakKeyDictionary[object, Limits] = weakref.WeakKeyDictionary()
-        self._models: dict[str, tuple[Window, Limits]] = {}
+        self._members: weakref.WeakKeyDictionary[object, RateLimits] = weakref.WeakKeyDictionary()
+        self._models: dict[str, tuple[Window, RateLimits]] = {}
 
-    def join(self, member: object, limits: Limits) -> None:
+    def join(self, member: object, limits: RateLimits) -> None:
         """Have *limits* hold as long as *member* lives or until it leaves."""
         with self._lock:
             self._members[member] = limits
@@ -47,7 +47,7 @@ class Throttle:
         with self._lock:
             self._members.pop(member, None)
 
-    def book(self, model: str, tokens: Callable[[], float]) -> Place:
+    def book(self, model: str, tokens: Callable[[], float]) -> QueuePlace:
         """
         Book a place for a request of as many *tokens*, which are counted only where a limit asks for them.
 
@@ -57,7 +57,7 @@ class Throttle:
         with self._lock:
             now = self._timer()
             windows = [(self._own, strictest(self._members.values())), *filter(None, [self._models.get(model)])]
-            found: list[tuple[Window, Slot]] = []
+            found: list[tuple[Window, RateSlot]] = []
             try:
                 for window, limits in windows:
                     if window is not self._own or any(limits):
@@ -68,15 +68,15 @@ class Throttle:
                     window.give_back(slot.booking)
                 raise
             longest = max((slot for _, slot in found), key=lambda slot: slot.seconds, default=None)
-            return Place(*(longest[1:] if longest else (0.0, None)), tuple(found))
+            return QueuePlace(*(longest[1:] if longest else (0.0, None)), tuple(found))
 
-    def give_back(self, place: Place) -> None:
+    def give_back(self, place: QueuePlace) -> None:
         """The request was stopped before it went out."""
         with self._lock:
             for window, slot in place.slots:
                 window.give_back(slot.booking)
 
-    def settle(self, place: Place, tokens: float) -> None:
+    def settle(self, place: QueuePlace, tokens: float) -> None:
         """Count the tokens the service counted in place of the estimate."""
         with self._lock:
             for _, slot in place.slots:
@@ -89,7 +89,7 @@ class Throttle:
         with self._lock:
             window = self._models[model][0] if model in self._models else Window()
             window.close_until_the_minute_turns(headers, self._timer(), service_now)
-            self._models[model] = window, Limits.told(headers)
+            self._models[model] = window, RateLimits.told(headers)
 
 
 _SHARED: dict[str, Throttle] = {}

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from .pause import Wait
 from .usage import Usage
-from .waits import Wait
 
 STUB_SERVER = "qfmagic-stub"  # what a stub calls itself in the header Server, so that its answers are known as such
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from .catalogue import Text
 from .errors import ContextLengthError, OptionError
+from .i18n import Text
 from .messages import Message
-from .models import Limits
+from .models import ModelLimits
 
 Policy = int | Literal["all", "none"]
 
@@ -27,7 +27,7 @@ class Size:
     def __add__(self, other: "Size") -> "Size":
         return Size(self.chars + other.chars, self.tokens + other.tokens)
 
-    def fits(self, limits: Limits) -> bool:
+    def fits(self, limits: ModelLimits) -> bool:
         """Whether the text may be sent to a model with these limits."""
         return (limits.max_chars is None or self.chars <= limits.max_chars) and (
             limits.max_tokens is None or self.tokens <= limits.max_tokens
@@ -68,7 +68,7 @@ class Context(NamedTuple):
     sent: int
     available: int
     size: Size
-    limits: Limits
+    limits: ModelLimits
 
     @property
     def cut(self) -> bool:
@@ -92,7 +92,7 @@ def parse_policy(value: object) -> Policy:
     raise OptionError("option.value", name="context", value=value, allowed="all, none, 0, 1, 2, ...")
 
 
-def _too_long(size: Size, limits: Limits, *, with_system: bool) -> ContextLengthError:
+def _too_long(size: Size, limits: ModelLimits, *, with_system: bool) -> ContextLengthError:
     counts = (("context.chars", size.chars, limits.max_chars), ("context.tokens", size.tokens, limits.max_tokens))
     sizes = [Text(key, {"size": count, "limit": limit}) for key, count, limit in counts if limit is not None]
     system = Text("context.system") if with_system else ""
@@ -100,7 +100,7 @@ def _too_long(size: Size, limits: Limits, *, with_system: bool) -> ContextLength
 
 
 def choose_context(
-    history: Sequence[Exchange], prompt: str, *, system: str | None, limits: Limits, policy: Policy = "all"
+    history: Sequence[Exchange], prompt: str, *, system: str | None, limits: ModelLimits, policy: Policy = "all"
 ) -> Context:
     """
     Choose the newest whole turns that fit, and put the prompt behind them.

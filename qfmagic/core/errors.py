@@ -32,7 +32,7 @@ What can go wrong, as exceptions.
 
 from typing import TYPE_CHECKING, Any, Self
 
-from .catalogue import text
+from .i18n import text
 
 if TYPE_CHECKING:
     from .answer import Answer

@@ -6,8 +6,8 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from .catalogue import Text, read_table
 from .errors import ModelError
+from .i18n import Text, read_table
 from .params import Parameter
 
 Wire = Literal["v1", "v2"]
@@ -17,7 +17,7 @@ WIRES: tuple[Wire, ...] = ("v1", "v2")
 _ENDPOINT = re.compile(r"(?!\.)[A-Za-z0-9._~-]+(/(?!\.)[A-Za-z0-9._~-]+)*")
 
 
-class Limits(NamedTuple):
+class ModelLimits(NamedTuple):
     """What the model takes at most; None is no stated limit."""
 
     max_chars: int | None = None
@@ -33,7 +33,7 @@ class Api(NamedTuple):
     endpoint: str | None = None
 
 
-class Source(NamedTuple):
+class DocumentedSource(NamedTuple):
     """Where a row comes from."""
 
     key: str
@@ -46,10 +46,10 @@ class Model(NamedTuple):
 
     name: str
     title: str
-    source: Source
+    source: DocumentedSource
     apis: Mapping[Wire, Api]
     aliases: tuple[str, ...] = ()
-    limits: Limits = Limits()
+    limits: ModelLimits = ModelLimits()
     note: Mapping[str, str] = MappingProxyType({})
 
     @property
@@ -70,8 +70,8 @@ class Target(NamedTuple):
     title: str
     endpoint: str | None
     parameters: Mapping[str, Parameter]
-    limits: Limits
-    source: Source
+    limits: ModelLimits
+    source: DocumentedSource
     known: bool
 
     @property
@@ -84,7 +84,7 @@ class Registry:
     """The model table: look a name up, and choose where a request goes."""
 
     def __init__(self, table: Mapping[str, Any]) -> None:
-        self._sources = {key: Source(key, row["title"], row["url"]) for key, row in table["sources"].items()}
+        self._sources = {key: DocumentedSource(key, row["title"], row["url"]) for key, row in table["sources"].items()}
         self._sets = {
             key: {name: Parameter.from_row(name, row) for name, row in rows.items()}
             for key, rows in table["parameters"].items()
@@ -106,7 +106,7 @@ class Registry:
             source=self._sources[row["source"]],
             apis={wire: self._api(wire, row[wire]) for wire in row["wires"]},
             aliases=tuple(row.get("aliases", ())),
-            limits=Limits(row.get("max_chars"), row.get("max_tokens"), row.get("system_counts", False)),
+            limits=ModelLimits(row.get("max_chars"), row.get("max_tokens"), row.get("system_counts", False)),
             note={lang: row[f"note_{lang}"] for lang in ("en", "zh") if f"note_{lang}" in row},
         )
 
@@ -171,7 +171,7 @@ class Registry:
             title=row.title if row else model,
             endpoint=chosen.apis[wire].endpoint,
             parameters=chosen.apis[wire].parameters,
-            limits=row.limits if row else Limits(),
+            limits=row.limits if row else ModelLimits(),
             source=chosen.source,
             known=row is not None,
         )

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .catalogue import text
 from .errors import ParameterError
+from .i18n import text
 from .safe_json import read_json, write_json
 
 _RANGE = re.compile(r"([(\[])\s*(-?[\d.]*)\s*,\s*(-?[\d.]*)\s*([)\]])")

@@ -7,15 +7,16 @@ from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from ..analysis.prompt import render
 from ..core.answer import Answer
-from ..core.catalogue import text
+from ..core.i18n import text
 from ..core.plan import Plan
-from .arguments import EXPRESSIONS
-from .display import Bundle, View, answer_bundle, notes
-from .front import Front, write
-from .helptable import Row, help_table
-from .session import Session
+from ..prompts.template import render
+from .frontend import FrontEnd, write
+from .output.bundle import Bundle, answer_bundle, notes
+from .output.views import View
+from .parsing.line import EXPRESSIONS
+from .parsing.option_table import OptionRow, help_table
+from .session.session import Session
 
 
 class CellContext:
@@ -33,7 +34,7 @@ class CellContext:
 
     def __init__(self, shell: InteractiveShell, session: Session) -> None:
         self.session = session
-        self.front = Front(shell, session)
+        self.front = FrontEnd(shell, session)
         self.errors: Mapping[int, str] = {}
         self._shell: Any = shell
         self._shown: tuple[Answer, int] | None = None
@@ -57,11 +58,11 @@ class CellContext:
         """The text with its ``{{ }}`` evaluated."""
         if "{{" not in template:
             return template
-        from ..analysis.rendering import show  # noqa: PLC0415 - many questions hold no values
+        from ..prompts.rendering import show  # noqa: PLC0415 - many questions hold no values
 
         return render(template, self.namespace, show)
 
-    def rendered(self, given: Mapping[str, Any], rows: Mapping[str, Row] | None = None) -> dict[str, Any]:
+    def rendered(self, given: Mapping[str, Any], rows: Mapping[str, OptionRow] | None = None) -> dict[str, Any]:
         """The options with ``{{ }}`` in them evaluated, and then read as their kind; *rows* are a question's own."""
         rows = help_table().on_line if rows is None else rows
         later = [
@@ -93,7 +94,7 @@ class CellContext:
         """Show what would be sent (``dry``)."""
         said = text("said.dry", self.session.lang)
         body = json.dumps(plan.request.body, ensure_ascii=False, indent=2)
-        from .tables import code  # noqa: PLC0415 - a first question doesn't need it
+        from .output.tables import code  # noqa: PLC0415 - a first question doesn't need it
 
         shown = f"POST {self.session.url_of(plan.request)}\nContent-Type: application/json\n\n{body}"
         marked = f"{said}\n\n{code(shown, 'http')}"

@@ -11,10 +11,10 @@ from IPython.utils.dir2 import dir2
 
 from ..core.errors import ModelError, OptionError
 from ..core.models import registry
-from .arguments import _KEY, _WORD, _skip_blanks, _value
 from .cell import CellContext
-from .helptable import Row, help_table
-from .session import Session
+from .parsing.option_table import OptionRow, help_table
+from .parsing.scanner import _KEY, _WORD, _skip_blanks, _value
+from .session.session import Session
 
 _MAGIC = re.compile(r"\s*(?:(?P<cell>%%qianfan|%%qf)|(?:[^=%#]+=\s*)?(?P<line>%qianfan|%qf))(?:\s(?P<rest>.*))?")
 _DOTTED = re.compile(r"(?<![\w.)\]}'\"])((?:[^\W\d]\w*\.)*)([^\W\d]\w*)?$")
@@ -23,7 +23,7 @@ _PLAIN = re.compile(r"[^\s'\"\\{\[][^\s'\"\\]*")
 _CHOICE = re.compile(r"(?<=[ |\[])[a-z]+(?=[ |\]]|$)")
 
 
-class Place(NamedTuple):
+class CursorPlace(NamedTuple):
     """
     Where the cursor stands: in the first line of ``%%qianfan`` or ``%%qf``, its ``body``, ``%qianfan`` or ``%qf``; the
     text from the magic's name or the body's start to the cursor, the rest of the line, for a body the options above.
@@ -80,21 +80,21 @@ def matcher(shell: InteractiveShell, get_cell: Callable[[], CellContext]) -> Any
     return marked(complete)
 
 
-def place(code: str, row: int, column: int) -> Place | None:
+def place(code: str, row: int, column: int) -> CursorPlace | None:
     """Where a cursor stands; None if that is nothing of ours, or the prose of a question."""
     lines = code.split("\n")
     first = next((number for number, line in enumerate(lines) if line.strip()), 0)
     head, here = _MAGIC.fullmatch(lines[first]), lines[row]
     if head and head["cell"] and row > first:
         before = "\n".join((*lines[first + 1 : row], here[:column]))
-        return Place("body", before, "", head["rest"] or "") if _opening(before) >= 0 else None
+        return CursorPlace("body", before, "", head["rest"] or "") if _opening(before) >= 0 else None
     found = _MAGIC.fullmatch(here)
     if found is None or found["rest"] is None or column < found.start("rest") or (found["cell"] and row != first):
         return None
-    return Place(found["cell"] or found["line"], here[found.start("rest") : column], here[column:])
+    return CursorPlace(found["cell"] or found["line"], here[found.start("rest") : column], here[column:])
 
 
-def candidates(here: Place, session: Session, namespace: Mapping[str, Any]) -> Offer:
+def candidates(here: CursorPlace, session: Session, namespace: Mapping[str, Any]) -> Offer:
     """Say what could stand at the cursor."""
     if here.where == "%qf":
         return _command(here, session)
@@ -143,7 +143,7 @@ def _read(line: str) -> _Line:
     return _Line(options, flags)
 
 
-def _pairs(here: Place, rows: Mapping[str, Row], session: Session) -> Offer:
+def _pairs(here: CursorPlace, rows: Mapping[str, OptionRow], session: Session) -> Offer:
     """An option's name or a flag, or behind ``=`` its value."""
     before = _read(here.before)
     if before.prose:
@@ -159,7 +159,7 @@ def _pairs(here: Place, rows: Mapping[str, Row], session: Session) -> Offer:
     return Offer(before.word, [text for text in _starting(texts, before.word) if text not in used])
 
 
-def _fitting(rows: Mapping[str, Row], session: Session, given: Mapping[str, str]) -> dict[str, Row]:
+def _fitting(rows: Mapping[str, OptionRow], session: Session, given: Mapping[str, str]) -> dict[str, OptionRow]:
     """Those *rows* that are no parameters, or parameters of the model a question would go to."""
     model, endpoint, api = session.preferences.where(given)
     taken: Collection[str]
@@ -171,7 +171,7 @@ def _fitting(rows: Mapping[str, Row], session: Session, given: Mapping[str, str]
     return {name: row for name, row in rows.items() if row.group != "parameter" or name in taken}
 
 
-def _values(row: Row, session: Session) -> Iterable[str]:
+def _values(row: OptionRow, session: Session) -> Iterable[str]:
     if row.name == "model":
         return _models()
     if row.name == "chat":
@@ -205,7 +205,7 @@ def _quoted(names: Iterable[str], fragment: str, after: str = "") -> Offer:
 # ---- %qf
 
 
-def _command(here: Place, session: Session) -> Offer:
+def _command(here: CursorPlace, session: Session) -> Offer:
     table = help_table()
     name, blank, rest = here.before.lstrip().partition(" ")
     if not blank:
@@ -224,13 +224,13 @@ def _command(here: Place, session: Session) -> Offer:
     return _by_syntax(table.commands[name], rest, here, session) if name in table.commands else NOTHING
 
 
-def _cell_command(here: Place, session: Session, namespace: Mapping[str, Any]) -> Offer:
+def _cell_command(here: CursorPlace, session: Session, namespace: Mapping[str, Any]) -> Offer:
     """Behind ``%%qf``: a command; behind ``map``, DATA; then options."""
     name, blank, rest = here.before.lstrip().partition(" ")
     if not blank:
         return Offer(name, _starting(help_table().cell_commands, name))
     if name == "compare":
-        from .compare_cell import _rows  # noqa: PLC0415 - few complete there
+        from .compare.cell import _rows  # noqa: PLC0415 - few complete there
 
         return _pairs(here._replace(before=rest.lstrip()), _rows(), session)
     if name != "map":
@@ -238,12 +238,12 @@ def _cell_command(here: Place, session: Session, namespace: Mapping[str, Any]) -
     word, blank, rest = rest.lstrip().partition(" ")
     if not blank:
         return _expression(word, namespace)
-    from .mapping import map_rows  # noqa: PLC0415 - as above
+    from .map.cell import map_rows  # noqa: PLC0415 - as above
 
     return _pairs(here._replace(before=rest.lstrip()), map_rows(), session)
 
 
-def _by_syntax(command: Row, rest: str, here: Place, session: Session) -> Offer:
+def _by_syntax(command: OptionRow, rest: str, here: CursorPlace, session: Session) -> Offer:
     """The first word behind a command, as its syntax in the help table has it."""
     options = {name: row for name, row in help_table().on_line.items() if f"{name}=" in command.syntax}
     if options:

@@ -5,22 +5,22 @@ from typing import Any, TypeVar
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from ..client.redact import redact
+from ..client.auth.redact import redact
 from ..core.answer import Answer
 from ..core.errors import InputError, OptionError, QianfanError
 from ..core.models import did_you_mean, suggest
-from ..core.plain import printable
-from .arguments import check_no_key
-from .ask_cell import Asking
+from ..core.terminal import printable
+from .ask.cell import Asking
+from .ask.sending import failed
 from .cell import CellContext
-from .front import display
-from .helptable import help_table
+from .frontend import display
 from .interrupts import Interrupted
-from .keys import check_holds_none
-from .looking import check_cell
-from .sending import failed
-from .session import Session
-from .tables import Said
+from .output.tables import Rendered
+from .parsing.cell_guard import check_cell
+from .parsing.key_guard import check_no_key
+from .parsing.option_table import help_table
+from .session.keys import check_holds_none
+from .session.session import Session
 
 T = TypeVar("T")
 CellCommand = Callable[[CellContext, str, str], Any]
@@ -89,11 +89,11 @@ class Engine:
 
     def steer(self, line: str) -> Answer | None:
         """Do ``%qf``; return the answer of a command that asks."""
-        from . import again  # noqa: PLC0415 - a first question doesn't need it
+        from .ask import retry  # noqa: PLC0415 - a first question doesn't need it
 
         name, _, words = line.strip().partition(" ")
-        if name in again.COMMANDS:
-            return self._in_language(lambda: self._asking.ask_again(again.COMMANDS[name], words))
+        if name in retry.COMMANDS:
+            return self._in_language(lambda: self._asking.ask_again(retry.COMMANDS[name], words))
         said = self._in_language(lambda: self._commanded(line))
         front = self.cell.front
         front.publish({"text/markdown": said.markdown, "text/plain": printable(said.plain)})
@@ -101,8 +101,8 @@ class Engine:
             said.beside(display)
         return None
 
-    def _commanded(self, line: str) -> Said:
-        from .commands import COMMANDS, run  # noqa: PLC0415 - as above
+    def _commanded(self, line: str) -> Rendered:
+        from .commands.registry import COMMANDS, run  # noqa: PLC0415 - as above
 
         return run(self.session, line, {**COMMANDS, "panel": _panel})
 
@@ -139,20 +139,20 @@ class Engine:
             raise Interrupted from None
 
 
-def _panel(session: Session, words: str) -> Said:
+def _panel(session: Session, words: str) -> Rendered:
     from .panel.command import panel  # noqa: PLC0415 - asked for rarely
 
     return panel(session, words)
 
 
 def _map() -> CellCommand:
-    from .mapping import map_cell  # noqa: PLC0415 - only who maps
+    from .map.cell import map_cell  # noqa: PLC0415 - only who maps
 
     return map_cell
 
 
 def _compare() -> CellCommand:
-    from .compare_cell import compare_cell  # noqa: PLC0415 - only who compares
+    from .compare.cell import compare_cell  # noqa: PLC0415 - only who compares
 
     return compare_cell
 

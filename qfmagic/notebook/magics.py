@@ -17,11 +17,11 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 from traitlets import Bool, Dict, Enum, Float, HasTraits, Int, List, TraitType, Unicode
 
-from ..core.catalogue import read_table
+from ..core.i18n import read_table
 
 if TYPE_CHECKING:
     from ..core.answer import Answer
-    from ..core.turns import Conversation
+    from ..core.conversation import Conversation
     from .engine import Engine
 
 ERRORS_KEPT = 100
@@ -116,7 +116,7 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
         if self._cells:
             self._cells.pop()
         if self._withheld > len(self._cells):
-            from .withheld import forget_run  # noqa: PLC0415 - as the engine
+            from .key_scrubber import forget_run  # noqa: PLC0415 - as the engine
 
             self._withheld = len(self._cells)
             forget_run(result)
@@ -162,10 +162,10 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
         try:
             yield
         except ValueError as error:
-            from .arguments import REFUSALS  # noqa: PLC0415 - as the engine
+            from .parsing.key_guard import REFUSALS  # noqa: PLC0415 - as the engine
 
             if getattr(error, "key", None) in REFUSALS:
-                from .withheld import withhold  # noqa: PLC0415 - as the engine
+                from .key_scrubber import withhold  # noqa: PLC0415 - as the engine
 
                 self._withheld = len(self._cells) or 1
                 cells: list[str | None] = [*self._cells]

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..core.plain import printable
+from ..core.terminal import printable
 
 TIMEOUT = 120  # seconds for a cell
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")

@@ -21,8 +21,8 @@ import pytest
 
 if TYPE_CHECKING:
     from ..client.client import Qianfan
-    from .clients import Stubbed
-    from .ledger import Ledger
+    from .cassette_usage import Ledger
+    from .fixtures import Stubbed
 
 MODES = ("stub", "replay", "auto", "live")
 OFFLINE_MODES = ("stub", "replay")
@@ -51,7 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
     config.stash[_mode] = mode
     if mode in TAPED_MODES:
-        from .ledger import Ledger  # noqa: PLC0415 - brings the cassettes
+        from .cassette_usage import Ledger  # noqa: PLC0415 - brings the cassettes
 
         config.stash[_ledger] = Ledger()
     if mode in OFFLINE_MODES:
@@ -79,7 +79,7 @@ def pytest_make_collect_report(
     report = yield
     mode = collector.config.stash[_mode]
     if mode and report.passed and _is_notebook(collector):
-        from .cells import planned  # noqa: PLC0415 - only for notebooks
+        from .notebook_items import planned  # noqa: PLC0415 - only for notebooks
 
         ledger = collector.config.stash.get(_ledger, None)
         more = planned(collector, report.result, mode, ledger.passed if ledger is not None else frozenset())
@@ -92,7 +92,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
     """Have the notebook's kernel inherit what answers it; nbval starts it while its first cell is set up."""
     variables: Mapping[str, str | None] = {}
     if item.config.stash[_mode] and _is_notebook(item.parent):
-        from .cells import environment  # noqa: PLC0415 - as above
+        from .notebook_items import environment  # noqa: PLC0415 - as above
 
         variables = environment(item)
     before = {name: os.environ.get(name) for name in variables}
@@ -173,7 +173,7 @@ def qianfan_client(request: pytest.FixtureRequest) -> "Iterator[Qianfan]":
     On a cassette each test has its own place: tests that ask the same are answered the same, one that asks the same
     twice gets the first answer, then the second.
     """
-    from .clients import client_of  # noqa: PLC0415 - brings httpx
+    from .fixtures import client_of  # noqa: PLC0415 - brings httpx
 
     config = request.config
     with client_of(request.node, config.stash[_mode] or "stub", config.stash.get(_ledger, None)) as client:
@@ -183,7 +183,7 @@ def qianfan_client(request: pytest.FixtureRequest) -> "Iterator[Qianfan]":
 @pytest.fixture
 def qianfan_stub(request: pytest.FixtureRequest) -> "Iterator[Stubbed]":
     """The stub whatever ``--qianfan`` says: ``client`` asks it, ``asked`` and ``requests`` show what it was asked."""
-    from .clients import stubbed  # noqa: PLC0415 - as above
+    from .fixtures import stubbed  # noqa: PLC0415 - as above
 
     with stubbed(request.node) as stub:
         yield stub

@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
-from ..core.catalogue import text
-from ..transport.stub_service import StubKeys
-from .server import LoopbackServer
+from ..core.i18n import text
+from ..transport.stub.service import StubKeys
+from .stub_server import LoopbackServer
 
 WRONG = 2  # the exit status where nothing could be done
 LOOK = 0.5  # seconds; a signal that another thread was given is seen when this one goes on

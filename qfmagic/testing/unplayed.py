@@ -4,10 +4,10 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ..core.catalogue import Text, reader_language, text
 from ..core.errors import CassetteError
-from ..transport import cassette
-from ..transport.recording import Key, Recorded
+from ..core.i18n import Text, reader_language, text
+from ..transport.cassette import file as cassette
+from ..transport.cassette.recording import Key, Recorded
 
 SHOWN = 5  # exchanges named
 LONGEST = 40  # characters of a question shown

@@ -10,15 +10,14 @@ import pytest
 
 from qfmagic.audit import command
 from qfmagic.audit.audit import audit
-from qfmagic.audit.document import Output
-from qfmagic.audit.files import NotebookError, Source, load
+from qfmagic.audit.loading import LoadedNotebook, NotebookError, load
+from qfmagic.audit.notebook import Output
 from qfmagic.audit.report import KINDS
-from qfmagic.audit.table import shown
-from qfmagic.core.plain import width
-from qfmagic.core.turns import Conversation
-from qfmagic.transport.cassette import rewrite
-
-from .documents import TURNS, asked, cassette, code, failed, mapped, notebook, recorded, talk, tape
+from qfmagic.audit.text_report import shown
+from qfmagic.core.conversation import Conversation
+from qfmagic.core.terminal import width
+from qfmagic.transport.cassette.file import rewrite
+from tests.support.documents import TURNS, asked, cassette, code, failed, mapped, notebook, recorded, talk, tape
 
 GUIDES = Path(__file__).parents[2] / "notebooks"
 
@@ -362,7 +361,7 @@ def test_no_type_in_no_place_breaks_an_audit():
         (cell["outputs"][0], "output_type"), (cell["outputs"][0]["data"], "text/plain"), (cell["outputs"][0]["metadata"], "qfmagic"),
         *((cell["outputs"][0]["metadata"]["qfmagic"], name) for name in cell["outputs"][0]["metadata"]["qfmagic"]),
     ]  # fmt: skip
-    source, recordings = Source(Path("a.ipynb"), base, None, None, ()), tape()
+    source, recordings = LoadedNotebook(Path("a.ipynb"), base, None, None, ()), tape()
     for at, *path in places:
         target = at
         for step in path[:-1]:

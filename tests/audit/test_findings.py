@@ -4,12 +4,11 @@ import pytest
 
 from qfmagic.audit.audit import audit
 from qfmagic.audit.report import KINDS
-from qfmagic.core.catalogue import messages
 from qfmagic.core.errors import CassetteError
 from qfmagic.core.fingerprint import of_text
-from qfmagic.transport.recording import Recorded
-
-from .documents import (
+from qfmagic.core.i18n import messages
+from qfmagic.transport.cassette.recording import Recorded
+from tests.support.documents import (
     TURNS,
     asked,
     cassette,

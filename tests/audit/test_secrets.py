@@ -6,10 +6,9 @@ import json
 import pytest
 
 from qfmagic.audit.audit import audit
-from qfmagic.audit.files import keys_in_use
+from qfmagic.audit.loading import keys_in_use
 from qfmagic.client.settings import fingerprint
-
-from .documents import asked, code, found, notebook, recorded, shown
+from tests.support.documents import asked, code, found, notebook, recorded, shown
 
 # None of these opens anything.
 API_KEY = "bce-v3/ALTAK-Q1w2E3r4T5y6U7i8O9p0a/0123456789abcdef0123456789abcdef01234567"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from statistics import median
 from typing import NamedTuple
 
-from qfmagic.transport.stub_service import StubKeys
+from qfmagic.transport.stub.service import StubKeys
 
 Round = Callable[[], float]
 

@@ -9,9 +9,9 @@ import time
 from contextlib import closing
 from statistics import median
 
-from qfmagic.testing.server import LoopbackServer
-from tests.held import held_reply
+from qfmagic.testing.stub_server import LoopbackServer
 from tests.notebook.conftest import Kernel
+from tests.support.held import held_reply
 
 from .common import Row, environment, medians
 

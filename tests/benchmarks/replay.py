@@ -10,9 +10,9 @@ from jupyter_client.manager import start_new_kernel
 from qfmagic.core.context import Exchange
 from qfmagic.core.models import registry
 from qfmagic.core.plan import plan_request
-from qfmagic.transport import cassette
-from qfmagic.transport.recording import Recorded, recorded_of
-from qfmagic.transport.reply import Reply
+from qfmagic.transport.cassette import file as cassette
+from qfmagic.transport.cassette.recording import Recorded, recorded_of
+from qfmagic.transport.stub.reply import Reply
 
 from .common import Row, medians
 

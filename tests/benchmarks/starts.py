@@ -5,7 +5,7 @@ Wall time of the first cells of a notebook, each in a fresh process, where IPyth
 import subprocess
 import sys
 
-from qfmagic.testing.server import LoopbackServer
+from qfmagic.testing.stub_server import LoopbackServer
 
 from .common import Row, environment, medians
 

@@ -4,10 +4,10 @@ import time
 from typing import Self
 
 from qfmagic.core.answer import Answer
-from qfmagic.notebook.display import View
-from qfmagic.notebook.question import prepare
-from qfmagic.notebook.session import Session
-from qfmagic.notebook.single import run
+from qfmagic.notebook.ask.question import prepare
+from qfmagic.notebook.ask.single import run
+from qfmagic.notebook.output.views import View
+from qfmagic.notebook.session.session import Session
 
 from .common import Row, medians
 

@@ -12,7 +12,7 @@ import httpx
 import nbformat
 import pytest
 
-from tests.browser.page import launch
+from tests.support.browser.page import launch
 
 playwright = pytest.importorskip("playwright.sync_api")
 
@@ -118,7 +118,7 @@ def start_lab(folder, settings=(), **environ):
     }
     command = [
         *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.root_dir={root}"),
-        "--AsyncMappingKernelManager.kernel_manager_class=tests.browser.forked.ForkedKernelManager",
+        "--AsyncMappingKernelManager.kernel_manager_class=tests.support.browser.forked.ForkedKernelManager",
         *("--ServerApp.port=0", "--ServerApp.ip=127.0.0.1", f"--IdentityProvider.token={token}"),
         *("--LabApp.expose_app_in_browser=True", f"--LabApp.user_settings_dir={user_settings}"),
         *("--LabApp.extension_manager=readonly", "--LabApp.news_url=", "--ServerApp.terminals_enabled=False"),

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from qfmagic.testing.server import LoopbackServer
-from tests.held import KEY_ENVIRON, held_json, held_reply
+from qfmagic.testing.stub_server import LoopbackServer
+from tests.support.held import KEY_ENVIRON, held_json, held_reply
 
 ASK = "%%qianfan model=ernie-4.5-turbo-128k\n介绍下长城"
 PIECES = [

@@ -1,7 +1,7 @@
 """Several models in a real JupyterLab: beside each other while they come, one table at the end."""
 
-from qfmagic.testing.server import LoopbackServer
-from tests.held import KEY_ENVIRON, held_reply
+from qfmagic.testing.stub_server import LoopbackServer
+from tests.support.held import KEY_ENVIRON, held_reply
 
 MODELS = ("ernie-4.5-turbo-128k", "deepseek-v3")
 ASK = f"%%qianfan model={','.join(MODELS)}\n介绍下长城"

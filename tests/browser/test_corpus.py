@@ -11,13 +11,13 @@ import nbformat
 import pytest
 from nbconvert import HTMLExporter, SlidesExporter
 
-from tests.browser.jupyterlab import Renderer
-from tests.browser.page import ADDRESS
-from tests.browser.watch import SETTLED, Watch, saved
-from tests.corpus import alone, cases, numbered, of_each_kind, payloads
 from tests.notebook.conftest import shell  # noqa: F401 - for the outputs of a session
-from tests.services import serve
-from tests.ways import PURE, Session
+from tests.support.browser.jupyterlab import Renderer
+from tests.support.browser.page import ADDRESS
+from tests.support.browser.watch import SETTLED, Watch, saved
+from tests.support.corpus import alone, cases, numbered, of_each_kind, payloads
+from tests.support.services import serve
+from tests.support.ways import PURE, Session
 
 SHARE = int(os.environ.get("CORPUS_SHARE", "2000"))
 DEEP = ["quotation", "list by tabs", "second item"]

@@ -11,7 +11,7 @@ import pytest
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter, MarkdownExporter
 
-from tests.kernels import AsyncForkedKernelManager
+from tests.support.kernels import AsyncForkedKernelManager
 
 GUIDES = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 

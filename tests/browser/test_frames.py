@@ -12,11 +12,11 @@ import pytest
 from nbconvert import HTMLExporter
 
 from qfmagic.core.answer import Answer
-from qfmagic.notebook.display import answer_bundle
-from qfmagic.notebook.html_frame import POLICY, html_frame
-from tests.browser.page import ADDRESS
+from qfmagic.notebook.output.bundle import answer_bundle
+from qfmagic.notebook.output.html_frame import POLICY, html_frame
 from tests.browser.test_payloads import SHOW, Watch
-from tests.frames import KINDS, element_faults, style_faults, tag_soups
+from tests.support.browser.page import ADDRESS
+from tests.support.frames import KINDS, element_faults, style_faults, tag_soups
 
 GROUP = 10
 # As frames were written before: the model's own text behind the policy.

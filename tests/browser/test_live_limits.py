@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.families import FAMILIES, NESTED
-from tests.browser.page import LABELS, STATIC, live_page
+from tests.support.browser.families import FAMILIES, NESTED
+from tests.support.browser.page import LABELS, STATIC, live_page
 
 CASES = (Path(__file__).parents[1] / "core" / "visible_cases.json").read_text("ascii")
 HIDDEN = "a\u202eb\u200bc\U000e0041"
@@ -225,7 +225,7 @@ SEEN = """async ([cases, place]) => {
 
 @pytest.mark.parametrize("place", ["text", "reasoning", "status", "fence", "model", "stub"])
 def test_hidden_characters_are_shown(page, place):
-    """The table that visible() in qfmagic/core/plain.py is tested by as well; at once and one by one."""
+    """The table that visible() in qfmagic/core/terminal.py is tested by as well; at once and one by one."""
     page.model()
     page.view()
     bare = (STATIC / "stub.js").read_text("utf-8").replace("qfmagic.live", "qfmagic.none")

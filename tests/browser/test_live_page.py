@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tests.browser.page import LABELS, LINES, STATIC, live_page, long_texts, measure
+from tests.support.browser.page import LABELS, LINES, STATIC, live_page, long_texts, measure
 
 ROOT = Path(__file__).parents[2]
 CORPUS = json.loads((Path(__file__).parent / "payloads.json").read_text("ascii"))
@@ -342,7 +342,7 @@ def test_an_update_costs_the_same_at_the_end(page, name):
 
 @pytest.mark.parametrize("name", ["mixed", "code", "table"])
 def test_the_page_keeps_up(chromium, name):
-    """A coarse limit, in one of three tries: the machine may be busy. tests/browser/page.py prints the figures."""
+    """A coarse limit, in one of three tries: the machine may be busy. tests/support/browser/page.py prints the figures."""
     tries = []
     while not any(found["longest"] < 1000 and found["late"] < 3 for found in tries):
         assert len(tries) < 3, tries

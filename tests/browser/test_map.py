@@ -5,9 +5,9 @@ import threading
 
 import pytest
 
-from qfmagic.testing.server import LoopbackServer
-from tests.held import KEY_ENVIRON
-from tests.services import v2
+from qfmagic.testing.stub_server import LoopbackServer
+from tests.support.held import KEY_ENVIRON
+from tests.support.services import v2
 
 MODEL = "ernie-4.5-turbo-128k"
 WORDS = {

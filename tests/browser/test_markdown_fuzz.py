@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qfmagic.core.answer import Answer
-from qfmagic.notebook.display import answer_bundle
-from tests.browser.jupyterlab import Renderer
-from tests.grammar import documents
+from qfmagic.notebook.output.bundle import answer_bundle
+from tests.support.browser.jupyterlab import Renderer
+from tests.support.grammar import documents
 
 
 @pytest.mark.timeout(0)

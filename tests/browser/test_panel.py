@@ -10,8 +10,8 @@ import threading
 import pytest
 from nbconvert import HTMLExporter, MarkdownExporter
 
-from qfmagic.testing.server import LoopbackServer
-from tests.services import v2
+from qfmagic.testing.stub_server import LoopbackServer
+from tests.support.services import v2
 
 SETUP = "%load_ext qfmagic\n%qf set lang=en model=yi_34b_chat\n%qf transport stub"
 CANARY = "bce-v3/ALTAK-canaryTYPED/0123456789"

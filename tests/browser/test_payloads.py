@@ -7,8 +7,8 @@ import nbformat
 import pytest
 from nbconvert import HTMLExporter
 
-from tests.browser.page import ADDRESS
-from tests.browser.watch import SETTLED, Watch, bundles, fresh, saved
+from tests.support.browser.page import ADDRESS
+from tests.support.browser.watch import SETTLED, Watch, bundles, fresh, saved
 
 CORPUS = json.loads((Path(__file__).parent / "payloads.json").read_text("ascii"))
 HOSTILE = [payload["text"] for payload in CORPUS["hostile"]]

@@ -29,11 +29,11 @@ from qfmagic.core.errors import (
     TransportError,
     UnavailableError,
 )
-from qfmagic.testing.server import LoopbackServer
-from qfmagic.transport.reply import Reply
-from qfmagic.transport.scripted import HeldStream, ScriptedTransport
-from qfmagic.transport.stub import StubTransport
-from qfmagic.transport.stub_service import StubKeys, StubService
+from qfmagic.testing.scripted import HeldStream, ScriptedTransport
+from qfmagic.testing.stub_server import LoopbackServer
+from qfmagic.transport.stub.reply import Reply
+from qfmagic.transport.stub.service import StubKeys, StubService
+from qfmagic.transport.stub.transport import StubTransport
 
 KEYS = StubKeys()
 HELLO = "Hello! How can I assist you today?"
@@ -265,7 +265,7 @@ class Clock:
 @pytest.fixture
 def service_and_clock():
     """The async client by itself, with a clock to turn."""
-    from qfmagic.client.exchange import Exchange
+    from qfmagic.client.exchange import HttpExchange
     from qfmagic.client.service import Service
     from qfmagic.core.models import registry
     from qfmagic.core.plan import plan_request
@@ -274,7 +274,7 @@ def service_and_clock():
 
     class Transport(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request):
-            from qfmagic.transport.reply import incoming
+            from qfmagic.transport.stub.reply import incoming
 
             reply = tokens(await incoming(request))
             return httpx.Response(reply.status, headers=dict(reply.headers), content=b"".join(reply.chunks))
@@ -285,9 +285,9 @@ def service_and_clock():
             plan = plan_request(registry().target("yi_34b_chat"), "hi")
             answers = []
             for _ in range(times):
-                answers.append(await service.run(Exchange(plan.request, 5.0)))
+                answers.append(await service.run(HttpExchange(plan.request, 5.0)))
                 before()
-            many = await asyncio.gather(*(service.run(Exchange(plan.request, 5.0)) for _ in range(8)))
+            many = await asyncio.gather(*(service.run(HttpExchange(plan.request, 5.0)) for _ in range(8)))
             await service.aclose()
             return answers + many
 

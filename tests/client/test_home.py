@@ -7,12 +7,12 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+from qfmagic.client.auth.key_store import KeyStore
 from qfmagic.client.settings import Settings
-from qfmagic.client.vault import Vault
 from qfmagic.core.errors import CassetteError, CredentialError, OptionError
 from qfmagic.home import HomeError, private_file, private_folder
-from qfmagic.notebook.journal import Journal
-from qfmagic.transport import cassette
+from qfmagic.notebook.conversation.journal import Journal
+from qfmagic.transport.cassette import file as cassette
 
 posix = pytest.mark.skipif(os.name != "posix", reason="rights of POSIX")
 NAMES = ("access_key", "secret_key")
@@ -77,7 +77,7 @@ def test_what_is_no_regular_file_is_refused_in_a_line_and_never_waited_for(tmp_p
     # A cassette may be a link to what is recorded only now, in a folder that is there.
     if not (home / "a.qf.jsonl").exists():
         _dangle(home / "a.qf.jsonl")
-    vault = Vault({"QFMAGIC_HOME": str(home)})
+    vault = KeyStore({"QFMAGIC_HOME": str(home)})
     for refused, work in (
         (HomeError, lambda: Journal(home / "journal.sqlite", "n", float)),
         (CredentialError, lambda: vault.read("iam", NAMES)),

@@ -9,14 +9,14 @@ import pytest
 
 from qfmagic import Qianfan, Settings
 from qfmagic.client import throttle
-from qfmagic.client.exchange import Exchange
+from qfmagic.client.exchange import HttpExchange
 from qfmagic.client.service import Service
 from qfmagic.core.errors import AuthenticationError, OptionError, QianfanError, RateLimitError, TransportError
-from qfmagic.core.limits import Limits
 from qfmagic.core.models import registry
+from qfmagic.core.pacing.limits import RateLimits
 from qfmagic.core.plan import plan_request
-from qfmagic.testing.server import LoopbackServer
-from qfmagic.transport.reply import Reply, incoming
+from qfmagic.testing.stub_server import LoopbackServer
+from qfmagic.transport.stub.reply import Reply, incoming
 
 FINE = Reply.of_json(
     {"id": "as-1", "result": "ok", "usage": {"prompt_tokens": 3, "completion_tokens": 7, "total_tokens": 10}}
@@ -60,9 +60,9 @@ class World:
             try:
                 if many:
                     return await asyncio.gather(
-                        *(service.run(Exchange(request, 5.0, note)) for _ in range(count)), return_exceptions=True
+                        *(service.run(HttpExchange(request, 5.0, note)) for _ in range(count)), return_exceptions=True
                     )
-                return [await service.run(Exchange(request, 5.0, note)) for _ in range(count)]
+                return [await service.run(HttpExchange(request, 5.0, note)) for _ in range(count)]
             finally:
                 await service.aclose()
 
@@ -200,17 +200,17 @@ def test_a_wrong_clock_is_told_with_refused_keys(off, said):
 
 def test_requests_wait_for_the_limit_and_say_so():
     world = World(replies(FINE))
-    world.ask(3, limits=Limits(rpm=2))
+    world.ask(3, limits=RateLimits(rpm=2))
     assert world.times == [0, 0, 60]
     assert [wait.describe("en") for wait in world.waits] == ["Limit: 2 requests per minute (rpm). Asking in 60 s."]
 
 
 def test_tokens_are_counted_as_the_service_counts_them():
     world = World(replies(FINE))
-    world.ask(4, limits=Limits(tpm=25))
+    world.ask(4, limits=RateLimits(tpm=25))
     assert world.times == [0, 0, 0, 60]
     with pytest.raises(OptionError, match="tpm=25"):
-        World(replies(FINE)).ask(limits=Limits(tpm=25), prompt="word " * 26)
+        World(replies(FINE)).ask(limits=RateLimits(tpm=25), prompt="word " * 26)
 
 
 def test_the_settings_are_limits_too():
@@ -260,7 +260,7 @@ def test_the_limits_are_shared_by_all_clients_with_the_same_keys():
 
 def test_a_place_is_given_back_when_nobody_waits_for_it():
     shared = throttle.Throttle(lambda: 0.0)
-    shared.join(member := object_with_a_reference(), Limits(rpm=1, tpm=100))
+    shared.join(member := object_with_a_reference(), RateLimits(rpm=1, tpm=100))
     first = shared.book("m", lambda: 1.0)
     second = shared.book("m", lambda: 1.0)
     shared.give_back(second)
@@ -275,10 +275,10 @@ def object_with_a_reference():
 
 
 def test_limits_that_are_none():
-    for wrong in (Limits(rpm=-1), Limits(qps=float("nan"))):
+    for wrong in (RateLimits(rpm=-1), RateLimits(qps=float("nan"))):
         with pytest.raises(OptionError):
             Qianfan(settings=Settings(), limits=wrong)
-    assert Settings.from_env({"QIANFAN_RPM_LIMIT": "300", "QIANFAN_QPS_LIMIT": "0"}).limits == Limits(rpm=300)
+    assert Settings.from_env({"QIANFAN_RPM_LIMIT": "300", "QIANFAN_QPS_LIMIT": "0"}).limits == RateLimits(rpm=300)
 
 
 def test_the_sdks_names_and_meaning(tmp_path):

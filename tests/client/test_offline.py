@@ -5,8 +5,8 @@ import pytest
 from qfmagic.client.client import Qianfan
 from qfmagic.client.settings import Settings
 from qfmagic.core.errors import ConnectError, CredentialError
-from qfmagic.testing.server import LoopbackServer
-from qfmagic.transport.stub import StubTransport
+from qfmagic.testing.stub_server import LoopbackServer
+from qfmagic.transport.stub.transport import StubTransport
 
 
 @pytest.mark.parametrize("value", ["true", "1", " YES", "anything"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from qfmagic.client.credentials import available, choose
+from qfmagic.client.auth.credentials import available, choose
 from qfmagic.client.settings import Settings, fingerprint
 from qfmagic.core.errors import CredentialError, OptionError
 

@@ -7,10 +7,10 @@ import pytest
 
 from qfmagic import Qianfan, Settings
 from qfmagic.core.errors import CassetteError, CredentialError, QianfanError, TransportError
-from qfmagic.transport import cassette
-from qfmagic.transport.tape import CassetteTape, NoNetwork
-from tests.faults.server import CLOSE, HOLD, STREAM, FaultServer, chunk, stream, told, whole
-from tests.faults.table import BUSY, END, FAULTS, FINE, FIRST, GOOD, SO_FAR, v1
+from qfmagic.transport.cassette import file as cassette
+from qfmagic.transport.cassette.tape import CassetteTape, NoNetwork
+from tests.support.faults.server import CLOSE, HOLD, STREAM, FaultServer, chunk, stream, told, whole
+from tests.support.faults.table import BUSY, END, FAULTS, FINE, FIRST, GOOD, SO_FAR, v1
 
 PATH = Path("a.qf.jsonl")
 KEYS = {"access_token": "SEKRET-token", "bearer_token": "SEKRET-bearer"}
@@ -22,7 +22,7 @@ MODELS = {"v1": "yi_34b_chat", "v2": "ernie-4.0-8k"}
 def smaller_bounds(monkeypatch):
     """So that what has no end is given up sooner."""
     monkeypatch.setattr("qfmagic.client.attempt.MAX_BODY", 2**20)
-    monkeypatch.setattr("qfmagic.core.sse.SSEDecoder.__init__.__defaults__", (2**18,))
+    monkeypatch.setattr("qfmagic.core.wire.sse.SSEDecoder.__init__.__defaults__", (2**18,))
 
 
 def recorder(server, mode="record", **settings):
@@ -268,7 +268,7 @@ def test_a_connection_that_breaks_is_replayed_as_broken():
 
 
 def test_what_has_no_end_is_not_kept(monkeypatch):
-    monkeypatch.setattr("qfmagic.transport.tape.LARGEST", 10_000)
+    monkeypatch.setattr("qfmagic.transport.cassette.tape.LARGEST", 10_000)
     long = stream(*(v1("x" * 50, number) for number in range(200)), END["v1"])
     with FaultServer([long, FINE["v1"]]) as server, recorder(server) as client:
         assert outcome(client)[0] == "x" * 10_000

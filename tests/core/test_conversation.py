@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qfmagic.core import turns
+from qfmagic.core import conversation as turns
 from qfmagic.core.answer import Answer
 from qfmagic.core.context import Exchange, Size, choose_context, measure, parse_policy
+from qfmagic.core.conversation import Conversation
 from qfmagic.core.errors import ContextLengthError, OptionError, PromptError
 from qfmagic.core.messages import Message, as_messages, check_messages
-from qfmagic.core.models import Limits, registry
+from qfmagic.core.models import ModelLimits, registry
 from qfmagic.core.plan import plan_request
-from qfmagic.core.turns import Conversation
 
-LIMITS = Limits(max_chars=30)
+LIMITS = ModelLimits(max_chars=30)
 
 
 def history(*lengths):
@@ -39,7 +39,7 @@ def test_under_any_sequence_the_messages_keep_the_services_rule(outcomes, prompt
     for question, finish, text in outcomes:
         if finish != "failed":  # a failed request never becomes a turn
             conversation = conversation.add(question, Answer(text, finish_reason=finish))
-    context = choose_context(conversation.history, prompt, system=None, limits=Limits(), policy=policy)
+    context = choose_context(conversation.history, prompt, system=None, limits=ModelLimits(), policy=policy)
     check_messages(context.messages)
     assert context.messages[-1] == Message("user", prompt)
     kept = [q for q, f, t in outcomes if f in ("stop", "length") and t.strip()]
@@ -75,7 +75,7 @@ def test_tokens_count_where_the_row_limits_them():
 
 
 def test_system_counts_where_the_row_says_so():
-    counting = Limits(max_chars=30, system_counts=True)
+    counting = ModelLimits(max_chars=30, system_counts=True)
     assert choose(history(5), "p" * 10, system="s" * 10).sent == 1
     assert choose(history(6), "p" * 10, system="s" * 10, limits=counting).sent == 0
     with pytest.raises(ContextLengthError, match=r"with system.*31 characters \(limit 30\)\. "):

@@ -6,7 +6,6 @@ import string
 
 import pytest
 
-from qfmagic.core.catalogue import Text, messages, read_table, text
 from qfmagic.core.errors import (
     SERVICE_ERRORS,
     ContextLengthError,
@@ -16,6 +15,7 @@ from qfmagic.core.errors import (
     ServiceError,
     TransportError,
 )
+from qfmagic.core.i18n import Text, messages, read_table, text
 from qfmagic.core.wire import error_rows, make_error
 
 

@@ -6,13 +6,13 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qfmagic.core.clock import clock_hint, http_date
 from qfmagic.core.errors import ProtocolError, QianfanError, ServiceError
-from qfmagic.core.limits import Limits
-from qfmagic.core.retry import Attempted, GiveUp, RetryPolicy, decide, retry_after
-from qfmagic.core.sse import SSEDecoder
-from qfmagic.core.waits import Wait
-from qfmagic.core.wire import Collector, feed_events, feed_rest, iam_error, make_error, read_body, service_error
+from qfmagic.core.pacing.clock_skew import clock_hint, http_date
+from qfmagic.core.pacing.limits import RateLimits
+from qfmagic.core.pacing.retry import Attempted, GiveUp, RetryPolicy, decide, retry_after
+from qfmagic.core.pause import Wait
+from qfmagic.core.wire import Accumulator, feed_events, feed_rest, iam_error, make_error, read_body, service_error
+from qfmagic.core.wire.sse import SSEDecoder
 
 WIRES = st.sampled_from(["v1", "v2"])
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
@@ -55,7 +55,7 @@ def split_streams(draw):
 
 
 def read(wire, chunks):
-    decoder, collector = SSEDecoder(), Collector(streamed=True)
+    decoder, collector = SSEDecoder(), Accumulator(streamed=True)
     handed, error = [], None
     try:
         for chunk in chunks:
@@ -145,7 +145,7 @@ def test_any_headers_end_in_a_decision(headers, status, attempt, elapsed, draw):
     assert asked is None or asked >= 0
     http_date(headers.get("date"))
     clock_hint(headers, now)
-    assert all(limit is None or limit > 0 for limit in Limits.told(headers))
+    assert all(limit is None or limit > 0 for limit in RateLimits.told(headers))
     decided = decide(
         Attempted(make_error("v2", None, "x", status=status), headers, attempt, elapsed, now), RetryPolicy(), draw
     )

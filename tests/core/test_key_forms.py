@@ -2,7 +2,7 @@
 
 import pytest
 
-from qfmagic.core.key_forms import holds_form, holds_word
+from qfmagic.core.keys.forms import holds_form, holds_word
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@
 
 import pytest
 
-from qfmagic.core.catalogue import read_table
 from qfmagic.core.errors import ModelError
-from qfmagic.core.models import Limits, Registry, registry, suggest
+from qfmagic.core.i18n import read_table
+from qfmagic.core.models import ModelLimits, Registry, registry, suggest
 
 V2_LIST = [
     "ernie-4.0-8k",
@@ -32,10 +32,10 @@ V2_LIST = [
 @pytest.mark.parametrize(
     ("model", "wires", "endpoint", "limits"),
     [
-        ("rwkv_4_world", ("v1",), None, Limits(4800)),
-        ("dolly_12b", ("v1",), None, Limits(4800)),
-        ("ernie-char-fiction-8k", ("v1", "v2"), "ernie-char-fiction-8k", Limits(24000, 6144, system_counts=True)),
-        ("yi_34b_chat", ("v1",), "yi_34b_chat", Limits(8000)),
+        ("rwkv_4_world", ("v1",), None, ModelLimits(4800)),
+        ("dolly_12b", ("v1",), None, ModelLimits(4800)),
+        ("ernie-char-fiction-8k", ("v1", "v2"), "ernie-char-fiction-8k", ModelLimits(24000, 6144, system_counts=True)),
+        ("yi_34b_chat", ("v1",), "yi_34b_chat", ModelLimits(8000)),
     ],
 )
 def test_the_documented_models(model, wires, endpoint, limits):
@@ -76,13 +76,13 @@ def test_the_sdks_models_keep_their_v1_endpoints():
 
 def test_an_unknown_name_is_sent_to_v2_as_it_stands():
     target = registry().target("My-Own/Model:1")
-    assert (target.wire, target.model, target.known, target.limits) == ("v2", "My-Own/Model:1", False, Limits())
+    assert (target.wire, target.model, target.known, target.limits) == ("v2", "My-Own/Model:1", False, ModelLimits())
 
 
 def test_an_endpoint_alone_has_the_common_rules():
     target = registry().target(None, "ngxxxol8_test1")
     assert (target.wire, target.model, target.endpoint) == ("v1", "ngxxxol8_test1", "ngxxxol8_test1")
-    assert target.limits == Limits()
+    assert target.limits == ModelLimits()
     assert {"temperature", "top_k", "system"} <= set(target.parameters)
 
 

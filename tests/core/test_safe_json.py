@@ -9,22 +9,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qfmagic.analysis.schema import Schema
-from qfmagic.audit.files import load
-from qfmagic.client.auth import _token_error
-from qfmagic.client.verify import read_object
+from qfmagic.audit.loading import load
+from qfmagic.client.auth.authorizer import _token_error
+from qfmagic.client.checks.key_check import read_object
 from qfmagic.core.errors import QianfanError
 from qfmagic.core.safe_json import DEEPEST, TooDeep, check_depth, escaped_halves, read_json, read_json_at, write_json
-from qfmagic.core.sse import SSEDecoder
-from qfmagic.core.wire import Collector, feed_events, feed_rest, read_body
-from qfmagic.notebook.arguments import parse_line, parse_pairs
-from qfmagic.notebook.display import _pretty_json
-from qfmagic.notebook.exports import imported
-from qfmagic.notebook.helptable import help_table
-from qfmagic.transport import cassette
-from qfmagic.transport.recording import Recorded, RecordingError
-from qfmagic.transport.reply import Incoming
-from qfmagic.transport.stub_service import StubKeys, StubService
+from qfmagic.core.wire import Accumulator, feed_events, feed_rest, read_body
+from qfmagic.core.wire.sse import SSEDecoder
+from qfmagic.notebook.conversation.export import imported
+from qfmagic.notebook.output.bundle import _pretty_json
+from qfmagic.notebook.parsing.line import parse_line, parse_pairs
+from qfmagic.notebook.parsing.option_table import help_table
+from qfmagic.structured.schema import Schema
+from qfmagic.transport.cassette import file as cassette
+from qfmagic.transport.cassette.recording import Recorded, RecordingError
+from qfmagic.transport.stub.reply import Incoming
+from qfmagic.transport.stub.service import StubKeys, StubService
 
 SHAPES = {"[": ("[", "]"), "{": ('{"a":', "}"), "mixed": ('[{"a":', "}]")}
 
@@ -125,7 +125,7 @@ def test_escaped_halves_can_be_encoded_and_read_again():
 
 def streamed(wire):
     def read(written):
-        decoder, collector = SSEDecoder(), Collector(streamed=True)
+        decoder, collector = SSEDecoder(), Accumulator(streamed=True)
         data = f"data: {written}\ndata: {written}\n\n{written}\n".encode()
         feed_events(wire, collector, decoder.feed(data))
         feed_rest(wire, collector, decoder.close())

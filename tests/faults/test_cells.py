@@ -6,11 +6,11 @@ from contextlib import closing
 
 import pytest
 
-from qfmagic.core.catalogue import text
+from qfmagic.core.i18n import text
 from tests.notebook.conftest import Kernel
+from tests.support.faults.server import FaultServer
+from tests.support.faults.table import FAULTS, FINE, GOOD, SO_FAR
 
-from .server import FaultServer
-from .table import FAULTS, FINE, GOOD, SO_FAR
 from .test_faults import MODELS
 
 NO_PAUSES = dict.fromkeys(
@@ -20,7 +20,7 @@ SMALLER_BOUNDS = """
 import asyncio, json, os
 import ipywidgets
 import qfmagic.client.attempt
-from qfmagic.core.sse import SSEDecoder
+from qfmagic.core.wire.sse import SSEDecoder
 qfmagic.client.attempt.MAX_BODY = 4 * 2**20
 SSEDecoder.__init__.__defaults__ = (2**20,)
 session = get_ipython().magics_manager.registry["QianfanMagics"].engine.session

@@ -7,11 +7,10 @@ from urllib.parse import quote
 import pytest
 
 from qfmagic import Qianfan, Settings
-from qfmagic.client.redact import redact
+from qfmagic.client.auth.redact import redact
 from qfmagic.core.errors import ProtocolError, QianfanError, RequestError
-from tests.spelled import WAYS
-
-from .server import CLOSE, STREAM, FaultServer, chunk, told, whole
+from tests.support.faults.server import CLOSE, STREAM, FaultServer, chunk, told, whole
+from tests.support.spelled import WAYS
 
 KEY = "bce-v3/ALTAK-echoed/+key=0123456789"
 PARTS = {

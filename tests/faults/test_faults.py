@@ -7,9 +7,8 @@ import pytest
 from qfmagic import Conversation, Qianfan, Settings
 from qfmagic.core import errors
 from qfmagic.core.messages import check_messages
-
-from .server import FaultServer, stream, told, whole
-from .table import BOMB, BUSY, FAULTS, FINE, GOOD, SO_FAR, Fault, packed, sse
+from tests.support.faults.server import FaultServer, stream, told, whole
+from tests.support.faults.table import BOMB, BUSY, FAULTS, FINE, GOOD, SO_FAR, Fault, packed, sse
 
 MODELS = {"v1": "yi_34b_chat", "v2": "ernie-4.0-8k"}
 
@@ -28,7 +27,7 @@ def settings(url, **more):
 def smaller_bounds(monkeypatch):
     """So that what has no end is given up sooner."""
     monkeypatch.setattr("qfmagic.client.attempt.MAX_BODY", 4 * 2**20)
-    monkeypatch.setattr("qfmagic.core.sse.SSEDecoder.__init__.__defaults__", (2**20,))
+    monkeypatch.setattr("qfmagic.core.wire.sse.SSEDecoder.__init__.__defaults__", (2**20,))
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=[f"{row.wire}: {row.name}" for row in FAULTS])
@@ -156,7 +155,7 @@ PACKED = {
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 @pytest.mark.parametrize("stream", [True, False])
 def test_body_that_cannot_be_read_is_one_error_wherever_it_comes(monkeypatch, body, keys, way, stream):
-    monkeypatch.setattr("qfmagic.client.network.MAX_BODY", 4 * 2**20)
+    monkeypatch.setattr("qfmagic.client.http.network.MAX_BODY", 4 * 2**20)
     with (
         FaultServer([body]) as server,
         Qianfan(settings=settings(server.url, **way), model=MODELS["v2" if "access_key" in way else "v1"]) as client,

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from qfmagic import Qianfan, Settings
-
-from .server import HOLD, STREAM, FaultServer, chunk, told
-from .table import FINE, FIRST, GOOD, SO_FAR
+from tests.support.faults.server import HOLD, STREAM, FaultServer, chunk, told
+from tests.support.faults.table import FINE, FIRST, GOOD, SO_FAR
 
 ROOT = str(Path(__file__).parents[2])
 BEGIN = """

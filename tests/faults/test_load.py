@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from qfmagic import Qianfan, Settings
-from qfmagic.client.network import MAX_CONNECTIONS
-
-from .server import STREAM, FaultServer, chunk
-from .table import FINE, GOOD, v1
+from qfmagic.client.http.network import MAX_CONNECTIONS
+from tests.support.faults.server import STREAM, FaultServer, chunk
+from tests.support.faults.table import FINE, GOOD, v1
 
 STREAMS, CHUNKS = 200, 1000
 

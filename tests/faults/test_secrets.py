@@ -8,11 +8,10 @@ import pytest
 
 from qfmagic import Qianfan, Settings
 from qfmagic.client.attempt import attempt
-from qfmagic.client.outgoing import Outgoing
+from qfmagic.client.http.request import Outgoing
 from qfmagic.core.errors import QianfanError
-
-from .server import CLOSE, RESET, STREAM, FaultServer, chunk, told, whole
-from .table import FIRST
+from tests.support.faults.server import CLOSE, RESET, STREAM, FaultServer, chunk, told, whole
+from tests.support.faults.table import FIRST
 
 SECRETS = {
     "ak": "SEKRET-ak",

@@ -9,10 +9,9 @@ import trustme
 
 from qfmagic import Qianfan, Settings
 from qfmagic.core.errors import ConnectError
-
-from .proxy import Proxy
-from .server import FaultServer
-from .table import FINE, GOOD
+from tests.support.faults.proxy import Proxy
+from tests.support.faults.server import FaultServer
+from tests.support.faults.table import FINE, GOOD
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from tests.kernels import start_kernel
+from tests.support.kernels import start_kernel
 
 
 @pytest.fixture

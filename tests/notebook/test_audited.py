@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from qfmagic.audit.audit import audit
-from qfmagic.audit.files import load
-from qfmagic.audit.table import shown
-from qfmagic.testing.server import LoopbackServer
-from qfmagic.transport.cassette import read, rewrite
-from qfmagic.transport.stub_service import StubKeys, StubService
-from tests.services import v2
+from qfmagic.audit.loading import load
+from qfmagic.audit.text_report import shown
+from qfmagic.testing.stub_server import LoopbackServer
+from qfmagic.transport.cassette.file import read, rewrite
+from qfmagic.transport.stub.service import StubKeys, StubService
+from tests.support.services import v2
 
 
 class Document:

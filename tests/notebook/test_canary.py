@@ -18,8 +18,8 @@ import pytest
 import trustme
 
 from qfmagic.client.settings import fingerprint
-from qfmagic.testing.server import LoopbackServer
-from tests.hostile import HANDED_BEARER, HANDED_OAUTH, HOSTILE, HostileService
+from qfmagic.testing.stub_server import LoopbackServer
+from tests.support.hostile import HANDED_BEARER, HANDED_OAUTH, HOSTILE, HostileService
 
 RING = """
 import shelve

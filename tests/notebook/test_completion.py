@@ -7,12 +7,12 @@ import IPython
 import pytest
 from IPython.core.completer import CompletionContext, provisionalcompleter, rectify_completions
 
+from qfmagic.core.conversation import Conversation
 from qfmagic.core.models import registry
-from qfmagic.core.turns import Conversation
 from qfmagic.notebook import magics as magics_module
 from qfmagic.notebook.completion import candidates, matcher, place
-from qfmagic.notebook.helptable import help_table
-from qfmagic.notebook.session import Session
+from qfmagic.notebook.parsing.option_table import help_table
+from qfmagic.notebook.session.session import Session
 
 V1 = "%%qianfan model=yi_34b_chat "
 

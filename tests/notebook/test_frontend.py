@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 NOTEBOOK = Path(__file__).parents[2] / "qfmagic" / "notebook"
-FRONTEND, STATIC = NOTEBOOK / "frontend", NOTEBOOK / "static"
+FRONTEND, STATIC = NOTEBOOK / "js", NOTEBOOK / "static"
 # Bytes. Every page with an answer gets live.js once, and stub.js with each answer after that.
 SIZES = {"live.js": 500_000, "panel.js": 100_000, "stub.js": 3000}
 ASKING = [

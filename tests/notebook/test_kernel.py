@@ -5,9 +5,9 @@ import threading
 
 import pytest
 
-from qfmagic.testing.server import LoopbackServer
-from qfmagic.transport.reply import Reply
-from qfmagic.transport.stub_service import StubKeys
+from qfmagic.testing.stub_server import LoopbackServer
+from qfmagic.transport.stub.reply import Reply
+from qfmagic.transport.stub.service import StubKeys
 
 KEYS = StubKeys()
 KEY_ENVIRON = {"QIANFAN_ACCESS_TOKEN": KEYS.access_token, "QIANFAN_BEARER_TOKEN": KEYS.bearer_token}

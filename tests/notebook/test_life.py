@@ -14,11 +14,11 @@ from queue import Empty
 
 import pytest
 
-from qfmagic.core.catalogue import text as text_of
-from tests.faults.server import HOLD, STREAM, FaultServer, chunk, told
-from tests.faults.table import BUSY, FINE, FIRST, GOOD, SO_FAR
+from qfmagic.core.i18n import text as text_of
 from tests.notebook.conftest import Kernel
-from tests.notebook.test_live import Watched, check_closed
+from tests.notebook.output.test_live import Watched, check_closed
+from tests.support.faults.server import HOLD, STREAM, FaultServer, chunk, told
+from tests.support.faults.table import BUSY, FINE, FIRST, GOOD, SO_FAR
 
 INTERRUPTED = text_of("note.interrupted", "en")
 MODEL = "ernie-4.0-8k"
@@ -184,7 +184,7 @@ def ask(at, again=0):
 
 @pytest.mark.parametrize("again", [0, 3], ids=["once", "twice"])
 def test_an_interrupt_at_any_step_leaves_a_turn_that_is_whole_marked_or_not_there(lab, again):
-    lab.run(f"{STEPPED}\nfrom qfmagic.notebook.live import LiveView\nLiveView.PATIENCE = LiveView.GRACE = 0")
+    lab.run(f"{STEPPED}\nfrom qfmagic.notebook.output.live import LiveView\nLiveView.PATIENCE = LiveView.GRACE = 0")
     # Between the making of a coroutine and its start nothing can be done about an interrupt; nothing is lost either.
     lab.run("import warnings\nwarnings.filterwarnings('ignore', 'coroutine .* was never awaited')")
     lab.run("ask(0)", "cell")

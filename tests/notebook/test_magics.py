@@ -7,9 +7,9 @@ import pytest
 from qfmagic.core.answer import Answer
 from qfmagic.core.errors import InputError, OptionError, QianfanError
 from qfmagic.notebook import magics as magics_module
-from qfmagic.notebook.helptable import help_table
-from qfmagic.transport.reply import Reply
-from qfmagic.transport.scripted import ScriptedTransport
+from qfmagic.notebook.parsing.option_table import help_table
+from qfmagic.testing.scripted import ScriptedTransport
+from qfmagic.transport.stub.reply import Reply
 
 
 def ask(shell, line="", cell="hi"):
@@ -203,7 +203,7 @@ def test_keys_are_not_taken_on_a_line(shell, name):
     ],
 )
 def test_formats(shell, play, style, text, plain, marked):
-    from qfmagic.notebook.display import answer_bundle
+    from qfmagic.notebook.output.bundle import answer_bundle
 
     play(Reply.of_json({"id": "x", "result": text}))
     answer = ask(shell, f"stream=false format={style}")
@@ -412,7 +412,7 @@ def test_chinese(shell, capsys):
     ],
 )
 def test_the_language_follows_the_machine(environ, lang):
-    from qfmagic.notebook.session import Session
+    from qfmagic.notebook.session.session import Session
 
     assert Session(environ).lang == lang
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qfmagic.analysis import rendering
-from qfmagic.analysis.rendering import TEXT_CAP, show
 from qfmagic.core.answer import Answer
+from qfmagic.prompts import rendering
+from qfmagic.prompts.rendering import TEXT_CAP, show
 
 np = pytest.importorskip("numpy")
 pd = pytest.importorskip("pandas")
@@ -424,7 +424,7 @@ def test_without_narwhals(monkeypatch, name):
 def test_a_notebook_without_data_libraries_imports_none():
     code = """if True:
         import sys
-        from qfmagic.analysis.rendering import show
+        from qfmagic.prompts.rendering import show
         class Plain: pass
         for value in ("a", 1, None, b"", [Plain()], {1: {2, 3}}, ValueError(), Plain(), show, sys):
             show(value)
@@ -479,7 +479,7 @@ def test_it_never_raises_is_capped_and_always_the_same(value):
 
 
 def test_sets_are_the_same_in_every_process():
-    code = "from qfmagic.analysis.rendering import show; s = set('abcdef'); print(show(s), show([s]), show([{'k': s}]))"
+    code = "from qfmagic.prompts.rendering import show; s = set('abcdef'); print(show(s), show([s]), show([{'k': s}]))"
     shown = {
         subprocess.run(
             [sys.executable, "-c", code],

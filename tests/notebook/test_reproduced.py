@@ -8,11 +8,11 @@ import pytest
 from nbclient import NotebookClient
 
 from qfmagic.audit.audit import audit
-from qfmagic.audit.files import load
-from qfmagic.testing.server import LoopbackServer
-from qfmagic.transport import cassette
-from qfmagic.transport.reply import Reply
-from tests import analysis_service
+from qfmagic.audit.loading import load
+from qfmagic.testing.stub_server import LoopbackServer
+from qfmagic.transport.cassette import file as cassette
+from qfmagic.transport.stub.reply import Reply
+from tests.support import analysis_service
 
 CELLS = [
     "%load_ext qfmagic\n%qf set lang=en model=ernie-4.0-turbo-8k",
@@ -136,7 +136,7 @@ def test_a_replay_leaves_the_cassette_alone_and_the_audit_has_nothing_to_say(bot
 
 
 def test_the_guides_cassette_is_what_its_service_answers_now(tmp_path):
-    """`python -m tests.analysis_service` writes it, the same each time."""
+    """`python -m tests.support.analysis_service` writes it, the same each time."""
     path = tmp_path / "again.qf.jsonl"
     analysis_service.record(analysis_service.NOTEBOOK, path)
     assert path.read_bytes() == cassette.beside(analysis_service.NOTEBOOK).read_bytes()

@@ -13,8 +13,8 @@ from markdown_it import MarkdownIt
 
 from qfmagic import Answer, Turn
 from qfmagic.cli import main
-from qfmagic.testing.server import LoopbackServer
-from tests.held import KEY_ENVIRON
+from qfmagic.testing.stub_server import LoopbackServer
+from tests.support.held import KEY_ENVIRON
 
 SAVED = Path(__file__).parents[1] / "data" / "saved_by_0_1"
 EXPECTED = json.loads((SAVED / "expected.json").read_text(encoding="utf-8"))

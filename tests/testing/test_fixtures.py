@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from qfmagic.testing.server import LoopbackServer
-from qfmagic.transport import cassette
+from qfmagic.testing.stub_server import LoopbackServer
+from qfmagic.transport.cassette import file as cassette
 
 ROOT = Path(__file__).parents[2]
 pytest_plugins = ["pytester"]

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from qfmagic.testing.server import LoopbackServer
-from qfmagic.transport.stub_service import StubKeys, StubService
+from qfmagic.testing.stub_server import LoopbackServer
+from qfmagic.transport.stub.service import StubKeys, StubService
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.timeout(300)

@@ -17,11 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qfmagic.core.models import registry
-from qfmagic.core.signing import bce_date, sign
-from qfmagic.testing.server import LoopbackServer
-from qfmagic.transport.examples import find_example
-from qfmagic.transport.reply import Incoming, Reply
-from qfmagic.transport.stub_service import StubKeys, StubService
+from qfmagic.core.wire.signing import bce_date, sign
+from qfmagic.testing.stub_server import LoopbackServer
+from qfmagic.transport.stub.examples import find_example
+from qfmagic.transport.stub.reply import Incoming, Reply
+from qfmagic.transport.stub.service import StubKeys, StubService
 
 KEYS = StubKeys()
 CHAT = "/v2/chat/completions"
@@ -412,7 +412,7 @@ def test_stub_server_bounds_what_stands_behind_the_chunks(server):
 
 
 def test_stub_server_keeps_the_last_requests_within_its_bounds(monkeypatch):
-    monkeypatch.setattr("qfmagic.testing.server.KEPT_BYTES", 100_000)
+    monkeypatch.setattr("qfmagic.testing.stub_server.KEPT_BYTES", 100_000)
     with LoopbackServer(kept=30) as server, httpx.Client() as client:
         for number in range(50):
             client.post(f"{server.url}/{number}", content=b"")
@@ -428,7 +428,7 @@ def test_stub_server_keeps_the_last_requests_within_its_bounds(monkeypatch):
 
 
 def test_stub_server_refuses_bodies_beyond_its_room_and_then_has_it_again(monkeypatch):
-    monkeypatch.setattr("qfmagic.testing.server.AT_ONCE", 1000)
+    monkeypatch.setattr("qfmagic.testing.stub_server.AT_ONCE", 1000)
     with LoopbackServer() as server, httpx.Client() as client:
         for _ in range(3):
             assert client.post(f"{server.url}/", content=b"x" * 1001).status_code == 503
@@ -437,7 +437,7 @@ def test_stub_server_refuses_bodies_beyond_its_room_and_then_has_it_again(monkey
 
 
 def test_stub_server_serves_so_many_connections_and_no_more(monkeypatch):
-    monkeypatch.setattr("qfmagic.testing.server.CONNECTIONS", 2)
+    monkeypatch.setattr("qfmagic.testing.stub_server.CONNECTIONS", 2)
     with LoopbackServer() as server:
         address = server.url.removeprefix("http://").split(":")
         own = f"GET / HTTP/1.1\r\nHost: {server.url[7:]}\r\n\r\n".encode()

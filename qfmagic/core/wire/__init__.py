@@ -1,14 +1,14 @@
 """The service's two APIs: requests out, answers in, as pure functions of JSON values."""
 
-from .collect import Collector, Outcome
-from .refusal import error_rows, iam_error, make_error, service_error
+from .accumulator import Accumulator, StreamOutcome
+from .errors import error_rows, iam_error, make_error, service_error
 from .request import ChatRequest, build_request, encode
 from .response import feed_events, feed_rest, read_body
 
 __all__ = [
+    "Accumulator",
     "ChatRequest",
-    "Collector",
-    "Outcome",
+    "StreamOutcome",
     "build_request",
     "encode",
     "error_rows",

@@ -7,9 +7,9 @@ from typing import Any
 from ..errors import ProtocolError
 from ..models import Wire
 from ..safe_json import may_be_deep, read_json
-from ..sse import Event
-from .collect import Collector
-from .refusal import service_error
+from .accumulator import Accumulator
+from .errors import service_error
+from .sse import Event
 
 _V1_KNOWN = frozenset(
     [
@@ -36,7 +36,7 @@ _DECODE = json.JSONDecoder().raw_decode  # json.loads without its preliminaries,
 _V2_DELTA_KNOWN = frozenset(("role", "content", "reasoning_content"))
 
 
-def feed_v1(collector: Collector, payload: dict[str, Any]) -> None:
+def feed_v1(collector: Accumulator, payload: dict[str, Any]) -> None:
     """
     Add one V1 event, or the body of an answer that was not streamed.
 
@@ -67,7 +67,7 @@ def feed_v1(collector: Collector, payload: dict[str, Any]) -> None:
         collector.ended = collector.done = True
 
 
-def feed_v2(collector: Collector, payload: dict[str, Any]) -> None:
+def feed_v2(collector: Accumulator, payload: dict[str, Any]) -> None:
     """
     Add one V2 chunk, or the body of an answer that was not streamed. Raises like :func:`feed_v1`.
 
@@ -92,7 +92,7 @@ def feed_v2(collector: Collector, payload: dict[str, Any]) -> None:
         collector.ended = collector.done = True
 
 
-def _feed_choice(collector: Collector, choice: dict[str, Any]) -> None:
+def _feed_choice(collector: Accumulator, choice: dict[str, Any]) -> None:
     delta = (choice.get("delta" if collector.streamed else "message") or {}) if isinstance(choice, dict) else None
     if not isinstance(delta, dict):
         raise ProtocolError("protocol.shape", start=_start(json.dumps(choice)))
@@ -111,12 +111,12 @@ def _feed_choice(collector: Collector, choice: dict[str, Any]) -> None:
         collector.extra.update({key: value for key, value in delta.items() if key not in _V2_DELTA_KNOWN})
 
 
-def _identify(collector: Collector, payload: Mapping[str, Any]) -> None:
+def _identify(collector: Accumulator, payload: Mapping[str, Any]) -> None:
     collector.id = str(payload.get("id", ""))
     collector.created = payload.get("created")
 
 
-def _verdict(collector: Collector, payload: Mapping[str, Any]) -> None:
+def _verdict(collector: Accumulator, payload: Mapping[str, Any]) -> None:
     """What V1 says beside the text, V2 says in the choice."""
     if payload.get("finish_reason"):
         collector.finish_reason = str(payload["finish_reason"])
@@ -140,7 +140,7 @@ def _refuse_unless_fine(wire: Wire, payload: Mapping[str, Any], *, fine: bool) -
 _FEED = {"v1": feed_v1, "v2": feed_v2}
 
 
-def feed_events(wire: Wire, collector: Collector, events: list[Event]) -> None:
+def feed_events(wire: Wire, collector: Accumulator, events: list[Event]) -> None:
     """
     Add a batch of events.
 
@@ -172,7 +172,7 @@ def feed_events(wire: Wire, collector: Collector, events: list[Event]) -> None:
             collector.extra.setdefault("events", []).append({"event": event.event, "data": payload})
 
 
-def _feed_other(wire: Wire, collector: Collector, event: Event) -> None:
+def _feed_other(wire: Wire, collector: Accumulator, event: Event) -> None:
     if event.data.strip() == "[DONE]":
         collector.ended = collector.done = True
         return
@@ -185,7 +185,7 @@ def _feed_other(wire: Wire, collector: Collector, event: Event) -> None:
     raise ProtocolError("protocol.json", start=_start(event.data))
 
 
-def feed_rest(wire: Wire, collector: Collector, events: list[Event]) -> None:
+def feed_rest(wire: Wire, collector: Accumulator, events: list[Event]) -> None:
     """
     Add what stood in the decoder when the stream ended. Raises like :func:`feed_events`.
 
@@ -199,7 +199,7 @@ def feed_rest(wire: Wire, collector: Collector, events: list[Event]) -> None:
             raise
 
 
-def read_body(wire: Wire, body: bytes) -> Collector:
+def read_body(wire: Wire, body: bytes) -> Accumulator:
     """
     Read the body of an answer that was not streamed.
 
@@ -207,7 +207,7 @@ def read_body(wire: Wire, body: bytes) -> Collector:
         ServiceError: It is an error.
         ProtocolError: It is nothing of the service's.
     """
-    collector = Collector(streamed=False)
+    collector = Accumulator(streamed=False)
     text = body.decode("utf-8-sig", "replace")
     try:
         payload = read_json(text)

@@ -4,15 +4,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ...core.errors import OptionError, QianfanError
-from .. import auth_commands, commands
-from ..keys import FIELDS, read_kind
-from ..session import Session
-from . import lines
+from ..commands import auth, registry
+from ..session.keys import FIELDS, read_kind
+from ..session.session import Session
+from . import command_lines
 
 Message = Mapping[str, Any]
 
 
-class Outcome(NamedTuple):
+class ActionOutcome(NamedTuple):
     """
     What an action did.
 
@@ -29,7 +29,7 @@ class Outcome(NamedTuple):
     fields: tuple[str, ...] = ()
 
 
-def act(session: Session, message: Message) -> Outcome:
+def act(session: Session, message: Message) -> ActionOutcome:
     """Do what a page asks for. Never raises: what goes wrong is in the outcome, and repeats no key."""
     command = ""
     fields: tuple[str, ...] = ()
@@ -38,26 +38,28 @@ def act(session: Session, message: Message) -> Outcome:
             return _take_key(session, message)
         fields = tuple(map(str, message.get("values") or message.get("names") or ()))
         command = command_of(message)
-        said = commands.run(session, command, commands.COMMANDS).plain
+        said = registry.run(session, command, registry.COMMANDS).plain
     except QianfanError as error:
-        return Outcome(lines.magic(command) if command else "", "", error.message(session.lang), fields)
+        return ActionOutcome(command_lines.magic(command) if command else "", "", error.message(session.lang), fields)
     except OSError as error:
-        return Outcome(lines.magic(command), "", f"{error.strerror or type(error).__name__}: {error.filename}", fields)
+        return ActionOutcome(
+            command_lines.magic(command), "", f"{error.strerror or type(error).__name__}: {error.filename}", fields
+        )
     except Exception as error:  # noqa: BLE001 - the panel shows its own errors, and a page's message may hold a key
-        return Outcome("", "", type(error).__name__, fields)
-    return Outcome(lines.magic(command), said)
+        return ActionOutcome("", "", type(error).__name__, fields)
+    return ActionOutcome(command_lines.magic(command), said)
 
 
-def _take_key(session: Session, message: Message) -> Outcome:
+def _take_key(session: Session, message: Message) -> ActionOutcome:
     kind = read_kind(str(message.get("kind")))
-    line = lines.magic(f"auth {kind}")
+    line = command_lines.magic(f"auth {kind}")
     fields = FIELDS[kind]
     try:
         values = message.get("values")
-        said = auth_commands.give(session, kind, dict(values) if isinstance(values, Mapping) else {}, "panel")
+        said = auth.give(session, kind, dict(values) if isinstance(values, Mapping) else {}, "panel")
     except QianfanError as error:
-        return Outcome(line, "", error.message(session.lang), fields)
-    return Outcome(line, said.plain)
+        return ActionOutcome(line, "", error.message(session.lang), fields)
+    return ActionOutcome(line, said.plain)
 
 
 def command_of(message: Message) -> str:
@@ -74,11 +76,11 @@ def command_of(message: Message) -> str:
 
 
 def _set(message: Message) -> str:
-    return " ".join(["set", *(lines.pair(str(name), str(value)) for name, value in message["values"].items())])
+    return " ".join(["set", *(command_lines.pair(str(name), str(value)) for name, value in message["values"].items())])
 
 
 def _unset(message: Message) -> str:
-    return " ".join(["unset", *(lines.word(str(name)) for name in message["names"])])
+    return " ".join(["unset", *(command_lines.word(str(name)) for name in message["names"])])
 
 
 def _words(*names: str) -> Callable[[Message], str]:
@@ -86,13 +88,13 @@ def _words(*names: str) -> Callable[[Message], str]:
 
     def make(message: Message) -> str:
         given = [str(message[name]) for name in names if message.get(name) is not None]
-        return " ".join([str(message["do"]), *map(lines.word, given)])
+        return " ".join([str(message["do"]), *map(command_lines.word, given)])
 
     return make
 
 
 def _auth(action: str) -> Callable[[Message], str]:
-    return lambda message: f"auth {action} {lines.word(str(message['kind']))}"
+    return lambda message: f"auth {action} {command_lines.word(str(message['kind']))}"
 
 
 _COMMANDS: dict[str, Callable[[Message], str]] = {

@@ -1,12 +1,12 @@
 """``%qf panel``."""
 
 from ...core.errors import OptionError
-from ..session import Session
-from ..tables import Said
-from .table import settings_table
+from ..output.tables import Rendered
+from ..session.session import Session
+from .static_table import settings_table
 
 
-def panel(session: Session, words: str) -> Said:
+def panel(session: Session, words: str) -> Rendered:
     """Do ``%qf panel``."""
     if words:
         raise OptionError("command.usage", usage="%qf panel")

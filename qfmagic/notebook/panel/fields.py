@@ -4,9 +4,9 @@ from typing import Any
 
 from ...core.models import Target
 from ...core.params import Parameter
-from ..helptable import Row, help_table
-from ..session import Session
-from . import lines
+from ..parsing.option_table import OptionRow, help_table
+from ..session.session import Session
+from . import command_lines
 
 # The settings that are no parameters, in the order in which they are shown.
 OTHERS = ("context", "format", "stream", "timeout", "lang")
@@ -30,7 +30,7 @@ def field_rows(session: Session, target: Target | None) -> dict[str, Any]:
     }
 
 
-def _field(session: Session, row: Row, parameter: Parameter | None) -> Field:
+def _field(session: Session, row: OptionRow, parameter: Parameter | None) -> Field:
     setting, lang = session.preferences.setting(row.name), session.lang
     value = setting.value
     kind = "choice" if row.choices else parameter.type if parameter else row.kind
@@ -39,9 +39,9 @@ def _field(session: Session, row: Row, parameter: Parameter | None) -> Field:
         "kind": kind,
         "help": _HINTS.get(row.name, {}).get(lang) or row.help(lang).replace("`", ""),
         "allowed": _allowed(row, parameter, lang),
-        "written": "" if value is None else lines.written(value),
+        "written": "" if value is None else command_lines.written(value),
         "value": list(value) if kind == "list" and value else None,
-        "default": "" if parameter is None or parameter.default is None else lines.written(parameter.default),
+        "default": "" if parameter is None or parameter.default is None else command_lines.written(parameter.default),
         "choices": list(row.choices),
         "changed": row.name in session.preferences.changed,
         "source": "" if setting.source == "default" else setting.source,
@@ -51,7 +51,7 @@ def _field(session: Session, row: Row, parameter: Parameter | None) -> Field:
     }
 
 
-def _allowed(row: Row, parameter: Parameter | None, lang: str) -> str:
+def _allowed(row: OptionRow, parameter: Parameter | None, lang: str) -> str:
     """What is allowed, where the field itself doesn't show it."""
     if parameter is not None:
         described = parameter.describe(lang)

@@ -2,24 +2,24 @@
 
 from typing import Any
 
+from ...client.auth.credentials import Kind, available, choose
+from ...client.auth.key_store import KEYRING
 from ...client.client import DEFAULT_MODEL
-from ...client.credentials import Kind, available, choose
 from ...client.settings import Settings
-from ...client.vault import KEYRING
-from ...core.catalogue import messages, text
 from ...core.errors import QianfanError
+from ...core.i18n import messages, text
 from ...core.models import WIRES, Api, Model, Target, registry
-from .. import auth_commands
-from ..keys import FIELDS, fingerprints, variable
-from ..session import Session
-from . import lines
+from ..commands import auth
+from ..session.keys import FIELDS, fingerprints, variable
+from ..session.session import Session
+from . import command_lines
+from .conversation import talk_state
 from .fields import field_rows
-from .talk import talk_state
 
-State = dict[str, Any]
+PanelState = dict[str, Any]
 
 
-def fixed(session: Session) -> State:
+def fixed(session: Session) -> PanelState:
     """What changes with the language only: the labels, and the models that can be chosen."""
     lang = session.lang
     prefix = "panel."
@@ -27,7 +27,7 @@ def fixed(session: Session) -> State:
     return {"lang": lang, "labels": labels, "models": [_choice(model) for model in registry().models.values()]}
 
 
-def _choice(model: Model) -> State:
+def _choice(model: Model) -> PanelState:
     wire, api = next(iter(model.apis.items()))
     return {
         "name": model.name,
@@ -42,7 +42,7 @@ def _own(api: Api) -> bool:
     return api.wire == "v1" and api.endpoint is None
 
 
-def panel_state(session: Session) -> State:
+def panel_state(session: Session) -> PanelState:
     """Everything else but what was used; a problem in it is part of it, and never an exception."""
     problem = ""
     target: Target | None = None
@@ -56,7 +56,9 @@ def panel_state(session: Session) -> State:
     return {
         "mode": _mode(session),
         "problem": problem,
-        "line": lines.cell((name, lines.written(value)) for name, value in session.preferences.changed.items()),
+        "line": command_lines.cell(
+            (name, command_lines.written(value)) for name, value in session.preferences.changed.items()
+        ),
         "keys": _keys(session),
         "model": _model(session, target),
         "fields": field_rows(session, target),
@@ -64,18 +66,18 @@ def panel_state(session: Session) -> State:
     }
 
 
-def _mode(session: Session) -> State:
+def _mode(session: Session) -> PanelState:
     try:
         return {"value": session.mode, "source": session.mode_source}
     except QianfanError as error:
         return {"value": "", "source": error.message(session.lang)}
 
 
-def _model(session: Session, target: Target | None) -> State:
+def _model(session: Session, target: Target | None) -> PanelState:
     lang, setting = session.lang, session.preferences.setting
     endpoint, api = setting("endpoint").value, setting("api").value
     changed = [name for name in ("model", "endpoint", "api") if name in session.preferences.changed]
-    shown: State = {
+    shown: PanelState = {
         "changed": changed,
         "value": setting("model").value or "",
         "endpoint": endpoint or "",
@@ -98,7 +100,7 @@ def _model(session: Session, target: Target | None) -> State:
 # ---- keys
 
 
-def _keys(session: Session) -> State:
+def _keys(session: Session) -> PanelState:
     lang = session.lang
     try:
         settings = session.keys.settings()
@@ -107,11 +109,11 @@ def _keys(session: Session) -> State:
     return {"problem": "", "kinds": [_kind(session, settings, kind) for kind in FIELDS]}
 
 
-def _kind(session: Session, settings: Settings, kind: Kind) -> State:
+def _kind(session: Session, settings: Settings, kind: Kind) -> PanelState:
     lang = session.lang
     shown = fingerprints(settings, kind)
     used = [wire.upper() for wire in WIRES if (found := available(settings, wire)) and found[0].kind == kind]
-    source = auth_commands.source_of(session, kind) if shown else ""
+    source = auth.source_of(session, kind) if shown else ""
     verdict = session.verdicts.get(kind)
     if verdict is not None and verdict.keys != tuple(shown):
         verdict = None  # it was on other keys

@@ -3,20 +3,20 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ...analysis.prices import Prices
-from ...analysis.usage import BY, By, Call, Total, total, totals
-from ...core.catalogue import text
+from ...accounting.prices import Prices
+from ...accounting.totals import BY, By, Call, Total, total, totals
 from ...core.errors import QianfanError
-from ..session import Session
-from ..usage_commands import HEADS, below, columns_of, row_of, spent_of
-from . import lines
+from ...core.i18n import text
+from ..commands.usage import HEADS, below, columns_of, row_of, spent_of
+from ..session.session import Session
+from . import command_lines
 
 LAST = 100  # rows shown of a grouping; all of them are in %qf usage
 
-State = dict[str, Any]
+UsageState = dict[str, Any]
 
 
-def usage_state(session: Session) -> State:
+def usage_state(session: Session) -> UsageState:
     """The calls of this kernel in words; a problem is part of it, and never an exception."""
     lang, calls = session.lang, session.meter.calls
     try:
@@ -34,7 +34,7 @@ def usage_state(session: Session) -> State:
         return {"problem": error.message(lang)}
 
 
-def _grouping(calls: Sequence[Call], by: By, prices: Prices, whole: Total, lang: str) -> State:
+def _grouping(calls: Sequence[Call], by: By, prices: Prices, whole: Total, lang: str) -> UsageState:
     groups = totals(calls, by, prices)
     columns = columns_of(whole, by, seconds=True)
     most = max((group.tokens for group in groups), default=0) or 1
@@ -44,7 +44,7 @@ def _grouping(calls: Sequence[Call], by: By, prices: Prices, whole: Total, lang:
 
     return {
         "title": HEADS[by][lang == "zh"],
-        "line": lines.magic("usage" if by == BY[0] else f"usage by={by}"),
+        "line": command_lines.magic("usage" if by == BY[0] else f"usage by={by}"),
         "columns": columns,
         "head": [HEADS[name][lang == "zh"] for name in columns],
         "rows": [

@@ -15,12 +15,12 @@ import traitlets
 from IPython.core.getipython import get_ipython
 
 from ...core.errors import QianfanError
-from .. import auth_commands
-from ..keys import read_kind
-from ..session import Session
-from ..verdict import Verdict
-from . import lines
-from .actions import Outcome, act
+from ..commands import auth
+from ..session.key_check import SessionVerdict
+from ..session.keys import read_kind
+from ..session.session import Session
+from . import command_lines
+from .actions import ActionOutcome, act
 from .state import fixed, panel_state
 from .usage import usage_state
 
@@ -143,7 +143,7 @@ class Panel:
             case _:
                 self._reply(content, act(self._session, content))
 
-    def _reply(self, content: Mapping[str, Any], outcome: Outcome) -> None:
+    def _reply(self, content: Mapping[str, Any], outcome: ActionOutcome) -> None:
         """Tell every panel of the change, and this one what came of its message."""
         self._session.changed()
         if self._widget is not None:
@@ -168,18 +168,18 @@ class Panel:
         """Test keys; the kernel goes on meanwhile."""
         try:
             kind = read_kind(str(content.get("kind")))
-            line = lines.magic(f"auth check {kind}")
-            check = auth_commands.start_check(self._session, kind)
+            line = command_lines.magic(f"auth check {kind}")
+            check = auth.start_check(self._session, kind)
         except QianfanError as error:
-            self._reply(content, Outcome(error=error.message(self._session.lang)))
+            self._reply(content, ActionOutcome(error=error.message(self._session.lang)))
             return
 
-        def tell(done: Future[Verdict]) -> None:
+        def tell(done: Future[SessionVerdict]) -> None:
             failed = done.exception()
             lang = self._session.lang
             said = type(failed).__name__ if failed else done.result().said.describe(lang)
             bad = bool(failed) or done.result().state == "bad"
-            outcome = Outcome(line, "" if bad else said, said if bad else "")
+            outcome = ActionOutcome(line, "" if bad else said, said if bad else "")
             _in_main(lambda: self._reply(content, outcome))
 
         check.add_done_callback(tell)

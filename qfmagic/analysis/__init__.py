@@ -1,1 +1,0 @@
-"""Many prompts: map, compare, structured answers, and what it all used."""

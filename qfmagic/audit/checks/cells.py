@@ -1,0 +1,57 @@
+"""What each cell shows by itself."""
+
+from collections.abc import Iterator
+
+from ...core.fingerprint import of_source
+from ...core.terminal import fitted, printable
+from ..cell_calls import CellCall
+from ..notebook import Batch, Cell, Output, Provenance
+from ..report import AuditFinding
+
+_SHOWN = ("display_data", "execute_result")
+
+
+def check_cell(cell: Cell, asked: CellCall) -> Iterator[AuditFinding]:
+    """What is wrong with a code cell."""
+    found = [*_answers(cell), *_errors(cell), *_questions(cell, asked)]
+    return (AuditFinding(key, cell.number, cell.ran, values) for key, values in found)
+
+
+def _answers(cell: Cell) -> Iterator[tuple[str, dict[str, object]]]:
+    source = of_source(cell.source)
+    answers: list[tuple[Output, Provenance | Batch]] = [*cell.answers, *cell.batches]
+    if any(given.cell not in (None, source) for _, given in answers):
+        yield "audit.changed", {}
+    told = dict.fromkeys(key for output, given in answers for key in _answer(output, given))
+    yield from ((key, {}) for key in told)
+
+
+def _answer(output: Output, given: Provenance | Batch) -> Iterator[str]:
+    if given.shown is None:
+        yield "audit.no_provenance.old"
+    elif given.shown != output.fingerprint:
+        yield "audit.edited"
+    if given.incomplete:
+        yield "audit.incomplete"
+    if "stub" in (given.transports if isinstance(given, Batch) else (given.transport,)):
+        yield "audit.stub"
+
+
+def _errors(cell: Cell) -> Iterator[tuple[str, dict[str, object]]]:
+    for output in cell.outputs:
+        if output.kind == "error" and "raises-exception" not in cell.tags:
+            yield "audit.failed", {"name": fitted(printable(output.error), 40)}
+
+
+def _questions(cell: Cell, asked: CellCall) -> Iterator[tuple[str, dict[str, object]]]:
+    """Questions without an answer: never asked, or their answer's origin isn't known."""
+    left_alone = "skip-execution" in cell.tags or any(output.kind == "error" for output in cell.outputs)
+    if not asked.questions or asked.dry or left_alone or any(cell.answers) or any(cell.batches):
+        return
+    if cell.ran is not None and not asked.answered:
+        return
+    # Beside a line that asks, other lines may show something; below a whole cell only its answer stands.
+    shown = asked.whole and any(output.kind in _SHOWN for output in cell.outputs)
+    if shown and asked.command == "map":  # what hands the rows to a cluster leaves a note, and no answers
+        return
+    yield ("audit.no_provenance" if shown else "audit.unasked"), {}

@@ -1,0 +1,1 @@
+"""The same question about every row of a table."""

@@ -1,0 +1,139 @@
+"""What a map leaves: columns beside the data, and what it all came to."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..core.answer import Answer
+from ..core.errors import QianfanError
+from ..core.i18n import text
+from ..structured.column_types import Kinds
+from ..structured.schema import Schema
+from .row import Done
+
+_BEFORE: Kinds = {"answer": str}
+_BEHIND: Kinds = {"error": str, "prompt_tokens": int, "completion_tokens": int, "seconds": float, "id": str}
+
+
+def result_kinds(schema: Schema | None, prefix: str = "") -> Kinds:
+    """The columns a map adds, with what is in them; None is anything. The schema's fields stand behind the answer."""
+    fields = schema.kinds if schema is not None else {}
+    return {f"{prefix}{name}": kind for name, kind in {**_BEFORE, **fields, **_BEHIND}.items()}
+
+
+def result_names(schema: Schema | None, prefix: str = "") -> tuple[str, ...]:
+    """The names alone, one that is there twice included."""
+    fields = schema.names if schema is not None else ()
+    return tuple(f"{prefix}{name}" for name in (*_BEFORE, *fields, *_BEHIND))
+
+
+def cells_of(done: Done | None, schema: Schema | None, lang: str) -> tuple[Any, ...]:
+    """One row's results, as :func:`result_names` has them; None for a row that wasn't asked."""
+    answer = None if done is None else done.answer
+    if done is None:
+        error: str | None = text("map.not_asked", lang)
+    else:
+        error = None if done.error is None else told(done.error, lang)
+    fields: Mapping[str, Any] = {}
+    if schema is not None:
+        found: Mapping[str, Any] = {}
+        if done is not None and done.value is not None:
+            try:
+                found = schema.columns(done.value)
+            except Exception as problem:  # noqa: BLE001 - fields of the user's own may be computed, and fail
+                error = told(fault(problem), lang)
+        fields = {name: found.get(name) for name in schema.names}
+    if answer is None:
+        return (None, *fields.values(), error, None, None, None, None)
+    usage = answer.usage
+    return (
+        answer.text,
+        *fields.values(),
+        error,
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        answer.seconds,
+        answer.id or None,
+    )
+
+
+def fault(error: BaseException) -> QianfanError:
+    """What fails a row though the service is not to blame, as an error of ours."""
+    try:
+        reason = str(error)
+    except Exception:  # noqa: BLE001 - its own words may fail
+        reason = ""
+    return QianfanError("map.fault", kind=type(error).__name__, reason=reason)
+
+
+def told(error: QianfanError, lang: str) -> str:
+    """An error as a cell's text."""
+    return f"{type(error).__name__}: {error.message(lang)}"
+
+
+def _flaws(answer: Answer) -> list[str]:
+    """What the reader must know of an answer that came."""
+    found = {
+        "map.cut": answer.truncated,
+        "map.flagged": answer.need_clear_history or answer.finish_reason == "content_filter",
+        "map.blank": answer.complete and not answer.text.strip(),
+    }
+    return [key for key, there in found.items() if there]
+
+
+@dataclass
+class Tally:
+    """
+    What a map has come to so far.
+
+    Attributes:
+        answered: How many rows have an answer without an error.
+        kept: How many of these were there before.
+        failed: How many failed.
+        prompt_tokens: Of all answers.
+        completion_tokens: Of all answers.
+        paid: How many whole answers came now, those that didn't fit included.
+        transports: Where the answers come from.
+        errors: For how many rows each error came, in words.
+        flaws: The rows whose answers came and need a look, from 0, by what is to be said of them.
+        problem: The first error.
+    """
+
+    answered: int = 0
+    kept: int = 0
+    failed: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    paid: int = 0
+    transports: set[str] = field(default_factory=set)
+    errors: Counter[str] = field(default_factory=Counter)
+    flaws: dict[str, list[int]] = field(default_factory=dict)
+    problem: QianfanError | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many rows are done."""
+        return self.answered + self.failed
+
+    @property
+    def tokens(self) -> int:
+        """Of questions and answers."""
+        return self.prompt_tokens + self.completion_tokens
+
+    def add(self, done: Done, lang: str) -> None:
+        """Count a row."""
+        if done.error is None:
+            self.answered += 1
+        else:
+            self.failed += 1
+            self.errors[told(done.error, lang)] += 1
+            self.problem = self.problem or done.error
+        self.kept += done.kept
+        self.paid += sum(answer.complete for answer in done.paid)
+        if done.answer is not None:
+            for flaw in _flaws(done.answer):
+                self.flaws.setdefault(flaw, []).append(done.number)
+            self.transports.add(done.answer.transport)
+            self.prompt_tokens += done.answer.usage.prompt_tokens or 0
+            self.completion_tokens += done.answer.usage.completion_tokens or 0

@@ -1,0 +1,173 @@
+"""From a row to a request: the template filled, the schema behind it, everything checked before it is sent."""
+
+import builtins
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from keyword import iskeyword
+from typing import Any
+
+from ..core.answer import Answer
+from ..core.callbacks import ignore
+from ..core.context import Exchange
+from ..core.errors import OptionError, PromptError
+from ..core.messages import Message
+from ..core.models import Target, did_you_mean, suggest
+from ..core.plan import Plan, plan_request
+from ..prompts.rendering import show, show_whole
+from ..prompts.template import Template
+from ..structured.repair import NextRequest, Structured, exchanges, question_of, room_in
+from ..structured.schema import Schema
+from .table import ITEM, DataRow
+
+ROW_NAMES = ("row", ITEM, "index")
+
+
+@dataclass(frozen=True)
+class Questions:
+    """
+    What is asked of each row.
+
+    Attributes:
+        template: The text; columns are names in it, and so are ``row``, ``item`` and ``index``.
+        target: Where it goes.
+        parameters: The model's parameters.
+        namespace: Further names for the template.
+        schema: What each answer must fit; None for text.
+        stream: Whether to ask for streams.
+        check: Looks at the body of each request before it is sent.
+    """
+
+    template: Template
+    target: Target
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    namespace: Mapping[str, Any] = field(default_factory=dict)
+    schema: Schema | None = None
+    stream: bool = True
+    check: Callable[[Mapping[str, Any]], object] = ignore
+
+    def prompt(self, row: DataRow) -> str:
+        """
+        Fill the template.
+
+        Raises:
+            PromptError: An expression failed, or a column it names alone has no value in this row.
+        """
+        names = {"row": row.item, ITEM: row.item, "index": row.index, **row.columns}
+        for expression in self.template.expressions:
+            if expression.source in names and _missing(names[expression.source]):
+                raise PromptError("map.no_value", column=expression.source)
+        try:
+            return self.template.fill({**self.namespace, **names}, partial(_shown, row))
+        except PromptError as error:
+            raise PromptError("map.expression", **error.values) from error.__cause__
+
+    def first(self, row: DataRow) -> Plan:
+        """
+        Make a row's request.
+
+        Raises:
+            InputError: It can't be asked: the template failed, or the prompt is empty or too long.
+        """
+        prompt = self.prompt(row)
+        if not prompt.strip():
+            raise PromptError("prompt.empty")
+        if self.schema is None:
+            return self.plan((Message("user", prompt),))
+        return self.plan(*question_of(prompt, self.schema, native=self.target.takes_json))
+
+    def following(self, plan: Plan, repairs: int) -> Generator[NextRequest, Answer, Structured]:
+        """Decide what is asked after a row's first request: the steps of :func:`exchanges`, the first included."""
+        assert self.schema is not None
+        native = self.target.takes_json and self.schema.is_object
+        extra = {"response_format": self.schema.response_format()} if native else {}
+        room = room_in(self.target, plan.request.parameters)
+        return exchanges(NextRequest(plan.context.messages, extra), self.schema, repairs=repairs, room=room)
+
+    def plan(self, messages: Sequence[Message], extra: Mapping[str, Any] | None = None) -> Plan:
+        """
+        Check messages and make the request.
+
+        Raises:
+            InputError: It can't be asked like that.
+        """
+        pairs = zip(messages[:-1:2], messages[1:-1:2], strict=True)
+        plan = plan_request(
+            self.target,
+            messages[-1].content,
+            history=[Exchange.of(question.content, answer.content) for question, answer in pairs],
+            parameters={**(extra or {}), **self.parameters},  # one's own response_format stands
+            stream=self.stream,
+        )
+        self.check(plan.request.body)
+        return plan
+
+
+def check_template(template: Template, columns: Sequence[str], namespace: Mapping[str, Any]) -> None:
+    """
+    Check a template before anything is asked.
+
+    Args:
+        template: The template.
+        columns: The data's columns.
+        namespace: What else it may name.
+
+    Raises:
+        PromptError: It has no placeholder, or none that differs from row to row, or names what isn't there.
+    """
+    there = {*columns, *ROW_NAMES}
+    if not template.expressions:
+        raise PromptError("map.no_placeholder", names=offered(columns))
+    for expression in template.expressions:
+        if expression.code is None:
+            raise PromptError(
+                "map.no_expression", expression=expression.source, line=expression.line, names=offered(columns)
+            )
+    names = {name for expression in template.expressions for name in expression.names}
+    # Alone, the name of one of Python's functions is rather meant to be a column's.
+    alone = {expression.source for expression in template.expressions}
+    known = {*dir(builtins)} - alone
+    for name in sorted(names - there - {*namespace} - known):
+        hint = did_you_mean(suggest(name, [*there, *(known for known in namespace if not known.startswith("_"))]))
+        raise PromptError("map.no_column", column=name, suggestions=hint, names=offered(columns))
+    if not names & there:
+        raise PromptError("map.same_prompt", names=offered(columns))
+
+
+def check_columns(columns: Sequence[str], new: Sequence[str]) -> None:
+    """
+    Check that no result would take a column's place.
+
+    Raises:
+        OptionError: It would; or two results have the same name.
+    """
+    for position, name in enumerate(new):
+        if name in columns or name in new[:position]:
+            raise OptionError("map.column_taken", column=name)
+
+
+def offered(columns: Sequence[str]) -> list[str]:
+    """The placeholders a template may have, for an error."""
+    shown = [name if _is_name(name) else f"row[{name!r}]" for name in columns[:10]]
+    return [f"{{{{ {name} }}}}" for name in (*shown, *ROW_NAMES)]
+
+
+def _is_name(column: str) -> bool:
+    return column.isidentifier() and not iskeyword(column)
+
+
+def _shown(row: DataRow, value: object) -> str:
+    """A value in a prompt. The row's own texts, and the row itself, are what is asked about: they go whole."""
+    if isinstance(value, str):
+        return value
+    return show_whole(value) if value is row.item and isinstance(value, Mapping) else show(value)
+
+
+def _missing(value: object) -> bool:
+    """Whether it is None, or not equal to itself as NaN and its like are."""
+    if value is None:
+        return True
+    try:
+        return bool(value != value)  # noqa: PLR0124 - that is what NaN is
+    except Exception:  # noqa: BLE001 - pandas.NA says neither yes nor no, an array both, another's own class anything
+        return type(value).__name__ == "NAType"

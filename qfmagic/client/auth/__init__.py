@@ -1,0 +1,1 @@
+"""Keys: chosen, kept, turned into tokens and signatures, and kept out of what is shown."""

@@ -1,0 +1,101 @@
+"""Which of the configured keys a call uses: the official SDK's precedence."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ...core.errors import CredentialError
+from ...core.models import Wire
+from ..settings import Settings
+
+Kind = Literal["app", "iam", "access_token", "bearer", "access_code", "none"]
+
+_KEY = re.compile(r"[!-~]*")  # what can stand in a header
+
+_VARIABLES: dict[Kind, str] = {
+    "app": "QIANFAN_AK, QIANFAN_SK",
+    "iam": "QIANFAN_ACCESS_KEY, QIANFAN_SECRET_KEY",
+    "access_token": "QIANFAN_ACCESS_TOKEN",
+    "bearer": "QIANFAN_BEARER_TOKEN",
+    "access_code": "QIANFAN_ACCESS_CODE",
+    "none": "QIANFAN_NO_AUTH",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """
+    A complete credential; what is secret in it doesn't show.
+
+    Attributes:
+        kind: ``app``: a V1 application's API key and secret key, exchanged for an access token (OAuth). ``iam``: an
+            IAM key pair, signs V1 calls and fetches short-term bearer tokens for V2. ``access_token``: a ready V1
+            token, which nothing can renew. ``bearer``: a V2 API key (``bce-v3/ALTAK-...``). ``access_code``: for a
+            private deployment. ``none``: nothing is sent, a gateway in between adds what is needed.
+        key: The key, token or code.
+        secret: The pair's other half.
+    """
+
+    kind: Kind
+    key: str = field(default="", repr=False)
+    secret: str = field(default="", repr=False)
+
+    @property
+    def variables(self) -> str:
+        """The environment variables it comes from."""
+        return _VARIABLES[self.kind]
+
+
+def available(settings: Settings, wire: Wire) -> list[Credential]:
+    """
+    Every complete kind of key configured for *wire*, the one that is used first.
+
+    V1: a ready token, then app keys (even beside IAM keys), then IAM keys. V2: a bearer token, then IAM keys.
+    """
+    s = settings
+    kinds: list[tuple[object, Credential]] = [
+        (s.no_auth, Credential("none")),
+        (s.enable_private and s.access_code, Credential("access_code", s.access_code)),
+        (wire == "v1" and s.access_token, Credential("access_token", s.access_token)),
+        (wire == "v1" and s.ak and s.sk, Credential("app", s.ak, s.sk)),
+        (wire == "v2" and s.bearer_token, Credential("bearer", s.bearer_token)),
+        (s.access_key and s.secret_key, Credential("iam", s.access_key, s.secret_key)),
+    ]
+    return [credential for given, credential in kinds if given]
+
+
+def choose(settings: Settings, wire: Wire) -> Credential:
+    """
+    Return the credential for calls on *wire*.
+
+    Raises:
+        CredentialError: There is none; the error says which would do, and what is there for the other API.
+    """
+    found = available(settings, wire)
+    if found:
+        check_form(found[0])
+        return found[0]
+    pairs = (("ak", "sk"), ("access_key", "secret_key"))
+    for pair in pairs if wire == "v1" else pairs[1:]:
+        given = [name for name in pair if getattr(settings, name)]
+        missing = [name for name in pair if name not in given]
+        if given and missing:
+            raise CredentialError(
+                "keys.half", given=f"QIANFAN_{given[0].upper()}", missing=f"QIANFAN_{missing[0].upper()}"
+            )
+    if wire == "v1" and settings.bearer_token:
+        raise CredentialError("keys.only_v2")
+    if wire == "v2" and (settings.ak or settings.access_token):
+        raise CredentialError("keys.only_v1")
+    raise CredentialError(f"keys.missing_{wire}")
+
+
+def check_form(credential: Credential) -> None:
+    """
+    Check that the keys can be keys.
+
+    Raises:
+        CredentialError: One holds a line break, a blank, or something beyond ASCII.
+    """
+    if not all(_KEY.fullmatch(part) for part in (credential.key, credential.secret)):
+        raise CredentialError("keys.form", variable=credential.variables)

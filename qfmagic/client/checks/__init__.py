@@ -1,0 +1,1 @@
+"""What ``%qf doctor`` and ``%qf auth check`` look at."""

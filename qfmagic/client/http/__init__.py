@@ -1,0 +1,1 @@
+"""HTTP: connections, their pool, requests, and what comes back piece by piece."""

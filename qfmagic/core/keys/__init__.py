@@ -1,0 +1,1 @@
+"""Keys found in a text, however they are spelled there."""

@@ -1,0 +1,1 @@
+"""``%%qianfan``: questions of cells, on their way and shown."""

@@ -1,0 +1,64 @@
+"""Where an answer comes from, for the metadata of its output."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...core.answer import Answer
+from ...core.conversation import Turn
+from ...core.fingerprint import of_json, of_source
+from ...version import __version__
+from .question import Question
+
+
+def provenance(
+    answer: Answer, question: Question, turn: Turn, shown: Mapping[str, str], source: str | None
+) -> dict[str, Any]:
+    """
+    Everything that is needed to see later what was asked and what answered; no secrets.
+
+    Args:
+        answer: The answer.
+        question: The question.
+        turn: The turn they make.
+        shown: What stays in the cell.
+        source: The cell, as it was written.
+
+    It goes into the output's metadata and not into its data, because time and ids differ from run to run and strict
+    nbval compares the data.
+    """
+    context, expected = question.plan.context, question.expected
+    return {
+        "version": __version__,
+        "transport": answer.transport,
+        "wire": answer.wire,
+        "model": answer.model,
+        "endpoint": answer.endpoint,
+        "parameters": dict(question.plan.request.parameters),
+        "chat": question.slot.chat if question.joins else None,
+        "turn": question.slot.at + 1 if question.joins else None,
+        "state": turn.state,
+        "hash": turn.hash if question.joins else None,
+        "parents": list(question.parents),
+        "cell": None if source is None else of_source(source),
+        "shown": of_json(shown),
+        "request": question.plan.request.hash,
+        "id": answer.id,
+        "created": answer.created,
+        "usage": {
+            "prompt_tokens": answer.usage.prompt_tokens,
+            "completion_tokens": answer.usage.completion_tokens,
+            "total_tokens": answer.usage.total_tokens,
+        },
+        "seconds": answer.seconds,
+        "finish": answer.finish_reason,
+        # The requests before it whose answers didn't fit its schema.
+        **({"rejected": list(expected.refused)} if expected is not None and expected.refused else {}),
+        "context": {
+            "sent": context.sent,
+            "available": context.available,
+            "chars": context.size.chars,
+            "tokens": context.size.tokens,
+            "max_chars": context.limits.max_chars,
+            "max_tokens": context.limits.max_tokens,
+        },
+    }

@@ -1,0 +1,1 @@
+"""``%qf``: one module a command or a family of them."""

@@ -1,0 +1,1 @@
+"""``%%qf compare``: several models beside each other."""

@@ -1,0 +1,1 @@
+"""The notebook's conversations: kept, ordered by the document, exported."""

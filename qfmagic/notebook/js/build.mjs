@@ -1,0 +1,54 @@
+// Bundles the sources in src, with the libraries they use, into one file each in ../static, and writes down the
+// libraries' licences there.
+// The first line of a bundle names the sources it was made of; tests/notebook/test_frontend.py compares.
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { build } from "esbuild";
+
+const ENTRIES = ["src/live.js", "src/panel.js", "src/stub.js"];
+const OUT = "../static";
+
+const sources = ["build.mjs", "package-lock.json", "package.json", ...readdirSync("src").map((name) => `src/${name}`)];
+const hashed = createHash("sha256");
+for (const name of sources.sort()) hashed.update(`${name}\0`).update(readFileSync(name)).update("\0");
+const hash = hashed.digest("hex");
+
+// Styles become strings, made small and fit for browsers that don't know nested rules.
+const styles = {
+  name: "styles",
+  setup({ onLoad }) {
+    onLoad({ filter: /\.css$/ }, async ({ path }) => {
+      const target = ["chrome109", "firefox110", "safari16"];
+      const { outputFiles } = await build({ entryPoints: [path], minify: true, target, charset: "utf8", write: false });
+      return { contents: outputFiles[0].text, loader: "text" };
+    });
+  },
+};
+
+const { metafile } = await build({
+  entryPoints: ENTRIES.filter(existsSync),
+  outdir: OUT,
+  bundle: true,
+  format: "esm",
+  minify: true,
+  metafile: true,
+  target: ["es2022"],
+  charset: "utf8",
+  legalComments: "inline",
+  define: { __QF_HASH__: JSON.stringify(hash) },
+  plugins: [styles],
+  banner: { js: `// Made from qfmagic/notebook/js ${hash} by "make bundle"; do not edit.` },
+});
+
+const used = new Set(Object.keys(metafile.inputs).map((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1]));
+used.delete(undefined);
+const licences = [...used].sort().map((name) => {
+  const folder = `node_modules/${name}`;
+  const { version, license } = JSON.parse(readFileSync(`${folder}/package.json`, "utf8"));
+  const files = readdirSync(folder).filter((file) => /^licen[cs]e/i.test(file)).sort();
+  if (!files.length) throw new Error(`${name} has no licence file`);
+  const texts = files.map((file) => readFileSync(`${folder}/${file}`, "utf8").trim());
+  return [`${name} ${version} (${license})`, ...texts].join("\n\n");
+});
+const intro = "The bundles in this folder hold these libraries, under the licences that follow.";
+writeFileSync(`${OUT}/LICENSES.txt`, `${[intro, ...licences].join(`\n\n${"-".repeat(80)}\n\n`)}\n`);

@@ -1,0 +1,1 @@
+"""``%%qf map``: the question of a cell about every row."""

@@ -1,0 +1,52 @@
+"""How the rows of ``%%qf map`` and ``%%qf compare over=`` are asked: by the options of the line and the settings."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ...batch.row_prompts import Questions
+from ...batch.row_runner import Work
+from ...core.models import registry
+from ...prompts.template import Template
+from ...structured.schema import Schema
+from ..cell import CellContext
+from .answer_cache import Opened, kept_of, usable
+
+
+def row_work(
+    cell: CellContext, given: Mapping[str, Any], *, kept_as: str, job: str, fresh: bool, opened: Opened
+) -> Callable[[Template, Schema | None], Work]:
+    """
+    Return what says how rows are asked, of a template and a schema as they were read.
+
+    Args:
+        cell: Where they are asked.
+        given: The options of the line, read.
+        kept_as: What the answers are kept under.
+        job: What a tape knows the job by.
+        fresh: Whether what is kept counts for nothing.
+        opened: Closes what is opened for it.
+
+    Raises:
+        ModelError: There is no such model.
+    """
+    session, preferences = cell.session, cell.session.preferences
+    target = registry().target(*preferences.where(given))
+    session.keys.check_not_in({"endpoint": target.endpoint})  # which is sent in the address
+
+    def work(template: Template, schema: Schema | None) -> Work:
+        client, timeout = session.client(), preferences.setting("timeout", given).value
+        client.check_timeout(timeout)
+        parameters = preferences.parameters(given, target.parameters)
+        stream = bool(preferences.setting("stream", given).value)
+        questions = Questions(template, target, parameters, cell.namespace, schema, stream, session.keys.check_not_in)
+        return Work(
+            client,
+            questions,
+            opened(kept_of(session, kept_as)),
+            usable(session, job, fresh=fresh),
+            job,
+            timeout,
+            int(preferences.setting("repairs", given).value),
+        )
+
+    return work

@@ -1,0 +1,1 @@
+"""How answers and tables are shown, and what stays in the cell."""

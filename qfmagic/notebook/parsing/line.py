@@ -1,0 +1,121 @@
+"""A magic's line, read once: options by name, flags, and the text behind them."""
+
+from collections.abc import Mapping
+from keyword import iskeyword
+from typing import Any, NamedTuple
+
+from ...core.errors import OptionError
+from ...core.models import did_you_mean, suggest
+from .key_guard import SECRETS, check_no_key
+from .option_table import OptionRow, help_table
+from .scanner import _KEY, _WORD, _skip_blanks, _value
+
+# Options that are Python expressions: what evaluates them takes the {{ }} in them in its own way.
+EXPRESSIONS = ("expect", "over")
+
+
+class Arguments(NamedTuple):
+    """
+    What stood on a line.
+
+    Attributes:
+        options: Options and parameters by name, with values of their kind; a text with ``{{ }}`` still as text.
+        flags: The flags.
+        text: What stands behind them, as it was written.
+    """
+
+    options: Mapping[str, Any]
+    flags: frozenset[str] = frozenset()
+    text: str = ""
+
+
+def parse_line(line: str, rows: Mapping[str, OptionRow] | None = None) -> Arguments:
+    """
+    Read the line of ``%qianfan`` or ``%%qianfan``: options and flags, then text; ``--`` ends the options.
+
+    A parameter's value that can't be read stays text: only the model it is for knows what would be allowed.
+
+    Args:
+        line: The line.
+        rows: What may stand there, where it isn't the line of a question.
+
+    Raises:
+        OptionError: An option is unknown, given twice, misspelled, of the wrong kind, or a secret.
+    """
+    rows = help_table().on_line if rows is None else rows
+    written: dict[str, str] = {}
+    flags: set[str] = set()
+    position = _skip_blanks(line, 0)
+    text = ""
+    while position < len(line):
+        key = _KEY.match(line, position)
+        word = _WORD.match(line, position)
+        if key:
+            name = known(key[1], rows).name
+            if name in written:
+                raise OptionError("option.twice", name=name)
+            written[name], position = _value(name, line, key.end())
+        elif word and word[0] in rows and rows[word[0]].kind == "flag":
+            flags.add(word[0])
+            position = word.end()
+        else:
+            ended = word is not None and word[0] == "--"
+            text = line[position + 2 :].lstrip(" ") if ended else line[position:]
+            break
+        position = _skip_blanks(line, position)
+    later = "raw" not in flags
+    options = {
+        name: value if later and "{{" in value else rows[name].parse(value, lenient=True)
+        for name, value in written.items()
+    }
+    return Arguments(options, frozenset(flags), text)
+
+
+def parse_pairs(line: str, rows: Mapping[str, OptionRow], usage: str) -> dict[str, Any]:
+    """
+    Read ``key=value...``, as ``%qf set`` takes them; *usage* is what an error shows.
+
+    Raises:
+        OptionError: As :func:`parse_line`; also for anything that is no pair.
+    """
+    values: dict[str, Any] = {}
+    position = _skip_blanks(line, 0)
+    while position < len(line):
+        key = _KEY.match(line, position)
+        if not key:
+            raise OptionError("command.usage", usage=usage)
+        row = known(key[1], rows, missing="settings.unknown")
+        written, position = _value(row.name, line, key.end())
+        values[row.name] = row.parse(written)
+        position = _skip_blanks(line, position)
+    return values
+
+
+def checked_into(given: Mapping[str, Any]) -> str | None:
+    """
+    Return the name the result is bound to, if one is given.
+
+    Raises:
+        OptionError: It is no name.
+    """
+    into = given.get("into")
+    if into is not None and (not str(into).isidentifier() or iskeyword(str(into))):
+        raise OptionError("option.into", value=into)
+    return None if into is None else str(into)
+
+
+def known(name: str, rows: Mapping[str, OptionRow], *, missing: str = "option.unknown") -> OptionRow:
+    """
+    Return the row of that name.
+
+    Raises:
+        OptionError: There is none; the error has the near misses.
+    """
+    if name.lower() in SECRETS:
+        raise OptionError("option.secret", name=name, variable=SECRETS[name.lower()])
+    row = rows.get(name)
+    check_no_key(name if row is None else "")
+    if row is None or row.kind == "flag":
+        close = suggest(name, rows)
+        raise OptionError(missing, name=name, suggestions=did_you_mean(close))
+    return row

@@ -1,0 +1,1 @@
+"""What a notebook holds: settings, keys, what answers."""

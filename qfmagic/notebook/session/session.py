@@ -1,0 +1,324 @@
+"""What a notebook holds: settings, conversations, and what answers. Knows nothing of IPython."""
+
+import time
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ...accounting.meter import Meter
+from ...accounting.prices import Prices
+from ...accounting.totals import Call
+from ...client.auth.credentials import Kind
+from ...client.background_loop import BackgroundLoop
+from ...client.client import Qianfan
+from ...client.settings import Settings
+from ...core.answer import Answer
+from ...core.errors import QianfanError
+from ...core.i18n import Text, text
+from ...core.plan import Plan
+from ...core.wire import ChatRequest
+from ...home import HomeError
+from ..conversation.cell_order import CellOrder, notebook_path
+from ..conversation.conversations import Conversations
+from ..conversation.journal import Journal, journal_path
+from .key_check import SessionVerdict
+from .keys import Keys
+from .preferences import Preferences
+from .transport_mode import FORCED, TAPED, VARIABLE, Transport, from_variable, here, read_transport, tape_of
+
+if TYPE_CHECKING:
+    from ...transport.cassette.tape import CassetteTape
+
+
+class Watcher(Protocol):
+    """Who shows the session: an open panel."""
+
+    def follow(self) -> None:
+        """Show what has become of the session."""
+        ...
+
+    def count(self) -> None:
+        """Show that a call was counted, while the cell that made it may still run; in whatever thread."""
+        ...
+
+    def close(self) -> None:
+        """Leave."""
+        ...
+
+
+class Session:
+    """
+    One notebook's state.
+
+    Args:
+        environ: The environment.
+        config: The settings made with ``%config`` or in ``ipython_config.py``, read at each use.
+    """
+
+    def __init__(self, environ: Mapping[str, str], config: Callable[[], Mapping[str, Any]] = dict) -> None:
+        self.environ = environ
+        self.preferences = Preferences(environ, config)
+        self.chats = Conversations(CellOrder(notebook_path(environ)))
+        self.journal: Journal | None = None
+        self.journal_error: str | None = None
+        self._journal_told = False
+        self._home: list[Text] = []  # what is to be said of the folder of our own
+        self.last: Answer | None = None
+        self.source: str | None = None  # the cell that runs, as it is written
+        self.keys = Keys(environ, self._keys_needed)
+        self.verdicts: dict[Kind, SessionVerdict] = {}
+        self.watchers: list[Watcher] = []
+        self.loop = BackgroundLoop()
+        self._client: Qianfan | None = None
+        self._client_is_for: object = None
+        self._transport: Transport | None = None
+        self._folder = here()  # what the environment names is seen from where the kernel began
+        self._named: tuple[str, Transport] | None = None
+        self._tape: CassetteTape | None = None
+        self._tape_is_for: Transport | None = None
+        self._asked_here = 0
+        self._prices: tuple[tuple[Path, int], Prices] | None = None
+        self.meter = Meter(
+            time.time,
+            budget=self.preferences.budget,
+            prices=lambda: self.prices,
+            keep=self._keep_call,
+            where=lambda: (self.chats.cell, self.chats.label),
+            free=lambda: self.transport.keyless,
+        )
+
+    @property
+    def lang(self) -> str:
+        """``en`` or ``zh``."""
+        return self.preferences.lang
+
+    @property
+    def chat(self) -> str:
+        """The conversation a question without ``chat=`` belongs to."""
+        return str(self.preferences.setting("chat").value)
+
+    def changed(self) -> None:
+        """Tell the open panels that something may have changed."""
+        for watcher in tuple(self.watchers):
+            watcher.follow()
+
+    # ---- cells
+
+    def begin_cell(self, cell: str | None, source: str | None, deleted: Iterable[str] = ()) -> None:
+        """A cell is about to run; the front end names it, and those deleted since the last run."""
+        self.source, self._asked_here = source, 0
+        self.chats.begin_cell(cell, deleted)
+
+    def end_cell(self) -> None:
+        """The cell has run."""
+        self.chats.end_cell()
+        if self._tape is not None:
+            self._tape.tidy()
+        self.changed()
+
+    def asker(self) -> Hashable:
+        """Who asks now, for a tape: the cell that runs, and which of its questions it is; None if it has no name."""
+        self._asked_here += 1
+        return None if self.chats.cell is None else (self.chats.cell, self._asked_here)
+
+    def recorded(self, plan: Plan, slot: Hashable) -> bool:
+        """Whether a question is answered by the cassette in any case, and so costs nothing; *slot* is who asks."""
+        tape = self.tape
+        return tape is not None and self.mode != "record" and tape.has(plan.request, slot)
+
+    def url_of(self, request: ChatRequest) -> str:
+        """Where a request goes, without what authorises it."""
+        settings = Settings() if self.transport.keyless else self.keys.settings()
+        return "".join(settings.place_of(request.wire, request.endpoint, custom=settings.use_custom_endpoint))
+
+    # ---- what answers
+
+    @property
+    def mode_source(self) -> str:
+        """Where the mode comes from."""
+        if FORCED in self.environ:
+            return FORCED
+        if self._transport:
+            return "%qf transport"
+        return VARIABLE if self.environ.get(VARIABLE) else "default"
+
+    @property
+    def transport(self) -> Transport:
+        """
+        What answers.
+
+        Raises:
+            OptionError: The environment names what can't.
+        """
+        written = self.environ.get(FORCED)
+        if written is None and self._transport is None:
+            written = self.environ.get(VARIABLE) or None
+        if written is None:
+            return self._transport or Transport()
+        if self._named is None or self._named[0] != written:
+            self._named = written, from_variable(written, self.environ, self._folder)
+        return self._named[1]
+
+    @property
+    def mode(self) -> str:
+        """One of :data:`MODES`; raises as :attr:`transport`."""
+        return self.transport.mode
+
+    def change_transport(self, written: str) -> Transport:
+        """
+        Have something else answer from now on; a cassette starts at its beginning.
+
+        Raises:
+            OptionError: There is no such mode, or it needs a path.
+            CassetteError: The cassette can't be read or written.
+        """
+        transport = read_transport(written, self.environ)
+        if FORCED in self.environ:
+            return transport
+        self._put_in(transport)
+        self._transport = transport
+        return transport
+
+    @property
+    def tape(self) -> "CassetteTape | None":
+        """The cassette in use; made when it is first asked for. Raises as :meth:`change_transport`."""
+        transport = self.transport
+        if self._tape_is_for != transport:
+            self._put_in(transport, self._folder)
+        return self._tape
+
+    @property
+    def trouble(self) -> QianfanError | None:
+        """What kept the last exchange off the cassette; None for nothing, and where there is none."""
+        return self._tape.trouble if self._tape is not None else None
+
+    def _put_in(self, transport: Transport, folder: Path | None = None) -> None:
+        tape = tape_of(transport, self.environ, folder) if transport.mode in TAPED else None
+        if self._tape is not None:
+            self._tape.tidy()
+        self._tape, self._tape_is_for = tape, transport
+
+    def _keys_needed(self) -> bool:
+        try:
+            return not self.transport.keyless
+        except QianfanError:  # is told where something is asked
+            return False
+
+    def client(self) -> Qianfan:
+        """The client for the mode and the keys of this moment; made anew when they changed."""
+        transport, tape = self.transport, self.tape
+        chosen = self.preferences.client()
+        settings = Settings(**chosen) if transport.keyless else self.keys.settings(**chosen)
+        wanted = transport.keyless, transport.mode, settings, tape
+        if self._client is None or self._client_is_for != wanted:
+            self._replace(self._made(transport.mode, settings, tape))
+            self._client_is_for = wanted
+        assert self._client is not None
+        return self._client
+
+    def _made(self, mode: str, settings: Settings, tape: "CassetteTape | None") -> Qianfan:
+        if mode == "stub":
+            return self._stub(settings)
+        if mode == "replay":
+            from ...transport.cassette.tape import NoNetwork  # noqa: PLC0415 - brings httpx
+
+            return Qianfan(settings=settings, transport=NoNetwork(), tape=tape, label=mode, loop=self.loop)
+        return Qianfan(settings=settings, tape=tape, label="live" if tape is None else "record", loop=self.loop)
+
+    def _stub(self, settings: Settings) -> Qianfan:
+        from ...transport.stub.transport import StubTransport  # noqa: PLC0415 - brings httpx
+
+        transport = StubTransport(pace=float(self.environ.get("QFMAGIC_STUB_PACE") or 0))
+        keys = transport.keys
+        settings = replace(settings, ak=keys.ak, sk=keys.sk, bearer_token=keys.bearer_token)
+        return Qianfan(settings=settings, transport=transport, label="stub", loop=self.loop)
+
+    def _replace(self, client: Qianfan) -> None:
+        if self._client is not None:
+            self._client.close()
+        self._client = client
+
+    def close(self) -> None:
+        """Close the panels, the connections and the journal, and end the background thread."""
+        for watcher in tuple(self.watchers):
+            watcher.close()
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+        if self._tape is not None:
+            self._tape.tidy()
+        if self.journal is not None:
+            self.journal.close()
+            self.chats.recorder = self.journal = None
+        self.loop.close()
+
+    # ---- what it costs
+
+    @property
+    def prices(self) -> Prices:
+        """
+        The prices the user has set; read again when their file has changed.
+
+        Raises:
+            OptionError: They can't be read.
+        """
+        path = self.preferences.prices_path()
+        if path is None:
+            return Prices()
+        try:
+            read = path, path.stat().st_mtime_ns
+        except OSError:
+            return Prices.of_toml(path)  # says what is wrong
+        if self._prices is None or self._prices[0] != read:
+            self._prices = read, Prices.of_toml(path)
+        return self._prices[1]
+
+    def take_notes(self) -> list[str]:
+        """
+        What is to be said below an answer: that it isn't on the cassette; and once, that the budget is passed, and what
+        others could get at.
+        """
+        passed = self.meter.take_overshoot()
+        trouble = [self.trouble.message(self.lang)] if self.trouble else []
+        trouble += [one.describe(self.lang) for one in (*self._home, *self.keys.vault.repaired)]
+        self._home.clear()
+        self.keys.vault.repaired.clear()
+        return [*trouble, *self._journal_note(), *([passed.describe(self.lang)] if passed else [])]
+
+    def _journal_note(self) -> list[str]:
+        """That the journal lacks something: once, as it stays so for most who can't write it."""
+        failed = self.journal.error if self.journal is not None else self.journal_error
+        if failed is None or self._journal_told or not self.preferences.setting("journal").value:
+            return []
+        self._journal_told = True
+        return [text("note.journal", self.lang)]
+
+    def _keep_call(self, call: Call) -> None:
+        if self.journal is not None:
+            self.journal.save_call(call)
+        for watcher in tuple(self.watchers):
+            watcher.count()
+
+    # ---- the journal
+
+    def open_journal(self) -> Journal | None:
+        """The journal, unless it is switched off or can't be written; then ``journal_error`` says why."""
+        wanted = bool(self.preferences.setting("journal").value)
+        if not wanted or self.journal is not None:
+            self.chats.recorder = self.journal if wanted else None
+            return self.journal if wanted else None
+        path = notebook_path(self.environ) or Path.cwd()
+        try:
+            self.journal = Journal(journal_path(self.environ), str(path), time.time)
+            self._home += self.journal.repaired
+        except HomeError as error:
+            if self.journal_error is None:
+                self._home.append(Text(error.key, error.values))
+            self.journal_error = error.message(self.lang)
+        except Exception as error:  # noqa: BLE001 - a disk that is full or not ours must not stop a question
+            self.journal_error = f"{type(error).__name__}: {error}"
+        else:
+            self.journal_error = None
+        self.chats.recorder = self.journal
+        return self.journal

@@ -1,0 +1,258 @@
+"""What an answer is to look like: a class of Python, a JSON Schema or a short form, as one value."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, is_dataclass
+from functools import cached_property
+from types import GenericAlias, MappingProxyType
+from typing import Any, Union, get_origin
+
+from ..core.errors import OptionError, SchemaError
+from ..core.i18n import text
+from ..core.models import did_you_mean, suggest
+from ..core.safe_json import read_json, write_json
+from .column_types import Kinds
+from .json_in_text import JsonCandidate, NoJSON, found_json
+from .json_schema import JSONSchemaChecker
+from .python_types import TypeChecker
+from .short_form import Field, json_schema_of, parse_short_form, type_of
+from .validator import Checker, Unfit, loaded
+
+# What a pydantic model has, and a TypedDict, of typing or of typing_extensions.
+_MARKS = ("model_fields", "__required_keys__")
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_LIST = re.compile(r"list\s*\[\s*([\w.]+)\s*\]")
+_TYPES: Mapping[str, Any] = {"str": str, "int": int, "float": float, "bool": bool}
+
+
+@dataclass(frozen=True, eq=False)
+class Schema:
+    """
+    What an answer is to look like. Made with :meth:`of`; can be pickled where its class can be.
+
+    >>> Schema.of("name str, score float").names
+    ('name', 'score')
+
+    Attributes:
+        spec: The class, or the JSON Schema as a dict; None of a short form.
+        fields: The fields of a short form.
+    """
+
+    spec: Any = None
+    fields: tuple[Field, ...] = ()
+
+    @classmethod
+    def of(cls, spec: Any, namespace: Mapping[str, Any] = _NOTHING) -> "Schema":
+        """
+        Read a schema.
+
+        Args:
+            spec: A pydantic model, a dataclass, a TypedDict, or ``list[...]`` of one; a JSON Schema as a dict or as
+                text; a short form such as ``"name str, score float"``; or the name of one of these, or
+                ``"list[NAME]"``.
+            namespace: Where a name is looked up.
+
+        Raises:
+            OptionError: It is none of these, can't be checked, or what checks it isn't installed.
+        """
+        if isinstance(spec, str):
+            spec = _named(spec.strip(), namespace)
+        if isinstance(spec, Schema):
+            return spec
+        schema = _written(spec.strip()) if isinstance(spec, str) else cls(_checkable(spec))
+        schema.checker  # noqa: B018 - what is wrong with it is told now, not behind an answer that was paid for
+        return schema
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"spec": self.spec, "fields": self.fields}  # and not what checks, which is made anew
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    @cached_property
+    def checker(self) -> Checker:
+        """What checks objects; made when it is first needed, and not pickled."""
+        if isinstance(self.spec, Mapping):
+            return JSONSchemaChecker(self.spec)
+        loaded("pydantic")
+        if self.fields:
+            return TypeChecker(type_of(self.fields), json_schema_of(self.fields))
+        return TypeChecker(self.spec)
+
+    # ---- how it is asked for
+
+    @property
+    def json_schema(self) -> Mapping[str, Any]:
+        """The schema as a JSON Schema."""
+        return self.checker.json_schema
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the top-level fields; ``("value",)`` where there are none."""
+        return self.checker.names
+
+    @property
+    def kinds(self) -> Kinds:
+        """What is in each of the columns, as far as the schema tells; None is anything."""
+        return self.checker.kinds
+
+    @cached_property
+    def is_object(self) -> bool:
+        """Whether what fits is always an object."""
+        return _kind(self.json_schema, self.json_schema) == "object"
+
+    def instruction(self, lang: str) -> str:
+        """What is added to a question, so that the model knows what to answer; in ``"en"`` or ``"zh"``."""
+        written = json.dumps(self.json_schema, ensure_ascii=False, separators=(",", ":"))
+        return f"{text('schema.instruction', lang)}\n{written}"
+
+    def response_format(self) -> Mapping[str, Any]:
+        """
+        The parameter that asks for JSON on V2.
+
+        It is ``json_object``, and goes along with the instruction. Baidu's page names ``json_schema`` too, but neither
+        the form it wants the schema in (bare, or wrapped as OpenAI does) nor which models keep to it.
+        """
+        return {"type": "json_object"}
+
+    # ---- what came
+
+    def parse(self, answer: str) -> Any:
+        """
+        Return the object in a model's text, which may stand in fenced code or within prose.
+
+        Raises:
+            SchemaError: There is none, it doesn't fit, or several do.
+        """
+        try:
+            places = found_json(answer, lists=not self.is_object)
+        except NoJSON as error:
+            key = "schema.broken" if error.reason else "schema.no_json"
+            raise SchemaError(key, reason=error.reason) from None
+        faults: list[str] = []
+        for place in places:
+            if fitting := self._fitting(place, faults):
+                if len(fitting) > 1:
+                    raise SchemaError("schema.several", count=len(fitting))
+                return self._completed(fitting[0])
+        raise SchemaError("schema.unfit", reason=faults[0])
+
+    def _fitting(self, place: Sequence[JsonCandidate], faults: list[str]) -> list[Any]:
+        """The different objects that fit, of those at one place; what is wrong with the others goes to *faults*."""
+        written = {json.dumps(found.value, sort_keys=True): found.written for found in place}
+        fitting: list[Any] = []
+        for one in written.values():
+            try:
+                value = self.checker.check(one)
+                self.checker.columns(value)
+            except Unfit as error:
+                faults.append(str(error))
+            else:
+                if not any(_same(value, other) for other in fitting[:1]):
+                    fitting.append(value)
+        return fitting
+
+    def _completed(self, value: Any) -> Any:
+        """With every field of a short form, in its order: one that was left out is None."""
+        return {field.name: value.get(field.name) for field in self.fields} if self.fields else value
+
+    def columns(self, value: Any) -> dict[str, Any]:
+        """
+        The top-level fields of an object as plain values, for a row of a frame.
+
+        Those that aren't there are None, and all of them for None itself: for a row without an answer.
+
+        Raises:
+            SchemaError: They can't be had: the class has code of its own for that, which failed. What :meth:`parse`
+                returned has been looked at.
+        """
+        if value is None:
+            return dict.fromkeys(self.names)
+        try:
+            return self.checker.columns(value)
+        except Unfit as error:
+            raise SchemaError("schema.unfit", reason=str(error)) from error
+
+
+def _named(written: str, namespace: Mapping[str, Any]) -> Any:
+    """What a name, or a list of it, stands for; a text that is neither as it is."""
+    listed = _LIST.fullmatch(written)
+    if listed:
+        kind = _TYPES.get(listed[1]) or _named(listed[1], namespace)
+        if kind not in _TYPES.values() and not _is_type(kind):
+            raise OptionError("schema.kind", kind=type(kind).__name__)
+        return GenericAlias(list, kind)
+    first, *rest = written.split(".")
+    if not all(part.isidentifier() for part in (first, *rest)):
+        return written
+    if first not in namespace:
+        classes = [name for name, value in namespace.items() if _is_type(value) and not name.startswith("_")]
+        hint = did_you_mean(suggest(written, classes))
+        raise OptionError("schema.unknown", name=written, suggestions=hint)
+    found = namespace[first]
+    for part in rest:
+        if not hasattr(found, part):
+            raise OptionError("schema.unknown", name=written, suggestions="")
+        found = getattr(found, part)
+    return found
+
+
+def _written(spec: str) -> Schema:
+    if spec.startswith("<"):  # what a class looks like as text
+        raise OptionError("schema.braces", text=spec)
+    if not spec.startswith("{"):
+        return Schema(fields=parse_short_form(spec))
+    try:
+        read = read_json(spec)
+    except ValueError as error:
+        raise OptionError("schema.json", reason=str(error)) from None
+    return Schema(_checkable(read))
+
+
+def _json(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    A JSON Schema as a copy of one's own, whose every part is JSON.
+
+    Raises:
+        OptionError: One isn't.
+    """
+    try:
+        copy: dict[str, Any] = read_json(write_json(dict(spec), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise OptionError("schema.json", reason=str(error)) from None
+    return copy
+
+
+def _same(one: Any, other: Any) -> bool:
+    try:
+        return bool(one == other)
+    except Exception:  # noqa: BLE001 - the class is the user's
+        return False
+
+
+def _checkable(spec: Any) -> Any:
+    if isinstance(spec, Mapping) and spec:
+        return _json(spec)
+    if _is_type(spec):
+        return spec
+    raise OptionError("schema.kind", kind=type(spec).__name__)
+
+
+def _is_type(spec: Any) -> bool:
+    """Whether it is a class with fields, or a list of one."""
+    origin = get_origin(spec)
+    if origin is not None:
+        return origin is Union or isinstance(origin, type) or not callable(origin)
+    return isinstance(spec, type) and (is_dataclass(spec) or any(hasattr(spec, name) for name in _MARKS))
+
+
+def _kind(schema: Mapping[str, Any], root: Mapping[str, Any]) -> object:
+    """The type of what fits, as far as it can be told; the root may be a reference to one of its definitions."""
+    reference = schema.get("$ref")
+    if isinstance(reference, str) and reference.startswith("#/") and schema is root:
+        found: Any = root
+        for step in reference[2:].split("/"):
+            found = found.get(step) if isinstance(found, Mapping) else None
+        return _kind(found, root) if isinstance(found, Mapping) else None
+    return schema.get("type") or ("object" if "properties" in schema else None)

@@ -1,0 +1,1 @@
+"""Exchanges recorded in a file, and played from it."""

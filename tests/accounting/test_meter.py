@@ -1,0 +1,236 @@
+"""What is counted, and a budget that calls under way keep together."""
+
+import threading
+from contextlib import suppress
+
+import pytest
+
+from qfmagic.accounting.meter import Meter, TokenEstimate, need_of
+from qfmagic.accounting.prices import Budget, Price, Prices
+from qfmagic.accounting.totals import BY, Call, total, totals
+from qfmagic.core.answer import Answer
+from qfmagic.core.errors import BudgetError
+from qfmagic.core.models import registry
+from qfmagic.core.plan import plan_request
+from qfmagic.core.usage import Usage
+
+PRICES = Prices({"a": Price(1.0, 3.0, 1000), "b": Price(10.0, 10.0, 1000)})
+
+
+def answer(prompt=10, completion=20, **more):
+    given = {"model": "a", "wire": "v2", "seconds": 1.5, **more}
+    return Answer("text", Usage(prompt, completion, None), **given)
+
+
+def meter(budget=None, **options):
+    written = None if budget is None else Budget.parse(budget)
+    return Meter(lambda: 86400.0, budget=lambda: written, prices=lambda: PRICES, **options)
+
+
+def test_an_answer_is_counted_with_its_cell_and_kept():
+    kept = []
+    counted = meter(keep=kept.append, where=lambda: ("id-1", "In 3"))
+    counted.after(answer(), kind="ask", chat="main")
+    assert kept == list(counted.calls)
+    assert kept == [Call(86400.0, "a", "v2", "live", "main", "id-1", "ask", 10, 20, 1.5, "In 3")]
+
+
+def test_a_cell_named_by_the_caller_has_no_label_of_the_one_that_runs():
+    counted = meter(where=lambda: ("id-1", "In 3"))
+    counted.after(answer(), kind="map", cell="id-2")
+    assert (counted.calls[0].cell, counted.calls[0].label) == ("id-2", "")
+
+
+def test_an_answer_that_has_not_begun_is_not_counted():
+    counted = meter()
+    counted.after(Answer("", finish_reason="interrupted"), kind="ask")
+    assert counted.calls == ()
+    counted.after(Answer("", id="as-1", finish_reason="interrupted"), kind="ask")
+    assert len(counted.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("usage", "counts"),
+    [
+        (Usage(None, None, None), (3, 2, True)),  # estimated from what was sent and what came
+        (Usage(7, None, None), (7, 2, True)),
+        (Usage(7, None, 30), (7, 23, True)),
+        (Usage(None, 5, 4), (3, 1, True)),
+        (Usage(7, 5, None), (7, 5, False)),
+    ],
+)
+def test_what_the_service_did_not_say_is_estimated(usage, counts):
+    counted = meter()
+    request = {"messages": [{"role": "user", "content": "one two three"}]}
+    counted.after(Answer("four five", usage, request=request), kind="ask")
+    (call,) = counted.calls
+    assert (call.prompt_tokens, call.completion_tokens, call.estimated) == counts
+
+
+def test_an_estimate_counts_the_persona_of_both_apis():
+    counted = meter()
+    question = {"role": "user", "content": "one two three"}
+    v1 = {"messages": [question], "system": "be brief"}
+    v2 = {"messages": [{"role": "system", "content": "be brief"}, question]}
+    for request in (v1, v2):
+        counted.after(Answer("four", request=request, model=str(len(request))), kind="ask")
+    assert [call.prompt_tokens for call in counted.calls] == [5, 5]
+
+
+def test_calls_that_differ_in_numbers_only_are_added_up():
+    """50,000 rows of a map take no more room than one."""
+    counted = meter()
+    for _ in range(1000):
+        counted.after(answer(), kind="map")
+    (call,) = counted.calls
+    assert (call.times, call.used, call.seconds) == (1000, (10_000, 20_000), 1500.0)
+
+
+def test_totals_by_everything():
+    calls = [
+        Call(0.0, "a", "v2", "live", "main", "id-1", "ask", 100, 100, 1.0, "In 1"),
+        Call(90000.0, "a", "v2", "live", "main", "id-1", "ask", 100, 100, 1.0, "In 7"),
+        Call(90000.0, "b", "v2", "replay", None, "id-2", "ask", 50, 50, 1.0, "In 2"),
+        Call(90000.0, "c", "v1", "live", None, None, "compare", 5, 5, 1.0),
+    ]
+    found = {by: [(one.name, one.calls, one.tokens) for one in totals(calls, by, PRICES)] for by in BY}
+    assert found["cell"] == [("In 7", 2, 400), ("In 2", 1, 100), ("-", 1, 10)]  # a cell has its latest number
+    assert found["chat"] == [("(compare)", 1, 10), ("(once)", 1, 100), ("main", 2, 400)]
+    assert found["model"] == [("a", 2, 400), ("b", 1, 100), ("c", 1, 10)]
+    assert [count for _, count, _ in found["day"]] == [1, 3]
+    whole = total(calls, PRICES)
+    assert (whole.calls, whole.free, whole.spent_tokens, whole.unpriced) == (4, 1, 410, 1)
+    assert whole.cost == pytest.approx(0.8)  # the replayed one costs nothing, c has no price
+
+
+# ---- budgets
+
+
+def test_the_call_that_would_break_a_budget_of_tokens_is_stopped():
+    counted = meter("100tok")
+    counted.before("a", 60).release()
+    counted.after(answer(30, 30), kind="ask")
+    counted.before("a", 40).release()
+    with pytest.raises(BudgetError) as caught:
+        counted.before("a", 20, 21)
+    said = str(caught.value)
+    assert "about 41 tokens, and 60 tokens of the budget of 100 tokens are spent." in said
+    assert "%qf set budget=" in said
+    assert "预算 100 个 token 已用 60 个 token" in caught.value.message("zh")
+
+
+def test_a_budget_of_money_counts_question_and_answer_by_their_prices():
+    counted = meter("1CNY")
+    counted.after(answer(100, 200), kind="ask")  # 0.70
+    counted.before("a", 300).release()
+    with pytest.raises(BudgetError, match="about 0.33 CNY, and 0.70 CNY of the budget of 1.00 CNY"):
+        counted.before("a", 30, 100)
+    with pytest.raises(BudgetError, match="no price for unknown"):
+        counted.before("unknown", 1)
+
+
+def test_what_was_spent_is_the_same_to_whoever_asks():
+    """Also on a model that has lost its price: it is counted by the dearest."""
+    counted = meter("1CNY")
+    counted.after(answer(30, 30, model="unpriced"), kind="ask")
+    assert counted.spent(Budget.parse("1CNY")) == pytest.approx(0.6)
+    with pytest.raises(BudgetError, match="about 0.50 CNY, and 0.60 CNY of the budget"):
+        counted.before("a", 500)
+    assert counted.spent(Budget.parse("9tok")) == 60
+
+
+def test_a_budget_that_is_passed_is_told_once():
+    budget = [None]
+    counted = Meter(lambda: 0.0, budget=lambda: budget[0], prices=lambda: PRICES)
+    budget[0] = Budget.parse("50tok")
+    counted.after(answer(10, 20), kind="ask")
+    assert counted.take_overshoot() is None
+    counted.after(answer(10, 20), kind="ask")
+    assert counted.take_overshoot().describe("en") == "the budget of 50 tokens is passed by 10 tokens"
+    assert counted.take_overshoot() is None
+    budget[0] = Budget.parse("55tok")
+    assert "by 5 tokens" in counted.take_overshoot().describe("en")
+    budget[0] = Budget.parse("60tok")
+    assert counted.take_overshoot() is None
+    assert meter().take_overshoot() is None
+
+
+def test_a_budget_of_money_asks_for_prices_before_anything_else():
+    counted = meter("1CNY")
+    counted.check_priced("a")
+    with pytest.raises(BudgetError, match="no price for unknown"):
+        counted.check_priced("unknown")
+    meter("10tok").check_priced("unknown")
+    meter("1CNY", free=lambda: True).check_priced("unknown")
+
+
+def test_what_costs_nothing_is_not_spent_and_not_stopped():
+    counted = meter("10tok")
+    counted.after(answer(500, 500, transport="replay"), kind="ask")
+    counted.after(answer(500, 500, transport="stub"), kind="ask")
+    counted.before("a", 10)
+    counted.before("a", 1000, free=lambda: True)
+    meter("10tok", free=lambda: True).before("a", 1000)
+
+
+def test_calls_under_way_stay_within_the_budget_together():
+    counted = meter("100tok")
+    with counted.before("a", 60) as held:
+        with pytest.raises(BudgetError, match="with 60 tokens more set aside"):
+            counted.before("a", 60)
+        held.release()
+        with counted.before("a", 60):
+            pass
+    with counted.before("a", 100):
+        pass
+
+
+def test_what_is_set_aside_and_forgotten_is_given_back():
+    counted = meter("100tok")
+    counted.before("a", 100)  # nothing refers to it
+    held = counted.before("a", 100)
+    with pytest.raises(BudgetError):
+        counted.before("a", 1)
+    del held
+    counted.before("a", 100)
+
+
+def test_many_threads_never_spend_more_than_there_is():
+    counted = meter("1000tok")
+    together = threading.Barrier(16)
+
+    def work():
+        together.wait()
+        for _ in range(20):
+            with suppress(BudgetError), counted.before("a", 10):
+                counted.after(answer(5, 5), kind="map")
+
+    threads = [threading.Thread(target=work) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    spent = total(counted.calls, Prices()).spent_tokens
+    assert 0 < spent <= 1000
+    counted.before("a", 1000 - spent)  # nothing is still set aside
+
+
+@pytest.mark.parametrize(
+    ("model", "parameters", "need"),
+    [
+        ("yi_34b_chat", {}, TokenEstimate(3)),
+        ("any-v2-model", {"system": "be brief now", "max_output_tokens": 50}, TokenEstimate(6, 50)),
+        ("ernie-char-fiction-8k", {"system": "be brief now"}, TokenEstimate(6)),
+    ],
+)
+def test_what_a_planned_call_takes(model, parameters, need):
+    target = registry().target(model, None, None)
+    assert need_of(plan_request(target, "one two three", parameters=parameters)) == need
+
+
+def test_what_costs_nothing_in_place_of_something_leaves_that_set_aside():
+    meter = Meter(lambda: 0.0, budget=lambda: Budget(100, "tok"))
+    held = meter.before("m", 80)
+    assert meter.before("m", 80, free=lambda: True, instead=held) is held
+    held.release()
+    assert not meter._held

@@ -1,0 +1,112 @@
+"""Prices from the user's own file, and budgets as they are written."""
+
+import pytest
+
+from qfmagic.accounting.prices import Budget, Price, Prices, amount, money
+from qfmagic.core.errors import OptionError
+
+ROWS = """
+[[price]]
+model = "Yi-34B-Chat"
+input = 2
+output = 6
+per = 1000000
+note = "made up"
+
+[[price]]
+model = "my-own"
+input = 0.5
+per = 1000
+"""
+
+
+def write(path, text):
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_price_is_found_by_whichever_name_and_counts_question_and_answer(tmp_path):
+    prices = Prices.of_toml(write(tmp_path / "p.toml", ROWS))
+    assert prices.of("yi_34b_chat").cost(1_000_000, 500_000) == pytest.approx(5.0)
+    assert prices.of("my-own").cost(1000, 1000) == pytest.approx(1.0)  # without output, it costs what input does
+    assert prices.of("ernie-lite-8k") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("not toml", "can't be read"),
+        ("a = 1", "holds no prices"),
+        (ROWS + "[other]\n", "holds no prices"),
+        ("price = [1]", "holds no prices"),
+        ("[[price]]\ninput = 1\nper = 1000", "price 1: model is None"),
+        ('[[price]]\nmodel = "a"\nper = 1000', "input is None; allowed is [0, ∞) CNY"),
+        ('[[price]]\nmodel = "a"\ninput = -1\nper = 1000', "input is -1"),
+        (f'[[price]]\nmodel = "a"\ninput = 1{"0" * 400}\nper = 1000', "input is 1000"),
+        (f'[[price]]\nmodel = "a"\ninput = 1{"0" * 5000}\nper = 1000', "can't be read"),
+        (f"a = {'[' * 3000}", "can't be read"),
+        ('[[price]]\nmodel = "a"\ninput = true\nper = 1000', "input is True"),
+        ('[[price]]\nmodel = "a"\ninput = nan\nper = 1000', "input is nan"),
+        ('[[price]]\nmodel = "a"\ninput = 1\noutput = "2"\nper = 1000', "output is '2'"),
+        ('[[price]]\nmodel = "a"\ninput = 1', "per is None; allowed is 1000, 1000000"),
+        ('[[price]]\nmodel = "a"\ninput = 1\nper = 100', "per is 100"),
+        ('[[price]]\nmodel = "a"\ninputs = 1\nper = 1000', "there is no field 'inputs'. Did you mean input"),
+        (ROWS + '[[price]]\nmodel = "yi_34b_chat"\ninput = 1\nper = 1000', "price 3: yi_34b_chat has a price already"),
+    ],
+)
+def test_a_file_that_says_something_else_is_refused_with_the_place(tmp_path, text, said):
+    with pytest.raises(OptionError) as caught:
+        Prices.of_toml(write(tmp_path / "p.toml", text))
+    assert said in str(caught.value)
+    assert "p.toml" in caught.value.message("zh")
+
+
+def test_a_file_as_other_programs_write_it_is_read(tmp_path):
+    (tmp_path / "p.toml").write_bytes(b"\xef\xbb\xbf" + ROWS.replace("\n", "\r\n").encode())
+    assert Prices.of_toml(tmp_path / "p.toml").of("my-own") == Price(0.5, 0.5, 1000)
+
+
+def test_a_model_without_a_price_costs_what_the_dearest_does():
+    prices = Prices({"a": Price(1.0, 9.0, 1000), "b": Price(5.0, 5.0, 1000)})
+    assert [prices.cost(name, (1000, 0)) for name in ("a", "b", "unknown")] == [1.0, 5.0, 5.0]
+    assert prices.cost("unknown", (0, 1000)) == 9.0
+    assert Prices().cost("unknown", (1, 1)) == 0
+
+
+def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path):
+    (tmp_path / "p.toml").write_bytes(b"\xff\xfe")
+    for path in (tmp_path / "none.toml", tmp_path, tmp_path / "p.toml"):
+        with pytest.raises(OptionError, match="can't be read"):
+            Prices.of_toml(path)
+
+
+@pytest.mark.parametrize(
+    ("written", "budget"),
+    [
+        ("50000tok", (50000, "tok")),
+        ("50_000 tokens", (50000, "tok")),
+        ("1token", (1, "tok")),
+        ("5CNY", (5, "CNY")),
+        ("0.5cny", (0.5, "CNY")),
+        ("5元", (5, "CNY")),
+        (" 5 RMB ", (5, "CNY")),
+    ],
+)
+def test_a_budget_is_read(written, budget):
+    assert Budget.parse(written) == budget
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["", "5", "CNY", "-5CNY", "5USD", "_tok", "5.CNY", "1e3tok", "nan tok", "0.5tok", "2.0tok", "9" * 400 + "tok"],
+)
+def test_anything_else_is_no_budget(written):
+    with pytest.raises(OptionError, match="50000tok, 5CNY"):
+        Budget.parse(written)
+
+
+def test_amounts_in_words():
+    assert Budget.parse("5CNY").describe("en") == "5.00 CNY"
+    assert amount(1200, "tok").describe("zh") == "1200 个 token"
+    told = {0: "0.00", 12.345: "12.35", 0.1: "0.10", 0.0123: "0.012", 0.00004567: "0.000046", 1e-9: "<0.000001"}
+    assert {value: money(value) for value in told} == told

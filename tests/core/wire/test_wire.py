@@ -1,0 +1,510 @@
+"""Requests as the pages write them, answers and errors in every shape the service has."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qfmagic.core.errors import (
+    AccessError,
+    AuthenticationError,
+    GoneError,
+    ParameterError,
+    PromptError,
+    ProtocolError,
+    QuotaError,
+    RateLimitError,
+    RequestError,
+    ServiceError,
+    UnavailableError,
+)
+from qfmagic.core.messages import Message
+from qfmagic.core.models import registry
+from qfmagic.core.usage import Usage
+from qfmagic.core.wire import (
+    Accumulator,
+    build_request,
+    error_rows,
+    feed_events,
+    feed_rest,
+    iam_error,
+    make_error,
+    read_body,
+    service_error,
+)
+from qfmagic.core.wire.sse import STRAY, Event, SSEDecoder
+from qfmagic.transport.stub.examples import examples
+
+HI = [Message("user", "hi")]
+
+
+def request(model, *, endpoint=None, api=None, stream=False, messages=HI, **parameters):
+    return build_request(registry().target(model, endpoint, api), messages, parameters, stream=stream)
+
+
+def streamed(wire, *payloads, done=False):
+    collector = Accumulator(streamed=True)
+    events = [Event(payload if isinstance(payload, str) else json.dumps(payload)) for payload in payloads]
+    feed_events(wire, collector, events + [Event("[DONE]")] * done)
+    return collector
+
+
+def v1(result="a", **more):
+    return {"id": "as-1", "object": "chat.completion", "created": 1, "result": result, **more}
+
+
+def v2(content="a", **more):
+    return {"id": "as-1", "choices": [{"index": 0, "delta": {"content": content}, **more}]}
+
+
+# ---- requests
+
+
+def test_a_v1_request_is_the_pages_body():
+    made = request("yi_34b_chat", temperature=0.3, stop=["END"])
+    assert made.body == {
+        "messages": [{"role": "user", "content": "hi"}],
+        "stream": False,
+        "temperature": 0.3,
+        "stop": ["END"],
+    }
+    assert (made.wire, made.endpoint, made.model, made.stream) == ("v1", "yi_34b_chat", "yi_34b_chat", False)
+
+
+def test_a_persona_is_a_parameter_on_v1_and_a_message_on_v2():
+    on_v1 = request("ernie-char-fiction-8k", system="导游", max_output_tokens=100)
+    on_v2 = request("ernie-char-fiction-8k", api="v2", system="导游", max_output_tokens=100, user_id="u")
+    assert on_v1.body["system"] == "导游"
+    assert on_v1.body["max_output_tokens"] == 100
+    assert on_v2.body == {
+        "model": "ernie-char-fiction-8k",
+        "messages": [{"role": "system", "content": "导游"}, {"role": "user", "content": "hi"}],
+        "stream": False,
+        "max_completion_tokens": 100,
+        "user": "u",
+    }
+
+
+def test_a_v2_stream_asks_for_its_usage():
+    assert request("ernie-5.1", stream=True).body["stream_options"] == {"include_usage": True}
+    assert "stream_options" not in request("ernie-5.1").body
+
+
+@pytest.mark.parametrize(
+    ("messages", "said"),
+    [
+        ([Message("user", "a"), Message("assistant", "b")], "2 messages"),
+        ([Message("assistant", "a")], "Message 1"),
+        ([Message("user", "a"), Message("user", "b"), Message("user", "c")], "Message 2"),
+        ([Message("user", "a"), Message("assistant", " "), Message("user", "b")], "Message 2 has no text"),
+        ([Message("user", " \n")], "empty"),
+        ([], "0 messages"),
+    ],
+)
+def test_messages_that_break_the_rule_are_refused(messages, said):
+    with pytest.raises(PromptError, match=said):
+        request("yi_34b_chat", messages=messages)
+
+
+def test_a_parameter_is_checked_before_anything_is_encoded():
+    with pytest.raises(ParameterError, match="system"):
+        request("yi_34b_chat", system="x")
+
+
+def test_the_hash_depends_on_what_is_asked_and_of_whom_alone():
+    first = request("yi_34b_chat", temperature=0.3, top_p=0.5)
+    assert first.hash == request("yi_34b_chat", top_p=0.5, temperature=0.3).hash
+    assert len(first.hash) == 16
+    others = [
+        request("yi_34b_chat"),
+        request("yi_34b_chat", temperature=0.3, top_p=0.5, stream=True),
+        request("yi_34b_chat", endpoint="other", temperature=0.3, top_p=0.5),
+    ]
+    assert len({first.hash, *(other.hash for other in others)}) == 4
+
+
+# ---- answers
+
+
+@pytest.mark.parametrize(
+    "example", examples(), ids=lambda e: f"{e.model}-{'stream' if e.events else 'body'}-{len(e.messages)}"
+)
+def test_every_documented_answer_is_read(example):
+    if example.body:
+        outcome = read_body("v1", json.dumps(example.body).encode()).outcome()
+        assert outcome.usage == Usage(**example.body["usage"])
+    else:
+        outcome = streamed("v1", *example.events).outcome()
+        last = example.events[-1]["usage"]
+        assert outcome.usage.completion_tokens == last["total_tokens"] - last["prompt_tokens"]
+    assert outcome.text == example.text
+    assert outcome.finish_reason == "stop"
+    assert outcome.extra == {}
+
+
+def test_the_documented_streams_count_right():
+    """RWKV and Fiction state increments, Dolly and Yi the whole in the last event."""
+    counts = {
+        e.model: streamed("v1", *e.events).outcome().usage.completion_tokens for e in examples() if len(e.events) > 2
+    }
+    assert counts == {"rwkv_4_world": 401, "ernie-char-fiction-8k": 401, "dolly_12b": 276, "yi_34b_chat": 511}
+
+
+def test_the_usage_of_a_cut_stream_is_unknown():
+    usage = {"prompt_tokens": 6, "completion_tokens": 0, "total_tokens": 6}
+    assert streamed("v1", v1(usage=usage)).outcome().usage == Usage(6, None, None)
+    assert streamed("v1", v1(usage=usage, is_end=True)).outcome(interrupted=True).usage == Usage(6, None, None)
+
+
+@pytest.mark.parametrize(
+    ("usage", "read"),
+    [
+        (None, Usage()),
+        ("x", Usage()),
+        ({}, Usage()),
+        ({"total_tokens": None, "prompt_tokens": 1}, Usage(1)),
+        ({"prompt_tokens": True, "total_tokens": -1}, Usage()),
+        ({"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 5}, Usage(9, 3, 5)),
+    ],
+)
+def test_odd_usage_is_read_as_far_as_it_goes(usage, read):
+    assert streamed("v1", v1(usage=usage, is_end=True)).outcome().usage == read
+
+
+def test_leading_blanks_and_unknown_fields_are_kept():
+    outcome = streamed("v1", v1(" a", flag=0), v1("\n b", search_info={"x": 1}, is_end=True)).outcome()
+    assert outcome.text == " a\n b"
+    assert outcome.extra == {"flag": 0, "search_info": {"x": 1}}
+    chunk = v2(" a", flag=3) | {"service_tier": "x"}
+    chunk["choices"][0]["delta"]["tool_calls"] = []
+    outcome = streamed("v2", chunk, done=True).outcome()
+    assert outcome.text == " a"
+    assert outcome.extra == {"flag": 3, "service_tier": "x", "tool_calls": []}
+
+
+def test_finish_reasons():
+    assert streamed("v1", v1(is_truncated=True, is_end=True)).outcome().finish_reason == "length"
+    assert (
+        streamed("v1", v1(is_truncated=True, finish_reason="normal", is_end=True)).outcome().finish_reason == "length"
+    )
+    assert streamed("v1", v1(finish_reason="normal", is_end=True)).outcome().finish_reason == "normal"
+    assert streamed("v1", v1()).outcome().finish_reason == "incomplete"
+    assert streamed("v1", v1()).outcome(interrupted=True).finish_reason == "interrupted"
+    assert streamed("v2", v2(finish_reason="length"), done=True).outcome().finish_reason == "length"
+    assert streamed("v2", v2(finish_reason="stop")).outcome().finish_reason == "incomplete"
+    assert streamed("v2", v2(is_end=True)).outcome().finish_reason == "stop"
+
+
+def test_safety_flags():
+    outcome = streamed("v1", v1(), v1("", need_clear_history=True, ban_round=-1, is_end=True)).outcome()
+    assert (outcome.need_clear_history, outcome.ban_round, outcome.text) == (True, -1, "a")
+    outcome = streamed("v2", v2(need_clear_history=True, ban_round=2), done=True).outcome()
+    assert (outcome.need_clear_history, outcome.ban_round) == (True, 2)
+
+
+def test_reasoning_is_kept_apart():
+    chunk = v2("")
+    chunk["choices"][0]["delta"]["reasoning_content"] = "想"
+    collector = streamed("v2", chunk, v2("好"), done=True)
+    assert collector.take()[:2] == ("好", "想")
+    assert (collector.outcome().text, collector.outcome().reasoning) == ("好", "想")
+    assert streamed("v1", v1("好", reasoning_content="想", is_end=True)).outcome().reasoning == "想"
+
+
+def test_v2_usage_comes_with_its_own_chunk():
+    usage = {"prompt_tokens": 2, "completion_tokens": 5, "total_tokens": 7}
+    collector = streamed("v2", v2(), v2("", finish_reason="stop"), {"choices": [], "usage": usage}, done=True)
+    assert collector.outcome().usage == Usage(2, 5, 7)
+    assert streamed("v2", {**v2(), "usage": None}, done=True).outcome().usage == Usage()
+
+
+def test_a_v2_body():
+    body = {
+        "id": "as-1",
+        "created": 5,
+        "object": "chat.completion",
+        "model": "m",
+        "usage": {"total_tokens": 3},
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": " x"}, "finish_reason": "stop"}],
+    }
+    outcome = read_body("v2", json.dumps(body).encode()).outcome()
+    assert (outcome.text, outcome.id, outcome.created, outcome.finish_reason) == (" x", "as-1", 5, "stop")
+    for odd in (
+        '{"choices":[]}',
+        '{"choices":[{"finish_reason":"stop"}]}',
+        '{"choices":[{"message":null}]}',
+        '{"choices":[null]}',
+    ):
+        with pytest.raises(ProtocolError, match="unknown shape"):
+            read_body("v2", odd.encode())
+    for odd in (
+        {"choices": [None]},
+        {"choices": ["x"]},
+        {"choices": [{"delta": "x"}]},
+        {"choices": [{"delta": {"content": 5}}]},
+    ):
+        with pytest.raises(ProtocolError, match="unknown shape"):
+            streamed("v2", odd)
+    with pytest.raises(ProtocolError, match="unknown shape"):
+        streamed("v1", v1(reasoning_content=["a"]))
+
+
+def test_what_comes_after_the_end_mark_is_not_part_of_the_answer():
+    assert streamed("v1", v1("a", is_end=True), v1("b")).outcome().text == "a"
+
+
+@pytest.mark.parametrize(
+    ("wire", "end"), [("v1", json.dumps(v1("b", is_end=True))), ("v2", "[DONE]"), ("v2", " [DONE] ")]
+)
+@pytest.mark.parametrize("after", ["zzz", '{"error_code":1}', json.dumps(v1("c")), json.dumps(v2("c"))])
+def test_nothing_after_the_end_mark_counts_however_it_is_cut_into_chunks(wire, end, after):
+    text = json.dumps(v1("a") if wire == "v1" else v2("a"))
+    together, apart = Accumulator(streamed=True), Accumulator(streamed=True)
+    feed_events(wire, together, [Event(text), Event(end), Event(after)])
+    for data in (text, end, after):
+        feed_events(wire, apart, [Event(data)])
+    assert together.outcome() == apart.outcome()
+    assert together.outcome().finish_reason == "stop"
+
+
+def test_halves_of_a_character_are_joined_and_lone_ones_replaced():
+    collector = Accumulator(streamed=True)
+    feed_events("v1", collector, [Event('{"id":"x","result":"a\\ud83d"}')])
+    assert collector.take().text == "a"
+    feed_events("v1", collector, [Event('{"result":"\\ude00b"}'), Event('{"result":"\\ud83d","is_end":true}')])
+    assert collector.take().text == "😀b\ufffd"
+    assert collector.outcome().text == "a😀b\ufffd"
+
+
+def test_an_error_event_of_any_type_is_an_error():
+    for kind in ("error", "result", "pluginMeta"):
+        with pytest.raises(UnavailableError):
+            feed_events("v1", Accumulator(streamed=True), [Event('{"error_code":336100,"error_msg":"busy"}', kind)])
+
+
+def test_an_error_code_of_zero_beside_a_result_is_none():
+    assert streamed("v1", v1("a", error_code=0, is_end=True)).outcome().text == "a"
+    with pytest.raises(ServiceError):
+        streamed("v1", {"error_code": 0, "error_msg": "?"})
+
+
+def test_a_byte_order_mark_before_a_body_is_skipped():
+    assert read_body("v1", b"\xef\xbb\xbf" + json.dumps(v1()).encode()).outcome().text == "a"
+
+
+def test_what_an_error_says_holds_no_control_characters():
+    assert make_error("v1", 1, "a\x1b]0;owned\x07\nb.").detail == "a ]0;owned b"
+
+
+def test_an_answer_that_an_error_ended_is_incomplete():
+    outcome = streamed("v1", v1("a", is_end=True)).outcome(broken=True)
+    assert outcome.finish_reason == "incomplete"
+
+
+def test_deltas_hand_out_each_text_once():
+    collector = streamed("v1", v1("a"), v1("b"))
+    assert collector.take().text == "ab"
+    assert collector.take() is None
+
+
+def test_events_of_plugins_are_kept_beside_the_answer():
+    collector = Accumulator(streamed=True)
+    feed_events("v1", collector, [Event('{"plugins":[]}', "pluginMeta"), Event(json.dumps(v1(is_end=True)), "chat")])
+    outcome = collector.outcome()
+    assert outcome.text == "a"
+    assert outcome.extra == {"events": [{"event": "pluginMeta", "data": {"plugins": []}}]}
+
+
+def test_a_gateway_without_blank_lines_is_understood():
+    lines = "\n".join(json.dumps(payload) for payload in (v1("a"), v1("b", is_end=True)))
+    assert streamed("v1", lines).outcome().text == "ab"
+
+
+def test_a_gateway_that_does_not_stream_is_understood():
+    collector = Accumulator(streamed=True)
+    feed_events("v1", collector, [Event(json.dumps(v1("ab")), STRAY, sse=False)])
+    assert (collector.outcome().text, collector.outcome().finish_reason) == ("ab", "stop")
+
+
+@given(st.data())
+def test_any_split_of_a_stream_gives_the_same_answer(data):
+    example = data.draw(st.sampled_from([e for e in examples() if e.events]))
+    stream = "".join(f"data: {json.dumps(event, ensure_ascii=False)}\n\n" for event in example.events).encode()
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
+    decoder, collector = SSEDecoder(), Accumulator(streamed=True)
+    for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+        feed_events("v1", collector, decoder.feed(stream[a:b]))
+    feed_rest("v1", collector, decoder.close())
+    assert collector.outcome().text == example.text
+    assert collector.ended
+
+
+@given(st.integers(0, 4000))
+def test_a_stream_cut_anywhere_gives_what_came_and_says_so(cut):
+    example = next(e for e in examples() if e.model == "yi_34b_chat" and e.events)
+    stream = "".join(f"data: {json.dumps(event, ensure_ascii=False)}\n\n" for event in example.events).encode()
+    decoder, collector = SSEDecoder(), Accumulator(streamed=True)
+    feed_events("v1", collector, decoder.feed(stream[:cut]))
+    try:
+        feed_rest("v1", collector, decoder.close())
+    except ProtocolError:
+        assert not collector.pieces
+    outcome = collector.outcome()
+    assert example.text.startswith(outcome.text)
+    assert (outcome.finish_reason == "stop") == (outcome.text == example.text)
+
+
+def test_torn_json_behind_text_that_is_no_event_is_an_error():
+    collector = streamed("v1", v1())
+    with pytest.raises(ProtocolError):
+        feed_rest("v1", collector, [Event("<html>", STRAY, sse=False)])
+    feed_rest("v1", collector, [Event('{"resu')])
+    feed_rest("v1", collector, [])
+    with pytest.raises(ProtocolError):
+        feed_rest("v1", Accumulator(streamed=True), [Event('{"resu')])
+
+
+# ---- errors
+
+
+@pytest.mark.parametrize(
+    ("wire", "payload", "kind", "code"),
+    [
+        ("v1", {"error_code": 110, "error_msg": "Access token invalid or no longer valid"}, AuthenticationError, 110),
+        ("v1", {"error_code": "18", "error_msg": "qps", "id": "as-1"}, RateLimitError, 18),
+        ("v1", {"code": 336501, "msg": "rpm"}, RateLimitError, 336501),
+        ("v1", {"code": "InternalError", "message": "x", "requestId": "r"}, ServiceError, "InternalError"),
+        ("v1", {"error_code": 336003, "error_msg": "the max length of current question is 2000"}, RequestError, 336003),
+        ("v1", {"error_code": 3, "error_msg": "Unsupported openapi method"}, GoneError, 3),
+        ("v1", {"error_code": 17, "error_msg": "daily"}, QuotaError, 17),
+        ("v1", {"error_code": 6, "error_msg": "no permission"}, AccessError, 6),
+        ("v1", {"error_code": 336100, "error_msg": "high load"}, UnavailableError, 336100),
+        ("v1", {"error_code": 999, "error_msg": "?"}, ServiceError, 999),
+        ("v1", {"error_code": None, "error_msg": "?"}, ServiceError, None),
+        ("v1", {"error_code": 18, "error_msg": "x", "result": "looks fine"}, RateLimitError, 18),
+        (
+            "v2",
+            {"error": {"code": "rpm_rate_limit_exceeded", "message": "x", "type": "t"}},
+            RateLimitError,
+            "rpm_rate_limit_exceeded",
+        ),
+        (
+            "v2",
+            {"error": {"code": "invalid_iam_token", "message": "x"}, "id": "as-1"},
+            AuthenticationError,
+            "invalid_iam_token",
+        ),
+        ("v2", {"error": {"message": "x", "code": None}}, ServiceError, None),
+        ("v2", {"error": {"message": "x"}}, ServiceError, None),
+        ("v2", {"error": {"code": "brand_new", "message": "x"}, "choices": []}, ServiceError, "brand_new"),
+        (
+            "token",
+            {"error": "invalid_client", "error_description": "unknown client id"},
+            AuthenticationError,
+            "invalid_client",
+        ),
+    ],
+)
+def test_errors_in_every_shape(wire, payload, kind, code):
+    error = service_error(wire, payload)
+    assert type(error) is kind
+    assert error.code == code
+    if wire != "token":
+        with pytest.raises(kind):
+            streamed(wire, payload)
+        with pytest.raises(kind):
+            read_body(wire, json.dumps(payload).encode())
+
+
+def test_success_is_told_by_what_is_there():
+    assert service_error("v1", v1()) is None
+    for payload in ({}, {"result": None}, {"result": 1}, {"id": "as-1", "usage": {}}):
+        with pytest.raises(ProtocolError):
+            streamed("v1", payload)
+    for payload in ({}, {"choices": None}, {"id": "x"}):
+        with pytest.raises(ProtocolError):
+            streamed("v2", payload)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>502 Bad Gateway</html>", b"[1]", b"null", b"\xff", b'"x"', b"x" * 500])
+def test_what_is_not_the_services_is_told_so(body):
+    with pytest.raises(ProtocolError):
+        read_body("v1", body)
+    with pytest.raises(ProtocolError):
+        streamed("v1", body.decode("utf-8", "replace"))
+
+
+def test_text_before_an_error_in_mid_stream_is_kept():
+    collector = Accumulator(streamed=True)
+    events = [Event(json.dumps(v1("a"))), Event('{"error_code":336100,"error_msg":"busy"}')]
+    with pytest.raises(UnavailableError):
+        feed_events("v1", collector, events)
+    assert collector.take().text == "a"
+
+
+@pytest.mark.parametrize(
+    ("wire", "code", "status", "kind"),
+    [
+        ("v1", None, 404, GoneError),
+        ("v1", None, 410, GoneError),
+        ("v2", None, 404, AccessError),
+        ("v2", "odd", 429, RateLimitError),
+        ("v2", None, 503, UnavailableError),
+        ("v2", None, 418, ServiceError),
+        ("v2", ["odd"], 401, AuthenticationError),
+    ],
+)
+def test_codes_nobody_knows_go_by_the_status(wire, code, status, kind):
+    assert type(make_error(wire, code, "x", status=status)) is kind
+
+
+def test_a_new_token_is_fetched_for_the_documented_codes_alone():
+    renewed = {
+        (wire, code) for wire, rows in error_rows().items() for code, row in rows.items() if row.get("retry") == "token"
+    }
+    assert renewed == {("v1", "13"), ("v1", "100"), ("v1", "110"), ("v1", "111"), ("v2", "invalid_iam_token")}
+    assert make_error("v1", 110, "").retry == "token"
+    assert make_error("v1", 14, "").retry is None
+    assert make_error("v2", None, "").retry is None
+
+
+@pytest.mark.parametrize(
+    ("code", "detail", "status", "kind", "cause"),
+    [
+        ("NotFound", "NotFound, cause: Could not find credential.", 401, AuthenticationError, "wrong_access_key"),
+        ("SignatureDoesNotMatch", "Signature does not match", 403, AuthenticationError, "wrong_secret_key"),
+        ("RequestExpired", "Request has expired", 400, AuthenticationError, "signature_expired"),
+        ("AccessDenied", "Access denied.", 403, AccessError, "permission"),
+        ("AccountDisabled", "the account is disabled", 403, AccessError, "disabled"),
+        ("AccountOverdue", "", 403, QuotaError, "overdue"),
+        ("Mystery", "?", 401, AuthenticationError, "iam"),
+        (None, "?", 503, UnavailableError, "unavailable"),
+        ("ServiceInternalError", "?", 500, UnavailableError, "fault"),
+    ],
+)
+def test_what_a_gateway_says_about_keys_is_told_apart(code, detail, status, kind, cause):
+    error = iam_error(code, detail, status=status, request_id="r")
+    assert (type(error), error.cause, error.request_id) == (kind, f"cause.{cause}", "r")
+
+
+def test_words_tell_apart_the_errors_about_keys_alone():
+    assert make_error("v2", "invalid_iam_token", "this key is disabled").cause == "cause.disabled"
+    assert make_error("v2", "invalid_argument", "this option is disabled").cause == "cause.argument"
+    assert make_error("v1", 14, "IAM Certification failed: Signature does not match").cause == "cause.wrong_secret_key"
+    assert service_error("v1", {"error_code": 1, "error_msg": "x", "id": {}}).request_id is None
+
+
+def test_nothing_a_service_says_is_obeyed_by_a_terminal_or_goes_on_for_pages():
+    error = make_error("v2", "\x1b[31m", "x" * 5000, request_id="\x07id")
+    assert (error.code, error.request_id) == ("[31m", "id")
+    assert len(error.message("en")) < 1200
+
+
+@pytest.mark.parametrize("wire", ["v1", "v2"])
+def test_json_nested_beyond_reading_is_no_answer(wire):
+    deep = "[" * 100_000
+    with pytest.raises(ProtocolError):
+        read_body(wire, deep.encode())
+    with pytest.raises(ProtocolError):
+        feed_events(wire, Accumulator(streamed=True), SSEDecoder().feed(f"data: {deep}\n\n".encode()))

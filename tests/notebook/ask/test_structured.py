@@ -1,0 +1,426 @@
+"""schema=: the answer is an object, or its cell fails with the answer shown and kept."""
+
+import json
+import os
+import signal
+from dataclasses import dataclass
+
+import pytest
+
+from qfmagic import Answer, ExpectationError, Qianfan, SchemaError, Settings
+from qfmagic.core.errors import OptionError
+from qfmagic.notebook import magics as magics_module
+from qfmagic.testing.scripted import ScriptedTransport
+from qfmagic.testing.stub_server import LoopbackServer
+from qfmagic.transport.stub.reply import Reply
+from tests.support.documents import asked, cassette, found, recorded, request_of
+from tests.support.services import v2
+
+SHORT = "'name str, score float'"
+GOOD = '{"name": "a", "score": 0.5}'
+VALUE = {"name": "a", "score": 0.5}
+
+
+@dataclass
+class Review:
+    name: str
+    score: float
+
+
+def engine(shell):
+    return magics_module._LOADED[shell].engine
+
+
+def turns(shell, chat="main"):
+    return engine(shell).session.chats.get(chat).turns
+
+
+def ask(shell, line="", cell="Rate it.", schema=SHORT):
+    return shell.run_cell_magic("qianfan", f"model=yi_34b_chat schema={schema} {line}", cell)
+
+
+def reply(said):
+    usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+    return Reply.of_json({"id": "x", "result": said, "usage": usage})
+
+
+def broken_off(said):
+    """A stream of V2 without its end."""
+    choice = {"index": 0, "delta": {"content": said}, "finish_reason": None}
+    return Reply.of_events([{"id": "as-1", "model": "m", "created": 1, "choices": [choice]}])
+
+
+def ask_v2(shell, line=""):
+    return shell.run_cell_magic("qianfan", f"model=ernie-lite-8k schema={SHORT} {line}", "Rate it.")
+
+
+def streamed(said):
+    half = len(said) // 2
+    common = {"id": "x", "is_truncated": False}
+    return Reply.of_events([{**common, "result": said[:half]}, {**common, "result": said[half:], "is_end": True}])
+
+
+@pytest.fixture
+def say(shell):
+    """Let the model say these texts, one a question."""
+
+    def use(*said):
+        steps = [reply(one) if isinstance(one, str) else one for one in said]
+        transport = ScriptedTransport(steps)
+        client = Qianfan(settings=Settings(access_token="t", bearer_token="b"), transport=transport, label="live")
+        session = engine(shell).session
+        session._made, session._client_is_for = (lambda *_: client), None
+        return transport
+
+    return use
+
+
+def sent(transport):
+    """The texts of the messages of each request."""
+    return [[one["content"] for one in json.loads(request.body)["messages"]] for request in transport.requests]
+
+
+# ---- on the stub
+
+
+@pytest.mark.parametrize("model", ["yi_34b_chat", "ernie-lite-8k", "ernie-char-fiction-8k api=v2"])
+@pytest.mark.parametrize("stream", ["true", "false"])
+@pytest.mark.parametrize("question", ["Rate it.", "请评价。"])
+def test_the_stub_answers_with_an_object_that_fits(shell, model, stream, question):
+    line = f"model={model} stream={stream} into=row schema='name str, score float, mood good|bad, n int?'"
+    answer = shell.run_cell_magic("qianfan", line, question)
+    row = shell.user_ns["row"]
+    assert answer.value is row
+    assert (type(row["score"]), row["mood"] in ("good", "bad")) == (float, True)
+    assert answer.rejected == ()
+
+
+def test_where_the_stub_cannot_answer_it_is_not_the_schema_that_is_wrong(shell):
+    schema = '{"properties":{"code":{"type":"string","pattern":"^[A-Z]{3}$"}}}'
+    with pytest.raises(SchemaError, match="A stub made this up, and can't do so for every schema"):
+        ask(shell, schema=schema)
+
+
+def test_a_class_of_the_notebook_is_named(shell, capsys):
+    shell.user_ns["Review"] = Review
+    answer = ask(shell, schema="Review")
+    assert answer.value == Review("stub name", answer.value.score)
+    assert isinstance(answer, Answer)
+    assert '{\n  "name": "stub name"' in capsys.readouterr().out  # laid out as JSON
+
+
+def test_what_dry_shows_is_what_is_sent_and_what_the_conversation_keeps(shell, capsys):
+    line = f"model=ernie-lite-8k schema={SHORT}"
+    shell.run_cell_magic("qianfan", f"{line} dry", "Rate it.")
+    body = json.loads(capsys.readouterr().out.split("application/json")[1])
+    answer = shell.run_cell_magic("qianfan", line, "Rate it.")
+    assert answer.request == body
+    assert body["response_format"] == {"type": "json_object"}
+    (message,) = body["messages"]
+    assert message["content"].startswith("Rate it.\n\nAnswer with one JSON value only")
+    assert turns(shell)[0].prompt == message["content"]
+
+
+def test_a_model_without_the_parameter_is_asked_in_words_alone(shell):
+    assert "response_format" not in ask(shell).request
+    answer = shell.run_cell_magic("qianfan", f"model=a-model-without-a-row schema={SHORT} dry", "Rate it.")
+    assert answer is None
+
+
+def test_a_plain_question_behind_it_gets_a_plain_answer(shell):
+    ask(shell)
+    assert shell.run_cell_magic("qianfan", "model=yi_34b_chat", "And why?").text.startswith("(stub)")
+
+
+# ---- asking again
+
+
+def test_asking_again_stays_outside_of_the_conversation(shell, say, capsys):
+    transport = say("no JSON here", GOOD, "Because.")
+    answer = ask(shell, "into=row")
+    assert (answer.value, shell.user_ns["row"]) == (VALUE, VALUE)
+    assert answer.rejected == ("no JSON here",)
+    (turn,) = turns(shell)
+    assert (turn.answer.text, turn.answer.rejected, turn.versions) == (GOOD, ("no JSON here",), ())
+    shell.run_cell_magic("qianfan", "model=yi_34b_chat", "Why?")
+    first, second, third = sent(transport)
+    assert second[:2] == [*first, "no JSON here"]
+    assert "holds no JSON" in second[2]
+    assert third == [*first, GOOD, "Why?"]
+    assert "asked again 1×" in capsys.readouterr().out
+
+
+def test_all_that_was_paid_for_is_counted(shell, say):
+    say("no", "no", GOOD)
+    answer = ask(shell, "repairs=2")
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (30, 15)
+    calls = engine(shell).session.meter.calls
+    assert {call.kind for call in calls} == {"ask", "repair"}
+    assert sum(call.prompt_tokens for call in calls) == 30
+
+
+def test_one_undo_takes_the_question_back(shell, say):
+    say("no", GOOD)
+    ask(shell)
+    shell.run_line_magic("qf", "undo")
+    assert not turns(shell)[0].in_history
+
+
+def test_the_answer_that_does_not_fit_is_shown_and_kept_and_its_cell_fails(shell, say, capsys):
+    say("no", '{"name": "b"}')
+    shell.user_ns["row"] = "before"
+    with pytest.raises(SchemaError) as caught:
+        ask(shell, "into=row")
+    assert "score: Field required" in str(caught.value)
+    assert caught.value._render_traceback_() == [f"SchemaError: {caught.value}"]
+    assert '"name": "b"' in capsys.readouterr().out
+    assert shell.user_ns["row"] == "before"
+    assert shell.user_ns["_"].text == '{"name": "b"}'
+    (turn,) = turns(shell)
+    assert turn.in_history
+    assert turn.answer.rejected == ("no",)
+
+
+def test_how_often_is_set_for_the_notebook_or_on_the_line(shell, say):
+    shell.run_line_magic("qf", "set repairs=0")
+    transport = say("no", "no", GOOD)
+    with pytest.raises(SchemaError):
+        ask(shell)
+    assert len(transport.requests) == 1
+    assert ask(shell, "repairs=1").value == VALUE
+
+
+def test_what_was_cut_is_not_asked_for_again(shell, say):
+    transport = say(Reply.of_json({"id": "x", "result": '{"name": "a', "is_truncated": True}))
+    with pytest.raises(SchemaError, match="max_output_tokens="):
+        ask(shell)
+    assert len(transport.requests) == 1
+
+
+def test_the_first_answer_stays_when_asking_again_fails(shell, say, capsys):
+    say("no JSON", Reply.of_json({"error_code": 336003, "error_msg": "bad request"}))
+    with pytest.raises(SchemaError, match="bad request"):
+        ask(shell)
+    assert "no JSON" in capsys.readouterr().out
+    (turn,) = turns(shell)
+    assert (turn.answer.text, turn.in_history) == ("no JSON", True)
+
+
+def test_the_first_answer_stays_when_a_blank_one_is_all_that_comes_again(shell, say, capsys):
+    say("earlier", '{"name": "b"}', "", "", "")
+    shell.run_cell_magic("qianfan", "model=yi_34b_chat", "Hello.")
+    with pytest.raises(SchemaError, match=r"score: Field required.* Asking again failed: Nothing came"):
+        ask(shell)
+    assert '"name": "b"' in capsys.readouterr().out
+    assert shell.user_ns["_"].text == turns(shell)[1].answer.text == '{"name": "b"}'
+    with pytest.raises(SchemaError, match="holds no JSON"):
+        ask(shell, "once")
+    assert shell.user_ns["_"].text == ""
+
+
+def test_the_first_answer_stays_when_what_comes_again_breaks_off(shell, say, capsys):
+    say(v2('{"name": "b"}'), broken_off('{"name": "c", '))
+    with pytest.raises(SchemaError, match=r"score: Field required.* Asking again failed: The connection broke off"):
+        ask_v2(shell)
+    assert '"name": "b"' in capsys.readouterr().out
+    (turn,) = turns(shell)
+    assert (turn.answer.text, turn.answer.rejected, turn.in_history) == ('{"name": "b"}', ('{"name": "c", ',), True)
+
+
+def test_an_answer_that_breaks_off_fails_and_leaves_the_variable_alone(shell, say):
+    transport = say(broken_off('{"name": "a", '), broken_off(GOOD))
+    shell.user_ns["row"] = "before"
+    with pytest.raises(SchemaError, match="The connection broke off"):
+        ask_v2(shell, "into=row")
+    assert len(transport.requests) == 1
+    assert shell.user_ns["row"] == "before"
+    assert shell.user_ns["_"].text == '{"name": "a", '
+    assert [(turn.state, turn.answer.text) for turn in turns(shell)] == [("interrupted", '{"name": "a", ')]
+    assert ask_v2(shell, "into=row").value == shell.user_ns["row"] == VALUE
+
+
+@pytest.mark.parametrize("before", [(), ("no JSON",)])
+def test_an_interrupt_while_an_answer_is_looked_at_keeps_it(shell, say, before):
+    class Slow(Review):
+        def __post_init__(self):
+            raise KeyboardInterrupt  # as the second Ctrl-C does, wherever it comes
+
+    shell.user_ns["Slow"] = dataclass(Slow)
+    transport = say(*before, GOOD)
+    with pytest.raises(KeyboardInterrupt):
+        ask(shell, schema="Slow")
+    (turn,) = turns(shell)
+    assert (turn.answer.text, turn.answer.rejected, turn.in_history) == (GOOD, before, True)
+    assert len(transport.requests) == len(before) + 1
+
+
+def test_an_answer_is_kept_before_it_is_looked_at(shell, say, monkeypatch):
+    monkeypatch.setenv("QFMAGIC_JOURNAL", "true")
+    kept = []
+
+    class Looking(Review):
+        def __post_init__(self):
+            journal = engine(shell).session.journal
+            kept.extend(journal._database.execute("select record from turns where partial"))
+
+    shell.user_ns["Looking"] = dataclass(Looking)
+    say(GOOD)
+    ask(shell, schema="Looking")
+    assert "score" in str(kept)
+
+
+def test_what_is_asked_again_says_what_it_had_no_room_for(shell, say, capsys):
+    transport = say("old " * 900, "no JSON " * 600, GOOD, "Because.")
+    shell.run_cell_magic("qianfan", "model=yi_34b_chat", "Hello.")
+    capsys.readouterr()
+    ask(shell)
+    assert [len(one) for one in sent(transport)] == [1, 3, 3]
+    assert "context: 0 of 1" in capsys.readouterr().out
+    first, second = turns(shell)
+    assert second.parent is None
+    assert first.in_history
+
+
+def test_a_response_format_that_is_set_stands_in_place_of_ours(shell):
+    shell.run_line_magic("qf", """set response_format='{"type":"text"}'""")
+    line = f"model=ernie-lite-8k schema={SHORT}"
+    assert shell.run_cell_magic("qianfan", line, "Rate it.").request["response_format"] == {"type": "text"}
+    own = f"""{line} response_format='{{"type":"json_object"}}'"""
+    assert shell.run_cell_magic("qianfan", own, "Rate it.").request["response_format"] == {"type": "json_object"}
+
+
+def test_an_interrupt_while_it_is_asked_again_keeps_the_first_answer(shell, say):
+    def interrupting(_):
+        os.kill(os.getpid(), signal.SIGINT)
+        return reply(GOOD)
+
+    say("no JSON", interrupting)
+    with pytest.raises(KeyboardInterrupt):
+        ask(shell)
+    (turn,) = turns(shell)
+    assert turn.answer.text == "no JSON"
+
+
+def test_an_answer_that_fills_the_limit_leaves_no_room_to_ask_again(shell, say):
+    transport = say("no JSON " * 1500)
+    with pytest.raises(SchemaError, match="no room"):
+        ask(shell)
+    assert len(transport.requests) == 1
+
+
+def test_an_expectation_can_look_at_the_object(shell, say):
+    say(GOOD, GOOD)
+    ask(shell, "expect='answer.value[\"score\"] == 0.5'")
+    with pytest.raises(ExpectationError):
+        ask(shell, "expect='answer.value[\"score\"] > 0.5'")
+
+
+# ---- what can't be asked like that
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("schema='name strng'", "'name strng' is wrong"),
+        ("schema=Nowhere", "schema=Nowhere names nothing"),
+        ('schema={"type":"strin"}', "Unknown type"),
+        (f"schema={SHORT} repairs=-1", "repairs"),
+        (f"schema={SHORT} repairs=many", "repairs"),
+        ("schema='  '", "The schema is empty"),
+        ("schema=name str, score float", "schema='name str, score float'"),
+        ("schema={{Review}}", "schema=Review"),
+        ("schema=", "schema"),
+    ],
+)
+def test_a_bad_schema_is_refused_before_anything_is_sent(shell, say, line, told):
+    transport = say()
+    shell.user_ns["Review"] = Review
+    model = "" if "model=" in line else "model=yi_34b_chat"
+    with pytest.raises(OptionError, match=told):
+        shell.run_cell_magic("qianfan", f"{model} {line}", "Rate it.")
+    assert transport.requests == []
+
+
+def test_the_errors_are_told_in_the_user_s_language(shell, say):
+    shell.run_line_magic("qf", "set lang=zh")
+    say("no", "no")
+    with pytest.raises(SchemaError, match="回答中没有 JSON"):
+        ask(shell)
+
+
+def test_retry_asks_the_question_as_it_was_sent(shell, say):
+    transport = say(GOOD, "other")
+    ask(shell)
+    assert shell.run_line_magic("qf", "retry").text == "other"
+    assert sent(transport)[0] == sent(transport)[1]
+
+
+# ---- live, recorded, journalled, audited
+
+
+def test_live_it_ends_as_one_static_output_that_says_so(start):
+    answers = iter(["no JSON", GOOD, "no", "no"])
+    with LoopbackServer(lambda _: streamed(next(answers)), pace=0.4) as server:
+        kernel = start(QIANFAN_ACCESS_TOKEN="t", **server.environ)
+        ran = kernel.run(f"%%qianfan model=yi_34b_chat schema={SHORT} into=row\nRate it.", cell="c1")
+        assert ran.status == "ok", ran.error
+        (output,) = ran.outputs
+        assert output["data"].keys() == {"text/markdown", "text/plain"}
+        assert "asked again 1×" in output["data"]["text/plain"]
+        assert ran.opened  # there was a live view
+        assert ran.models == set()
+        assert len(ran.metadata["rejected"]) == 1
+        assert kernel.value("row") == str(VALUE)
+        failed = kernel.run(f"%%qianfan model=yi_34b_chat schema={SHORT}\nRate it.", cell="c2")
+        assert failed.error[0] == "SchemaError"
+        assert (len(failed.outputs), failed.models) == (1, set())
+        assert len(failed.traceback) == 1
+        assert kernel.value("_.text") == "no"
+
+
+def test_what_was_asked_again_is_on_the_cassette_and_in_the_journal(shell, tmp_path, monkeypatch):
+    monkeypatch.delenv("QFMAGIC_TRANSPORT")
+    monkeypatch.setenv("QFMAGIC_JOURNAL", "true")
+    monkeypatch.setenv("QIANFAN_ACCESS_TOKEN", "t")
+    path = tmp_path / "talk.qf.jsonl"
+    answers = iter(["no JSON at all", GOOD])
+    with LoopbackServer(lambda _: reply(next(answers))) as server:
+        for name, value in server.environ.items():
+            monkeypatch.setenv(name, value)
+        shell.run_line_magic("qf", f"transport record {path}")
+        assert ask(shell, "stream=false").value == VALUE
+    journal = engine(shell).session.journal
+    assert "no JSON at all" in next(journal._database.execute("select record from turns"))[0]
+    shell.run_line_magic("qf", "reset")
+    shell.run_line_magic("qf", f"transport replay {path}")
+    answer = ask(shell, "stream=false")
+    assert (answer.value, answer.rejected) == (VALUE, ("no JSON at all",))
+
+
+def test_an_audit_knows_what_was_asked_again():
+    prompt, before = "Rate it.", (("Rate it.", "no"),)
+    exchanges = cassette(recorded(prompt, "no"), recorded("Again!", GOOD, before))
+    requests = {"request": request_of("Again!", before).hash, "transport": "record"}
+    repaired = asked(prompt, GOOD, 2, rejected=[request_of(prompt).hash], **requests)
+    assert found(repaired, cassette=exchanges) == []
+    assert found(asked(prompt, GOOD, 2, **requests), cassette=exchanges) != []
+
+
+def test_an_audit_knows_what_was_asked_again_after_a_blank_answer():
+    prompt, again = "Rate it.\n\nAs JSON:\n{}", "Rate it.\n\nAs JSON:\n{}\n\nThe answer holds no JSON. Again!"
+    exchanges = cassette(recorded(prompt, ""), recorded(again, GOOD))
+    requests = {"request": request_of(again).hash, "transport": "record"}
+    repaired = asked(prompt, GOOD, 2, rejected=[request_of(prompt).hash], **requests)
+    assert found(repaired, cassette=exchanges) == []
+    other = asked("Something else.", GOOD, 2, rejected=[request_of(prompt).hash], **requests)
+    assert found(other, cassette=exchanges) != []
+
+
+def test_an_audit_knows_what_had_no_room_for_what_was_above_it():
+    old, prompt, before = ("Hello.", "Hi."), "Rate it.", (("Rate it.", "no"),)
+    exchanges = cassette(recorded(*old), recorded(prompt, "no", (old,)), recorded("Again!", GOOD, before))
+    more = {
+        "request": request_of("Again!", before).hash, "rejected": [request_of(prompt, (old,)).hash], "turn": 2,
+        "context": {"sent": 0, "available": 1}, "transport": "record",
+    }  # fmt: skip
+    assert found(asked(*old, 2, transport="record"), asked(prompt, GOOD, 3, **more), cassette=exchanges) == []

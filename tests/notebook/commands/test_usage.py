@@ -1,0 +1,334 @@
+"""%qf usage, prices and budgets, as a user types them."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from qfmagic.accounting.meter import Meter
+from qfmagic.core.errors import BudgetError, OptionError, ProtocolError
+from qfmagic.notebook import magics as magics_module
+from qfmagic.notebook.session.session import Session
+from tests.support.services import serve, v2
+
+PRICES = """
+[[price]]
+model = "m"
+input = 100
+output = 200
+per = 1000
+"""
+
+
+def session(shell):
+    return magics_module._LOADED[shell].engine.session
+
+
+def ask(shell, line="model=m", text="one two three"):
+    return shell.run_cell_magic("qianfan", line, text)
+
+
+@pytest.fixture
+def service(shell, monkeypatch):
+    return serve(shell, monkeypatch)
+
+
+@pytest.fixture
+def usage(shell, capsys):
+    def look(words=""):
+        capsys.readouterr()
+        shell.run_line_magic("qf", f"usage {words}")
+        return capsys.readouterr().out
+
+    return look
+
+
+@pytest.fixture
+def prices(tmp_path):
+    path = tmp_path / "prices.toml"
+    path.write_text(PRICES, encoding="utf-8")
+    return path
+
+
+def rows(shown):
+    """The table's rows, as words."""
+    lines = shown.split("\n\n")[1].splitlines()
+    return [line.split() for line in lines]
+
+
+# ---- the table
+
+
+def test_nothing_was_asked(usage):
+    assert usage() == "Nothing was asked yet.\n"
+
+
+def test_what_each_cell_conversation_and_model_used(shell, service, usage):
+    ask(shell)
+    ask(shell, "model=other chat=side")
+    ask(shell, "model=m once")
+    assert rows(usage("by=model")) == [
+        ["model", "calls", "prompt", "answer", "tokens", "prompt", "▒", "answer", "█"],
+        ["m", "2", "20", "40", "60", "▒" * 7 + "█" * 13],
+        ["other", "1", "10", "20", "30", "▒" * 3 + "█" * 7],
+        ["all", "3", "30", "60", "90"],
+    ]
+    assert [row[0] for row in rows(usage("by=chat"))[1:]] == ["(once)", "main", "side", "all"]
+    assert [row[1] for row in rows(usage("by=day"))[1:]] == ["3"]
+    assert rows(usage())[1][0] == "In"
+
+
+def test_seconds_are_shown_only_when_asked_for(shell, service, usage):
+    ask(shell)
+    assert "seconds" not in usage("by=model")
+    assert rows(usage("seconds by=model"))[0][5] == "seconds"
+
+
+def test_the_same_cells_show_the_same(shell, service, usage):
+    """What a saved notebook holds is compared with its next run."""
+    ask(shell)
+    first = usage("by=chat")
+    session(shell).meter = Meter(lambda: 5e8)
+    session(shell).chats.conversations.clear()
+    ask(shell)
+    assert usage("by=chat") == first
+
+
+def test_stub_answers_cost_nothing_and_say_so(shell, usage):
+    ask(shell, "model=yi_34b_chat")
+    shown = usage("by=model")
+    assert rows(shown)[1][:3] == ["yi_34b_chat", "1", "1"]
+    assert "1 of 1 answers came from recordings or the stub: they cost nothing" in shown
+
+
+def test_an_answer_of_unknown_size_is_estimated(shell, service, usage):
+    service.answers["m"] = v2("four words are here", prompt=0)
+    ask(shell)
+    shown = usage("by=model")
+    assert rows(shown)[1][:5] == ["m", "1", "~3", "~4", "~7"]
+    assert "~ is an estimate" in shown
+
+
+def test_costs_by_the_users_prices(shell, service, usage, prices):
+    shell.run_line_magic("qf", f"set prices={prices}")
+    ask(shell)
+    ask(shell, "model=other")
+    shown = usage("by=model")
+    assert [row[5] for row in rows(shown)] == ["CNY", "5.00", "?", "5.00"]
+    assert rows(shown)[-1][5:8] == ["5.00", "+", "?"]
+    assert "? is the cost of 1 answers" in shown
+    prices.write_text(PRICES.replace("200", "400"), encoding="utf-8")
+    assert rows(usage("by=model"))[1][5] == "9.00"  # read again when it has changed
+
+
+def test_in_chinese(shell, service, usage, prices):
+    shell.run_line_magic("qf", f"set lang=zh budget=100CNY prices={prices}")
+    ask(shell)
+    shown = usage("by=model")
+    assert shown.startswith("本内核的用量：")
+    assert "预算：本内核已用 5.00 元，共 100.00 元。" in shown
+
+
+@pytest.mark.parametrize("words", ["everything", "by=colour", "all notebook", "by=day by=day", "here"])
+def test_words_it_does_not_know(shell, words):
+    with pytest.raises(OptionError, match="%qf usage|allowed"):
+        shell.run_line_magic("qf", f"usage {words}")
+
+
+# ---- the journal
+
+
+@pytest.fixture
+def journal(monkeypatch):
+    monkeypatch.setenv("QFMAGIC_JOURNAL", "true")
+
+
+def test_earlier_kernels_and_other_notebooks_are_told_by_the_journal(shell, service, usage, journal, monkeypatch):
+    ask(shell, text="a secret question")
+    own = session(shell)
+    other = own.journal.__class__(own.journal.path, "/elsewhere/other.ipynb", lambda: 0.0)
+    other.save_call(own.meter.calls[0]._replace(label="In 9"))
+    other.close()
+    earlier = own.journal.__class__(own.journal.path, own.journal.notebook, lambda: 0.0)
+    earlier.save_call(own.meter.calls[0]._replace(at=0.0, model="older"))
+    earlier.close()
+    assert [row[0] for row in rows(usage("by=model"))[1:]] == ["m"]
+    assert [row[0] for row in rows(usage("notebook by=model"))[1:]] == ["m", "older", "all"]
+    assert rows(usage("all"))[-1][1] == "3"
+    everywhere = [row[:2] for row in rows(usage("all by=chat"))[1:-1]]
+    assert ["other:", "main"] in everywhere
+    with closing(sqlite3.connect(own.journal.path)) as database:
+        kept = str(list(database.execute("select * from calls")))
+    assert "secret question" not in kept
+    assert "fine" not in kept
+
+
+def test_cells_of_different_kernels_are_told_apart_where_they_have_no_name(shell, service, usage, journal):
+    ask(shell)
+    own = session(shell)
+    (call,) = own.meter.calls
+    earlier = own.journal.__class__(own.journal.path, own.journal.notebook, lambda: 0.0)
+    for cell in (None, "id"):
+        earlier.save_call(call._replace(at=0.0, cell=cell, label="In 9"))
+    earlier.close()
+    own.journal.save_call(call._replace(cell="id"))
+    own.journal.save_call(call._replace(label="In 9"))
+    here = call.label.removeprefix("In ")
+    told = [row[1:3] for row in rows(usage("notebook"))[1:-1]]
+    assert told == [["9", "1"], [here, "2"], [here, "1"], ["9", "1"]]
+
+
+def test_notebooks_of_one_name_are_told_apart_by_their_folders(shell, service, usage, journal):
+    ask(shell)
+    own = session(shell)
+    for path in ("/a/x/n.ipynb", "/b/x/n.ipynb", "/b/x/m.ipynb"):
+        other = own.journal.__class__(own.journal.path, path, lambda: 0.0)
+        other.save_call(own.meter.calls[0])
+        other.close()
+    told = [row[0] for row in rows(usage("all by=chat"))[1:-1]]
+    assert {"a/x/n:", "b/x/n:", "m:"} < set(told)
+
+
+def test_a_journal_that_can_not_be_read_is_told(shell, service, usage, journal):
+    ask(shell)
+    path = session(shell).journal.path
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("alter table calls drop column times")
+    ask(shell, "model=m once")
+    for words in ("notebook", "all"):
+        with pytest.raises(OptionError, match="isn't kept here .*times"):
+            usage(words)
+
+
+def test_without_a_journal_only_this_kernel_is_known(shell, service, usage):
+    ask(shell)
+    with pytest.raises(OptionError, match=r"isn't kept here \(it is switched off"):
+        usage("notebook")
+
+
+def test_a_prices_file_is_found_after_the_folder_has_changed(shell, service, usage, prices, monkeypatch, tmp_path):
+    """It is seen from where it was set; what the environment names, from where the kernel began."""
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path)
+    shell.run_line_magic("qf", "set prices=prices.toml")
+    ask(shell)
+    monkeypatch.chdir(tmp_path / "below")
+    assert "5.00" in usage()
+    with pytest.raises(OptionError, match="can't be read"):
+        shell.run_line_magic("qf", "set prices=prices.toml")
+    assert "5.00" in usage()
+    shell.run_line_magic("qf", "set prices=../prices.toml")
+    shell.run_line_magic("qf", "unset prices")
+    monkeypatch.setenv("QFMAGIC_PRICES", "prices.toml")
+    began = Session({"QFMAGIC_PRICES": "prices.toml"})
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OptionError, match="below"):
+        assert began.prices
+    began.close()
+
+
+# ---- budgets
+
+
+def test_a_budget_stops_before_the_call_that_would_break_it(shell, service, usage):
+    shell.run_line_magic("qf", "set budget=35tok")
+    ask(shell)
+    with pytest.raises(BudgetError, match="about 6 tokens, and 30 tokens of the budget of 35 tokens are spent"):
+        ask(shell, "model=m once", "one two three four five six")
+    assert len(service.bodies) == 1  # nothing was sent
+    assert "Budget: 30 tokens of 35 tokens spent in this kernel." in usage()
+    shell.run_line_magic("qf", "set budget=100tok")
+    assert ask(shell).text == "fine"
+
+
+def test_the_longest_answer_counts_where_it_is_set(shell, service):
+    shell.run_line_magic("qf", "set budget=100tok")
+    with pytest.raises(BudgetError, match="about 203 tokens"):
+        ask(shell, "model=m max_output_tokens=200")
+    assert service.bodies == []
+
+
+def test_a_budget_of_money_needs_a_price(shell, service, prices):
+    shell.run_line_magic("qf", "set budget=6CNY")
+    with pytest.raises(BudgetError, match="no price for m"):
+        ask(shell)
+    shell.run_line_magic("qf", f"set prices={prices}")
+    ask(shell)  # 5 CNY
+    with pytest.raises(BudgetError, match=r"about 1.40 CNY, and 5.00 CNY of the budget of 6.00 CNY"):
+        ask(shell, "model=m once", "a " * 14)
+
+
+def test_what_is_spent_is_told_by_one_measure_though_a_price_is_lost(shell, service, usage, prices):
+    shell.run_line_magic("qf", f"set prices={prices} budget=6CNY")
+    ask(shell)
+    prices.write_text(PRICES.replace('"m"', '"other"'), encoding="utf-8")
+    shown = usage()
+    assert "Budget: 5.00 CNY of 6.00 CNY spent in this kernel." in shown
+    assert "at the highest price in the file" in shown
+    with pytest.raises(BudgetError, match=r"and 5.00 CNY of the budget of 6.00 CNY"):
+        ask(shell, "model=other once", "a " * 14)
+
+
+def test_an_answer_that_passes_the_budget_says_so_once(shell, service, capsys):
+    shell.run_line_magic("qf", "set budget=20tok")
+    capsys.readouterr()
+    ask(shell)
+    assert "the budget of 20 tokens is passed by 10 tokens" in capsys.readouterr().out
+
+
+def test_a_variable_that_is_no_budget_is_named_and_harms_nothing_else(shell, service, monkeypatch):
+    monkeypatch.setenv("QFMAGIC_BUDGET", "five yuan")
+    shell.run_line_magic("qf", "set temperature=0.5")
+    with pytest.raises(OptionError, match="QFMAGIC_BUDGET=five yuan"):
+        ask(shell)
+    assert service.bodies == []
+    shell.run_line_magic("qf", "set budget=50000tok")
+    ask(shell)
+
+
+def test_a_question_stopped_by_the_budget_is_no_turn(shell, service):
+    shell.run_line_magic("qf", "set budget=1tok")
+    with pytest.raises(BudgetError):
+        ask(shell)
+    assert session(shell).chats.get("main").history == ()
+
+
+def test_a_broken_off_answer_is_spent(shell, service):
+    service.answers["m"] = v2("half an", prompt=0)._replace(chunks=v2("half an answer", prompt=0).chunks[:1])
+    ask(shell)
+    (call,) = session(shell).meter.calls
+    assert (call.used, call.estimated) == ((3, 3), True)
+
+
+def test_a_question_without_an_answer_is_not_counted(shell, service):
+    service.answers["m"] = v2("")._replace(chunks=(b"<html>",))
+    with pytest.raises(ProtocolError):
+        ask(shell)
+    assert session(shell).meter.calls == ()
+
+
+def test_stub_answers_are_within_any_budget(shell):
+    shell.run_line_magic("qf", "set budget=0tok")
+    assert ask(shell, "model=yi_34b_chat").text
+
+
+def test_what_was_recorded_is_within_any_budget_and_what_was_not_is_stopped(shell, service, tmp_path):
+    path = tmp_path / "n.qf.jsonl"
+    shell.run_line_magic("qf", f"transport auto {path}")
+    shell.run_line_magic("qf", "set budget=30tok")
+    ask(shell, "model=m once", "recorded")
+    shell.run_line_magic("qf", f"transport replay {path}")
+    shell.run_line_magic("qf", f"transport auto {path}")
+    assert ask(shell, "model=m once", "recorded").transport == "replay"
+    with pytest.raises(BudgetError):
+        ask(shell, "model=m once", "something new")
+    assert len(service.bodies) == 1
+
+
+@pytest.mark.parametrize("words", ["budget=cheap", "budget=0.5tok", "prices=/no/such/file.toml", "prices=deep.toml"])
+def test_settings_that_can_not_hold_are_refused_when_they_are_set(shell, words, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "deep.toml").write_text(f"a = {'[' * 3000}", encoding="utf-8")
+    with pytest.raises(OptionError):
+        shell.run_line_magic("qf", f"set {words}")
+    assert words.split("=")[0] not in session(shell).preferences.changed

@@ -1,0 +1,219 @@
+"""The journal keeps what it can, and never stands in a question's way."""
+
+import os
+import sqlite3
+import threading
+
+import pytest
+
+from qfmagic.accounting.meter import Meter
+from qfmagic.core.answer import Answer
+from qfmagic.core.conversation import Conversation, Turn
+from qfmagic.core.errors import ServiceError
+from qfmagic.core.usage import Usage
+from qfmagic.notebook.conversation.journal import Journal
+from qfmagic.notebook.magics import _LOADED
+from qfmagic.transport.stub.reply import EVENT_TYPE, Reply
+from tests.support.services import serve
+
+STREAM = {"content-type": EVENT_TYPE}
+
+
+def journal(tmp_path):
+    return Journal(tmp_path / "home" / "journal.sqlite", "n.ipynb", iter(range(1000)).__next__)
+
+
+def test_every_change_is_there_in_the_next_kernel(tmp_path):
+    first = journal(tmp_path)
+    before, steps = Conversation(), []
+    steps.append(before.add("a", Answer("A")))
+    steps.append(steps[-1].add("b", Answer("B")))
+    steps.append(steps[-1].put(Turn("x", Answer("X")), 1))
+    steps.append(steps[-1].put(Turn("a2", Answer("A2")), 0, over=True))
+    steps.append(steps[-1].mark(2, "dropped"))
+    steps.append(steps[-1].fork("main", 2))
+    for after in steps:
+        first.save(before, after)
+        before = after
+        second = journal(tmp_path)
+        assert second.last() == [after]
+        second.close()
+    first.close()
+
+
+def test_a_turn_under_way_is_there_until_it_has_ended(tmp_path):
+    first = journal(tmp_path)
+    whole = Conversation().put(Turn("a", Answer("A"), cell="a"), 0)
+    first.save(Conversation(), whole)
+    partial = Turn("b", Answer("B...", finish_reason="interrupted"), "interrupted", cell="b")
+    first.save_partial("main", 1, partial)
+    (found,) = journal(tmp_path).last()
+    assert [(turn.prompt, turn.state) for turn in found.turns] == [("a", "answered"), ("b", "interrupted")]
+    again = Turn("a again", Answer("A..."), "interrupted", cell="a")
+    first.save_partial("main", 0, again)
+    (found,) = journal(tmp_path).last()
+    assert [turn.prompt for turn in found.turns] == ["a again"]
+    assert found.turns[0].versions[0].prompt == "a"
+    first.save(whole, whole.put(Turn("b", Answer("B")), 1))
+    (found,) = journal(tmp_path).last()
+    assert [turn.prompt for turn in found.turns] == ["a", "b"]
+
+
+def test_a_locked_file_costs_the_record_not_the_answer(tmp_path):
+    kept = journal(tmp_path)
+    kept._database.execute("pragma busy_timeout = 10")
+    other = sqlite3.connect(kept.path, isolation_level=None)
+    other.execute("begin immediate")
+    kept.save(Conversation(), Conversation().add("a", Answer("A")))
+    assert "locked" in kept.error
+    other.execute("rollback")
+    kept.save(Conversation(), Conversation().add("a", Answer("A")))
+    assert len(journal(tmp_path).last()) == 1
+
+
+def test_a_file_that_stays_locked_is_waited_for_once(tmp_path):
+    """Else each record of an answer would hold up the notebook."""
+    kept = journal(tmp_path)
+    waits = []
+    kept._database.set_trace_callback(lambda said: waits.append(said) if "busy_timeout" in said else None)
+    other = sqlite3.connect(kept.path, isolation_level=None)
+    other.execute("begin immediate")
+    first, second = Conversation().add("a", Answer("A")), Conversation("b").add("b", Answer("B"))
+    kept._wait(0.01)
+    kept.save(Conversation(), first)
+    kept.save(Conversation("b"), second)
+    assert waits[1:] == ["pragma busy_timeout = 50"]
+    other.execute("rollback")
+    kept.save(Conversation("b"), second)
+    assert waits[2:] == ["pragma busy_timeout = 1000"]
+
+
+def test_what_the_file_can_not_hold_costs_the_record_not_the_answer(tmp_path):
+    kept = journal(tmp_path)
+    counted = Meter(lambda: 0.0, keep=kept.save_call)
+    counted.after(Answer("A", Usage(10**19, 1, 10**19)), kind="ask")
+    assert kept.error
+    counted.after(Answer("A", Usage(1, 1, 2)), kind="ask")
+    assert [call.prompt_tokens for call in kept.calls()] == [1]
+
+
+def test_journal_keeps_half_a_character(tmp_path):
+    whole = Conversation().add("a", Answer("half a character: \ud800"))
+    journal(tmp_path).save(Conversation(), whole)
+    assert journal(tmp_path).last() == [whole]
+
+
+def full(kept):
+    """As a full disk: SQLite's own error, at the same place."""
+    kept._database.execute("pragma wal_checkpoint(truncate)")
+    kept._database.execute("pragma max_page_count = 1")
+
+
+def room_again(kept):
+    kept._database.execute("pragma max_page_count = 1000000")
+
+
+def test_journal_writes_what_it_lacks_when_there_is_room_again(tmp_path):
+    kept = journal(tmp_path)
+    counted = Meter(lambda: 0.0, keep=kept.save_call)
+    first = Conversation().add("a", Answer("A"))
+    kept.save(Conversation(), first)
+    full(kept)
+    long = "长" * 10_000
+    second = first.add("b", Answer(long))
+    kept.save(first, second)
+    other = Conversation("other").add("c", Answer(long))
+    kept.save(Conversation("other"), other)
+    for tokens in range(300):
+        counted.after(Answer("A", Usage(tokens, 1, 1), model="m" * 100), kind="ask")
+    assert "full" in kept.error
+    lacking = journal(tmp_path)
+    assert lacking.last() == [first]
+    assert len(lacking.calls()) < 300
+    room_again(kept)
+    third = second.add("d", Answer("D"))
+    kept.save(second, third)
+    counted.after(Answer("A", Usage(300, 1, 1)), kind="ask")
+    assert lacking.last() == [third, other]
+    assert [call.prompt_tokens for call in lacking.calls()] == list(range(301))
+    kept.save(third, first)
+    assert lacking.last() == [first, other]
+
+
+@pytest.mark.parametrize(
+    "record", ["", "{", "[" * 20_000, "[]", "{}", '{"version": 1, "answer": 1}', "\x00", '"\\ud800"']
+)
+def test_resume_leaves_out_records_that_are_damaged_and_says_so(shell, monkeypatch, capsys, record):
+    monkeypatch.setenv("QFMAGIC_JOURNAL", "true")
+    session = _LOADED[shell].engine.session
+    kept = session.open_journal()
+    other = Journal(kept.path, kept.notebook, iter(range(1000)).__next__)
+    other.save(Conversation(), Conversation().add("a", Answer("A")).add("b", Answer("B")).add("c", Answer("C")))
+    other._database.execute("update turns set record = ? where seq = 1", (record,))
+    other._database.commit()
+    other.close()
+    shell.run_line_magic("qf", "resume")
+    assert "Turns left out because their journal records are corrupt: 1." in capsys.readouterr().out
+    assert [turn.prompt for turn in session.chats.get("main").turns] == ["a", "c"]
+
+
+def test_a_journal_that_is_closed_costs_no_answer(tmp_path):
+    kept = journal(tmp_path)
+    kept.close()
+    kept.save(Conversation(), Conversation().add("a", Answer("A")))
+    assert "closed" in kept.error
+
+
+def test_a_question_that_fails_without_a_word_leaves_nothing_under_way(shell, monkeypatch):
+    monkeypatch.setattr("qfmagic.notebook.ask.sending.KEEP_EVERY_S", 0.0)
+    service = serve(shell, monkeypatch)
+    session = _LOADED[shell].engine.session
+    shell.run_line_magic("qf", "set journal=true model=m")
+    saved = threading.Event()
+    kept = session.open_journal()
+    save = kept.save_partial
+    monkeypatch.setattr(kept, "save_partial", lambda *of: (save(*of), saved.set()))
+    service.gates["m"] = saved
+    service.answers["m"] = Reply((b": alive\n\n", b'data: {"error": {"code": "x", "message": "no"}}\n\n'), 200, STREAM)
+    with pytest.raises(ServiceError):
+        shell.run_cell_magic("qianfan", "", "hi")
+    assert saved.is_set()
+    later = Journal(kept.path, kept.notebook, kept._clock)
+    assert later.last() == []
+    later.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_the_child_of_a_fork_writes_nothing(tmp_path):
+    kept = journal(tmp_path)
+    first = Conversation().add("a", Answer("A"))
+    kept.save(Conversation(), first)
+    child = os.fork()
+    if child == 0:
+        kept.save(first, first.add("of the child", Answer("x")))
+        kept.save_partial("main", 1, Turn("of the child", Answer("x"), "interrupted"))
+        kept.close()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert journal(tmp_path).last() == [first]
+
+
+def test_answer_says_once_that_the_journal_cannot_be_written(shell, monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("QFMAGIC_JOURNAL", "true")
+    home = tmp_path / "home"
+    home.write_text("no folder")
+    said = []
+    for _ in range(3):
+        shell.run_cell_magic("qianfan", "", "hi")
+        said.append(capsys.readouterr().out.count("The journal could not be written"))
+    assert said == [1, 0, 0]
+    home.unlink()
+    shell.run_cell_magic("qianfan", "", "there is room again")
+    (found,) = Journal(home / "journal.sqlite", _LOADED[shell].engine.session.journal.notebook, lambda: 0.0).last()
+    assert found.turns[-1].prompt == "there is room again"
+
+
+def test_answer_says_nothing_of_a_journal_that_is_switched_off(shell, tmp_path, capsys):
+    (tmp_path / "home").write_text("no folder")
+    shell.run_cell_magic("qianfan", "", "hi")
+    assert "journal" not in capsys.readouterr().out

@@ -1,0 +1,554 @@
+"""Schemas: what may be given as one, how it's asked for, and what an object's columns are."""
+
+import asyncio
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import json
+import pickle
+import sys
+import typing
+from contextlib import suppress
+from copy import deepcopy
+from types import SimpleNamespace
+
+import pydantic
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typing_extensions import TypedDict
+
+from qfmagic import Schema
+from qfmagic.batch.results import result_kinds
+from qfmagic.core.errors import OptionError, SchemaError
+from qfmagic.structured.short_form import TYPES, parse_short_form
+from qfmagic.testing.stub_server import LoopbackServer
+from qfmagic.transport.stub.reply import Reply
+
+OPTIONAL, UNION = typing.Optional, typing.Union  # as they are still written
+
+
+class Mood(enum.Enum):
+    GOOD = "good"
+    BAD = "bad"
+
+
+class Review(pydantic.BaseModel):
+    name: str
+    score: float = pydantic.Field(ge=0, le=1)
+    mood: Mood = Mood.GOOD
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    y: int = 0
+
+
+class Inner(typing.TypedDict, total=False):
+    deep: int
+
+
+class Record(typing.TypedDict):
+    """One of typing's own, which pydantic refuses before Python 3.12."""
+
+    when: dt.date
+    inner: list[Inner]
+    note: typing.NotRequired[str]
+
+
+class Extended(TypedDict):
+    a: int
+
+
+JSON = {
+    "type": "object",
+    "properties": {"a": {"type": "integer"}, "b": {"$ref": "#/$defs/B"}},
+    "required": ["a"],
+    "$defs": {"B": {"enum": ["x", "y"]}},
+}
+NAMESPACE = {
+    "Review": Review,
+    "Point": Point,
+    "Record": Record,
+    "JSON": JSON,
+    "short": "a int",
+    "models": SimpleNamespace(Point=Point),
+}
+
+
+@pytest.mark.parametrize(
+    ("spec", "written", "value", "columns"),
+    [
+        (
+            Review,
+            '{"name": "a", "score": 0.5}',
+            Review(name="a", score=0.5),
+            {"name": "a", "score": 0.5, "mood": "good"},
+        ),
+        ("Review", '{"name": "a", "score": 1}', Review(name="a", score=1), {"name": "a", "score": 1.0, "mood": "good"}),
+        (Point, '{"x": 1}', Point(1), {"x": 1, "y": 0}),
+        ("models.Point", '{"x": 1}', Point(1), {"x": 1, "y": 0}),
+        (Extended, '{"a": 1}', {"a": 1}, {"a": 1}),
+        (
+            "Record",
+            '{"when": "2025-01-08", "inner": [{"deep": 1}, {}]}',
+            {"when": dt.date(2025, 1, 8), "inner": [{"deep": 1}, {}]},
+            {"when": dt.date(2025, 1, 8), "inner": [{"deep": 1}, {}], "note": None},
+        ),
+        (list[Point], '[{"x": 1}, {"x": 2}]', [Point(1), Point(2)], {"value": [{"x": 1, "y": 0}, {"x": 2, "y": 0}]}),
+        (JSON, '{"a": 1, "b": "x", "more": 0}', {"a": 1, "b": "x", "more": 0}, {"a": 1, "b": "x"}),
+        ("JSON", '{"a": 1}', {"a": 1}, {"a": 1, "b": None}),
+        ('{"type": "object", "properties": {"a": {}}}', '{"a": null}', {"a": None}, {"a": None}),
+        ({"type": "array"}, "[1]", [1], {"value": [1]}),
+        ("short", '{"a": "3"}', {"a": 3}, {"a": 3}),
+        ("b str, a float, c int?", '{"a": 1, "b": 2025, "d": 0}', {"b": "2025", "a": 1.0, "c": None}, None),
+        ("t list[a|b]?, n 1|2", '{"t": ["a", "b"], "n": 2}', {"t": ["a", "b"], "n": 2}, None),
+        ("情感 正面｜负面，分数: float？", '{"情感": "正面"}', {"情感": "正面", "分数": None}, None),
+        ("d date, t datetime?, b bool", '{"d": "2025-01-08", "b": true}', None, None),
+    ],
+)
+def test_each_kind_gives_its_objects_and_columns(spec, written, value, columns):
+    schema = Schema.of(spec, NAMESPACE)
+    found = schema.parse(written)
+    assert value is None or found == value
+    assert list(schema.columns(found)) == list(schema.names)
+    assert schema.columns(found) == (columns or found)
+    assert schema.columns(None) == dict.fromkeys(schema.names)
+
+
+def test_the_columns_of_a_short_form_have_their_types():
+    row = Schema.of("d date, t datetime, n int, x float, b bool").parse(
+        '{"d": "2025-01-08", "t": "2025-01-08T12:00:00", "n": 1, "x": 1, "b": false}'
+    )
+    assert [type(value) for value in row.values()] == [dt.date, dt.datetime, int, float, bool]
+
+
+@pytest.mark.parametrize("spec", [Review, Point, Record, JSON, "a int, b x|y?"])
+def test_a_schema_survives_pickling(spec):
+    schema = Schema.of(spec)
+    schema.names  # noqa: B018 - what checks has been made
+    copy = pickle.loads(pickle.dumps(schema))
+    assert (copy.names, copy.json_schema) == (schema.names, schema.json_schema)
+
+
+def test_a_schema_is_its_own_schema():
+    schema = Schema.of("a int")
+    assert Schema.of(schema) is schema
+    assert Schema.of("it", {"it": schema}) is schema
+
+
+def test_the_json_schema_of_a_short_form_is_ours_and_says_all():
+    assert Schema.of("name str, tags list[str], n 1|2, note float?").json_schema == {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string"},
+            "tags": {"type": "array", "items": {"type": "string"}},
+            "n": {"enum": [1, 2]},
+            "note": {"anyOf": [{"type": "number"}, {"type": "null"}]},
+        },
+        "required": ["name", "tags", "n"],
+    }
+
+
+def test_the_instruction_holds_the_schema_as_it_stands_in_both_languages():
+    schema = Schema.of({"type": "object", "properties": {"a": {"description": "two  blanks, {braces} 和中文"}}})
+    for lang, word in (("en", "JSON"), ("zh", "请")):
+        assert word in schema.instruction(lang)
+        assert schema.instruction(lang).endswith(
+            '\n{"type":"object","properties":{"a":{"description":"two  blanks, {braces} 和中文"}}}'
+        )
+
+
+@pytest.mark.parametrize(
+    ("spec", "is_object"),
+    [(Review, True), (Point, True), ("a int", True), (JSON, True), ({"properties": {}}, True), (list[Review], False),
+     ({"type": ["object", "null"]}, False), ({"$ref": "#/$defs/A", "$defs": {"A": {"type": "object"}}}, True),
+     ({"$ref": "#/$defs/A", "$defs": {"A": {"enum": [1]}}}, False)],
+)  # fmt: skip
+def test_whether_only_objects_fit_is_known(spec, is_object):
+    assert Schema.of(spec).is_object is is_object
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ("Reviw", "Did you mean Review?"),
+        ("Review.Nope", "Review.Nope names nothing"),
+        ("name", "schema=name names nothing"),
+        ("name strng", "'name strng' is wrong: there is no type 'strng'. Did you mean str?"),
+        ("a int, b list[oops]", "'b list[oops]'"),
+        ("a int, b", "b has no type"),
+        ("a int, a str", "another field a"),
+        ("a int,, b str", "nothing between two commas"),
+        ("1a int", "'1a' can't be the name"),
+        ("a x|x", "between the | there must be words"),
+        ("a x|", "between the | there must be words"),
+        ("import os; os.system('x')", "there is no type"),
+        ("__import__('os')", "can't be the name"),
+        (5, "type int is no schema"),
+        (None, "type NoneType is no schema"),
+        (int, "is no schema"),
+        (Point(1), "type Point is no schema"),
+        ({}, "type dict is no schema"),
+        ([], "type list is no schema"),
+        (len, "is no schema"),
+        ('{"type": ', "JSON Schema can't be used"),
+        ({"type": "strin"}, "JSON Schema can't be used: Unknown type"),
+        ({"properties": 5}, "JSON Schema can't be used"),
+        ({"properties": {"a": {"pattern": "("}}}, "JSON Schema can't be used"),
+        ({"$ref": "#/nope"}, "JSON Schema can't be used: Unresolvable"),
+        ({"items": [{"$ref": "http://127.0.0.1:1/x"}]}, "refers to http://127.0.0.1:1/x"),
+        ({"properties": {"prefixItems": {"prefixItems": [{}]}}}, "keyword prefixItems"),
+        (list[object()], "can't be used as a schema"),
+        ("", "The schema is empty"),
+        (" , ", "nothing between two commas"),
+        (",", "nothing between two commas"),
+        ("{}", "type dict is no schema"),
+        ("<class '__main__.Review'>", "given by its name, without {{ }}: schema=Review"),
+        ("note str|None", "str is no value"),
+        ("n 1|null", "null is no value: between the | stand the words that are allowed. A field that may be left out"),
+        ("n 1|+1", "each of them once"),
+        ("list[Reviw]", "Did you mean Review?"),
+        ("list[JSON]", "type dict is no schema"),
+        (Review.model_fields, "JSON Schema can't be used"),
+        (pydantic.BaseModel, "type BaseModel is no schema"),
+    ],
+)
+def test_what_is_no_schema_is_refused_with_what_is_wrong(spec, told):
+    with pytest.raises(OptionError) as caught:
+        Schema.of(spec, NAMESPACE)
+    assert told in caught.value.message("en")
+    assert caught.value.message("zh")
+
+
+@pytest.mark.parametrize("keyword", ["default", "const", "examples", "required", "x", "$defs"])
+def test_nothing_outside_of_a_json_schema_is_fetched(keyword):
+    with LoopbackServer(lambda _: Reply.of_json({"type": "integer"})) as server:
+        for url in (f"{server.url}/leak", f"{server.url}/leak#/a", f"//{server.url.partition('//')[2]}/leak"):
+            spec = {"$ref": f"#/{keyword}/0", keyword: [{"$ref": url}]}
+            with pytest.raises(OptionError, match="only references within it"):
+                Schema.of(spec)
+            with pytest.raises(OptionError, match="refers to http"):
+                Schema.of({"$id": server.url, "properties": {"a": {"$id": "/b", "items": {"$ref": "c"}}}})
+        assert server.requests == []
+
+
+@pytest.mark.parametrize("url", ["file:///etc/hostname", "ftp://127.0.0.1/x", "data:,{}", "other.json", "?x", "x:y"])
+def test_no_file_is_opened_for_a_json_schema(url):
+    for spec in ({"$ref": url}, {"$ref": "#/default", "default": {"$ref": url}}):
+        with pytest.raises(OptionError, match="refers to"):
+            Schema.of(json.dumps(spec))
+
+
+def test_what_is_in_it_by_its_id_is_not_fetched():
+    spec = {"$id": "http://127.0.0.1:1/a", "$ref": "http://127.0.0.1:1/a#/$defs/B", "$defs": {"B": {"enum": [1]}}}
+    before = deepcopy(spec)
+    for _ in range(2):
+        assert Schema.of(spec).parse("1") == 1
+        assert spec == before
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"enum": [{1, 2}]},
+        {"properties": {"a": {"enum": [dt.date(2025, 1, 8)]}}},
+        {"const": float("nan")},
+        {"minimum": float("inf")},
+        '{"const": NaN}',
+    ],
+)
+def test_a_json_schema_with_what_is_no_json_is_refused(spec):
+    with pytest.raises(OptionError, match="JSON Schema can't be used"):
+        Schema.of(spec)
+
+
+def test_names_of_keywords_are_no_keywords_where_they_name_fields():
+    schema = Schema.of(
+        {"type": "object", "properties": {"prefixItems": {"type": "string"}, "$ref": {"const": "$anchor"}}}
+    )
+    assert schema.parse('{"prefixItems": "x"}') == {"prefixItems": "x"}
+
+
+@pytest.mark.parametrize(("spec", "package"), [("a int", "pydantic"), (Review, "pydantic"), (JSON, "fastjsonschema")])
+def test_without_the_extra_the_error_says_what_to_install(monkeypatch, spec, package):
+    monkeypatch.setitem(__import__("sys").modules, package, None)
+    with pytest.raises(OptionError, match=rf"needs the package {package}: pip install 'qfmagic\[pydantic\]'"):
+        Schema.of(spec)
+
+
+def test_a_class_whose_validator_breaks_is_an_answer_that_does_not_fit():
+    class Broken(pydantic.BaseModel):
+        a: int
+
+        @pydantic.field_validator("a")
+        @classmethod
+        def look(cls, value):
+            raise KeyError(value)
+
+    with pytest.raises(SchemaError, match="KeyError: 1"):
+        Schema.of(Broken).parse('{"a": 1}')
+
+
+@pytest.mark.parametrize("spec", [{"$ref": "#"}, {"allOf": [{"$ref": "#/$defs/A"}], "$defs": {"A": {"$ref": "#"}}}])
+def test_a_schema_that_only_refers_to_itself_is_refused(spec):
+    with pytest.raises(OptionError, match="refers only to itself"):
+        Schema.of(spec)
+    assert Schema.of({"properties": {"a": {"$ref": "#"}}}).parse('{"a": {"a": {}}}')
+
+
+@pytest.mark.parametrize("keyword", ["exclusiveMinimum", "exclusiveMaximum"])
+def test_a_limit_of_the_fourth_draft_needs_that_draft(keyword):
+    limit = {"properties": {"a": {keyword.replace("exclusiveM", "m"): 5, keyword: True}}}
+    with pytest.raises(OptionError, match=f"{keyword}: 5"):
+        Schema.of(limit)
+    schema = Schema.of({"$schema": "http://json-schema.org/draft-04/schema#", **limit})
+    with pytest.raises(SchemaError):
+        schema.parse('{"a": 5}')
+
+
+# ---- columns
+
+
+class Point3(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(serialize_by_alias=True)
+
+    x: int = pydantic.Field(alias="X")
+    y: float | None = pydantic.Field(default=None, serialization_alias="Y")
+    hidden: str = pydantic.Field(default="h", exclude=True)
+
+
+class Listed(pydantic.BaseModel):
+    a: int
+    b: Point | None = None
+
+    @pydantic.model_serializer
+    def as_list(self) -> list[int]:
+        return [self.a]
+
+
+class Node(pydantic.BaseModel):
+    value: int
+    when: dt.date | None = None
+    mood: Mood | None = None
+    price: decimal.Decimal = decimal.Decimal(1)
+    kids: list["Node"] = []
+
+
+class Methods(typing.TypedDict, total=False):
+    items: int
+    keys: int
+
+
+@pytest.mark.parametrize(
+    ("spec", "written", "columns", "kinds"),
+    [
+        (Point3, '{"X": 1}', {"x": 1, "y": None, "hidden": "h"}, {"x": int, "y": float, "hidden": None}),
+        (Listed, '{"a": 1, "b": {"x": 2}}', {"a": 1, "b": {"x": 2, "y": 0}}, {"a": None, "b": None}),
+        (pydantic.RootModel[list[int]], "[1]", {"value": [1]}, {"value": None}),
+        (pydantic.RootModel[int], "1", {"value": 1}, {"value": int}),
+        (pydantic.RootModel[dict[str, int]], '{"value": 1}', {"value": {"value": 1}}, {"value": None}),
+        (
+            Node,
+            '{"value": 1, "kids": [{"value": 2}]}',
+            {"value": 1, "when": None, "mood": None, "price": 1},
+            {"value": int, "when": None, "mood": str, "price": None, "kids": None},
+        ),
+        (Methods, '{"keys": 1}', {"items": None, "keys": 1}, {"items": int, "keys": int}),
+        ("items int?, n 1|2, b bool?", '{"n": 1}', {"items": None, "n": 1, "b": None}, [int, int, bool]),
+        ("d date, t datetime?, s str", '{"d": "2025-01-08", "s": ""}', {"s": ""}, [None, None, str]),
+        (OPTIONAL[Point], '{"x": 1}', {"value": {"x": 1, "y": 0}}, {"value": None}),
+        (
+            {"properties": {"a": {"type": ["integer", "null"]}, "b": {"type": "string", "format": "date"}, "c": True}},
+            '{"b": "2025-01-08"}',
+            {"a": None, "b": "2025-01-08", "c": None},
+            {"a": int, "b": str, "c": None},
+        ),
+        (
+            {"properties": {"a": {"$ref": "#/$defs/A"}, "b": {"enum": [1, "x"]}, "c": {"const": True}},
+             "$defs": {"A": {"anyOf": [{"type": "null"}, {"type": "number"}]}}},
+            "{}",
+            {"a": None},
+            {"a": float, "b": None, "c": bool},
+        ),
+    ],
+)  # fmt: skip
+def test_columns_hold_what_their_kinds_say_by_the_fields_names(spec, written, columns, kinds):
+    schema = Schema.of(spec)
+    found = schema.columns(schema.parse(written))
+    assert found.items() >= columns.items()
+    assert tuple(found) == schema.names
+    assert schema.kinds == (kinds if isinstance(kinds, dict) else dict(zip(schema.names, kinds, strict=True)))
+    assert result_kinds(schema)["error"] is str
+
+
+def test_columns_that_cannot_be_had_make_an_answer_that_does_not_fit():
+    class Inverse(pydantic.BaseModel):
+        x: int
+
+        @pydantic.computed_field
+        def inverse(self) -> float:
+            return 1 / self.x
+
+    schema = Schema.of(Inverse)
+    with pytest.raises(SchemaError, match="ZeroDivisionError"):
+        schema.parse('{"x": 0}')
+    assert schema.columns(schema.parse('{"x": 1}')) == {"x": 1}
+    with pytest.raises(SchemaError, match="ZeroDivisionError"):
+        schema.columns(Inverse(x=0))
+
+
+# ---- numbers and dates
+
+
+def test_a_number_is_not_rounded_where_it_need_not_be():
+    class Price(pydantic.BaseModel):
+        price: decimal.Decimal
+        weight: float
+
+    price = Schema.of(Price).parse('{"price": 12345678901234567.89, "weight": 0.10}')
+    assert price == Price(price=decimal.Decimal("12345678901234567.89"), weight=0.1)
+    row = Schema.of("version str, weight float, count int, more str?").parse(
+        '{"version": 1.10, "weight": 0.10, "count": 2.00, "more": "1.10, \\" 1.20"}'
+    )
+    assert row == {"version": "1.10", "weight": 0.1, "count": 2, "more": '1.10, " 1.20'}
+    assert Schema.of("count int, code str").parse('{"count": 1e2, "code": 1.10}')["count"] == 100
+
+
+@pytest.mark.parametrize("kind", ["date", "datetime"])
+@pytest.mark.parametrize("value", ["0", "2025", "20250108", '"20250108"', '"1736294400"', "1.5", '""', "true"])
+def test_a_number_is_no_date(kind, value):
+    with pytest.raises(SchemaError, match="written like 2025-01-08"):
+        Schema.of(f"d {kind}").parse(f'{{"d": {value}}}')
+
+
+# ---- what a class may do
+
+
+class _Mute(RuntimeError):
+    def __str__(self):
+        return str(1 / 0)
+
+
+@pytest.mark.parametrize("kind", [SystemExit, asyncio.CancelledError, GeneratorExit, RecursionError, _Mute])
+def test_whatever_a_validator_raises_is_an_answer_that_does_not_fit(kind):
+    class Broken(pydantic.BaseModel):
+        a: int
+
+        @pydantic.field_validator("a")
+        @classmethod
+        def look(cls, value):
+            raise kind(value)
+
+    with pytest.raises(SchemaError, match=kind.__name__):
+        Schema.of(Broken).parse('{"a": 1}')
+
+
+def test_an_error_that_cannot_say_what_it_is_does_not_fit():
+    class Broken(pydantic.BaseModel):
+        a: int
+
+        @pydantic.field_validator("a")
+        @classmethod
+        def look(cls, value):
+            raise type("Mute", (ValueError,), {"__str__": lambda _: str(1 / 0)})
+
+    with pytest.raises(SchemaError):
+        Schema.of(Broken).parse('{"a": 1}')
+
+
+def test_an_interrupt_while_it_checks_is_one():
+    class Slow(pydantic.BaseModel):
+        a: int
+
+        @pydantic.field_validator("a")
+        @classmethod
+        def look(cls, value):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Schema.of(Slow).parse('{"a": 1}')
+
+
+# ---- TypedDicts and unions of typing
+
+
+class Deep(typing.TypedDict):
+    a: typing.NotRequired[list[Inner]]
+    b: typing.Annotated[Inner, "x"]
+    c: OPTIONAL[Inner]
+    d: "Inner | None"
+    e: typing.Required[dict[str, Inner]]
+    f: tuple[Inner, ...]
+
+
+class Endless(typing.TypedDict):
+    kids: "list[Endless]"
+
+
+def test_typed_dicts_are_read_wherever_they_stand():
+    value = {"b": {"deep": 1}, "c": None, "d": {"deep": 2}, "e": {"x": {}}, "f": ({"deep": 3},)}
+    assert Schema.of(Deep).parse(json.dumps(value)) == value
+    assert Schema.of(Deep).parse(json.dumps({**value, "a": [{"deep": 4}]}))["a"] == [{"deep": 4}]
+    with pytest.raises(SchemaError, match="deep"):
+        Schema.of(Deep).parse(json.dumps({**value, "a": [{"deep": "x"}]}))
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="typing's own are taken as they are")
+def test_a_typed_dict_that_holds_itself_is_refused_with_what_to_do():
+    with pytest.raises(OptionError, match="typing_extensions.TypedDict"):
+        Schema.of(Endless)
+
+
+def test_unions_are_schemas_however_they_are_written():
+    for union in (OPTIONAL[Point], Point | None):
+        assert [Schema.of(union).parse(said) for said in ('{"x": 1}', "null")] == [Point(1), None]
+    both = UNION[Point, Review]
+    assert Schema.of(both).parse('{"name": "a", "score": 1}') == Review(name="a", score=1)
+
+
+def test_a_list_of_a_class_is_named_as_such():
+    assert Schema.of("list[models.Point]", NAMESPACE).parse('[{"x": 1}]') == [Point(1)]
+    assert Schema.of("list[ int ]").parse("[1, 2]") == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("written", "same"),
+    [("name:str,score:float", "name str, score float"), ("name\tstr", "name str"), ("名字\u3000str", "名字 str"),
+     ("name ： str？", "name str?"), ("code 010|020", "code 010|020")],
+)  # fmt: skip
+def test_the_short_form_is_read_as_it_is_written_in_many_hands(written, same):
+    assert parse_short_form(written) == parse_short_form(same)
+
+
+def test_values_with_zeros_in_front_are_codes():
+    assert Schema.of("code 010|020, n 0|-1").parse('{"code": "010", "n": -1}') == {"code": "010", "n": -1}
+
+
+names = st.text(min_size=1, max_size=8).filter(str.isidentifier)
+words = st.text(st.characters(categories=["L"], exclude_characters="｜"), min_size=1, max_size=6).filter(
+    lambda word: word not in (*TYPES, "None", "null")
+)
+kinds = st.one_of(st.sampled_from(list(TYPES)), st.lists(words, min_size=2, max_size=4, unique=True).map("|".join))
+
+
+@given(st.dictionaries(names, st.tuples(kinds, st.booleans(), st.booleans()), min_size=1, max_size=5))
+@settings(deadline=None)
+def test_every_short_form_that_can_be_written_can_be_read(fields):
+    parts = [
+        f"{name} {f'list[{kind}]' if many else kind}{'?' if maybe else ''}"
+        for name, (kind, many, maybe) in fields.items()
+    ]
+    read = parse_short_form(", ".join(parts))
+    assert [(f.name, f.kind or "|".join(map(str, f.choices)), f.many, f.optional) for f in read] == [
+        (name, kind, many, maybe) for name, (kind, many, maybe) in fields.items()
+    ]
+
+
+@given(st.text(max_size=60))
+@settings(deadline=None)
+def test_any_text_is_a_short_form_or_refused(written):
+    with suppress(OptionError):
+        assert parse_short_form(written) is not None

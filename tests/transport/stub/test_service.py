@@ -1,0 +1,267 @@
+"""The stub checks requests as documented, and answers with the documented answers and error codes."""
+
+import asyncio
+import json
+
+import httpx
+import pytest
+
+from qfmagic import Qianfan
+from qfmagic.core.wire.signing import bce_date, sign
+from qfmagic.testing.scripted import HeldStream, ScriptedTransport, UnscriptedRequest
+from qfmagic.transport.stub.examples import examples, find_example
+from qfmagic.transport.stub.reply import Incoming, Reply
+from qfmagic.transport.stub.service import StubKeys, StubService
+from qfmagic.transport.stub.transport import StubTransport
+
+KEYS = StubKeys()
+V1 = "/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/"
+HI = [{"role": "user", "content": "hi"}]
+
+
+def ask(path, body, *, query=None, headers=None, method="POST"):
+    body = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return StubService()(Incoming(method, path, query or {}, headers or {}, body))
+
+
+def v1(endpoint="yi_34b_chat", messages=HI, **body):
+    return ask(V1 + endpoint, {"messages": messages, **body}, query={"access_token": KEYS.access_token})
+
+
+def v2(model="ernie-4.0-8k", messages=HI, **body):
+    return ask(
+        "/v2/chat/completions",
+        {"model": model, "messages": messages, **body},
+        headers={"authorization": f"Bearer {KEYS.bearer_token}"},
+    )
+
+
+def payload(reply):
+    return json.loads(b"".join(reply.chunks))
+
+
+def events(reply):
+    return [json.loads(chunk[6:]) for chunk in reply.chunks if chunk != b"data: [DONE]\n\n"]
+
+
+ENDPOINTS = {
+    "rwkv_4_world": "ab_rwkv",
+    "dolly_12b": "ab_dolly",
+    "ernie-char-fiction-8k": "ernie-char-fiction-8k",
+    "yi_34b_chat": "yi_34b_chat",
+}
+
+
+@pytest.mark.parametrize("number", range(len(examples())))
+def test_the_documented_prompts_have_the_documented_answers(number):
+    example = examples()[number]
+    raw = json.loads(__import__("pkgutil").get_data("qfmagic", "data/examples.json"))["examples"][number]
+    reply = v1(ENDPOINTS[example.model], raw["messages"], stream=bool(example.events))
+    answered = payload(reply) if example.body else events(reply)
+    same = [
+        e
+        for e in examples()
+        if e.model == example.model and e.messages == example.messages and bool(e.events) == bool(example.events)
+    ]
+    assert answered in [e.body or list(e.events) for e in same]
+    assert reply.headers["server"] == "qfmagic-stub"
+
+
+def test_a_documented_answer_comes_in_the_form_that_was_asked_for():
+    whole = payload(v1(messages=[{"role": "user", "content": "推荐一些中国自驾游路线"}]))
+    assert whole["result"] == find_example(["yi_34b_chat"], ["推荐一些中国自驾游路线"], stream=True).text
+    pieces = events(v1(stream=True))
+    assert "".join(event["result"] for event in pieces).startswith("Hello!")
+    assert [event["is_end"] for event in pieces] == [False] * (len(pieces) - 1) + [True]
+    assert [event["sentence_id"] for event in pieces] == list(range(len(pieces)))
+
+
+def test_anything_else_is_answered_by_the_rule():
+    messages = [*HI, {"role": "assistant", "content": "x"}, {"role": "user", "content": "今天几号？"}]
+    assert (
+        payload(v1(messages=messages))["result"] == "（替身回答）**Yi-34B-Chat**，第 2 轮，问题共 5 个字符：今天几号？"
+    )
+    english = payload(v1(messages=[{"role": "user", "content": "a " * 30}]))["result"]
+    assert english.startswith("(stub) **Yi-34B-Chat**, turn 1, a question of 60 characters: a a")
+    assert v1(messages=messages) == v1(messages=messages)
+
+
+def test_v2_streams_end_with_usage_and_done():
+    reply = v2(stream=True, stream_options={"include_usage": True})
+    got = events(reply)
+    assert reply.chunks[-1] == b"data: [DONE]\n\n"
+    assert got[0]["choices"][0]["delta"]["role"] == "assistant"
+    assert got[-1]["choices"] == []
+    assert got[-1]["usage"]["total_tokens"] > 0
+    assert got[-2]["choices"][0]["finish_reason"] == "stop"
+    assert "usage" not in events(v2(stream=True))[-1]
+    assert payload(v2())["choices"][0]["message"]["role"] == "assistant"
+
+
+def test_fiction_answers_its_documented_prompts_on_v2_too():
+    assert (
+        payload(v2("ernie-char-fiction-8k", [{"role": "user", "content": "你好"}]))["choices"][0]["message"]["content"]
+        == "你好,有什么我可以帮助你的吗?"
+    )
+    streamed = events(v2("ernie-char-fiction-8k", [{"role": "user", "content": "给我推荐一些自驾游路线"}], stream=True))
+    assert len([e for e in streamed if e["choices"] and e["choices"][0]["delta"]["content"]]) == 9
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"messages": []}, 336003),
+        ({"messages": "hi"}, 336003),
+        ({"messages": ["hi"]}, 336003),
+        ({"messages": [{"role": "assistant", "content": "x"}]}, 336003),
+        ({"messages": [{"role": "system", "content": "x"}, *HI]}, 336003),
+        ({"messages": [*HI, {"role": "assistant", "content": "x"}]}, 336003),
+        ({"messages": [{"role": "user", "content": " "}]}, 336003),
+        ({"messages": [{"role": "user", "content": "x" * 8001}]}, 336003),
+        ({"messages": HI, "temperature": 0}, 336003),
+        ({"messages": HI, "stop": ["x" * 21]}, 336003),
+        ({"messages": HI, "system": "x"}, 336003),
+        (b"{", 336002),
+        (b"[]", 336002),
+    ],
+)
+def test_v1_refuses(body, code):
+    reply = ask(f"{V1}yi_34b_chat", body, query={"access_token": KEYS.access_token})
+    assert (reply.status, payload(reply)["error_code"]) == (200, code)
+
+
+def test_fictions_own_rules():
+    assert payload(v1("ernie-char-fiction-8k", enable_user_memory=True))["error_code"] == 336003
+    assert "result" in payload(v1("ernie-char-fiction-8k", enable_user_memory=True, user_id="u"))
+    assert payload(v1("ernie-char-fiction-8k", system="x" * 24000))["error_code"] == 336003
+    assert payload(v1("ernie-char-fiction-8k", [{"role": "user", "content": "长" * 9900}]))["error_code"] == 336103
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"model": "", "messages": HI}, 400, "invalid_model"),
+        ({"messages": HI}, 400, "invalid_model"),
+        ({"model": "nobody", "messages": HI}, 401, "invalid_model"),
+        ({"model": "yi_34b_chat", "messages": HI}, 401, "invalid_model"),
+        ({"model": "ernie-4.0-8k", "messages": []}, 400, "invalid_messages"),
+        ({"model": "ernie-4.0-8k", "messages": [{"role": "system", "content": "x"}]}, 400, "invalid_messages"),
+        ({"model": "ernie-4.0-8k", "messages": HI, "temperature": "hot"}, 400, "invalid_argument"),
+        ({"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "x" * 20001}]}, 400, "characters_too_long"),
+        ({"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "x " * 9999}]}, 400, "tokens_too_long"),
+        (b"{", 400, "malformed_json"),
+    ],
+)
+def test_v2_refuses(body, status, code):
+    reply = ask("/v2/chat/completions", body, headers={"authorization": f"Bearer {KEYS.bearer_token}"})
+    assert (reply.status, payload(reply)["error"]["code"]) == (status, code)
+
+
+def test_credentials_are_checked():
+    assert payload(ask(f"{V1}yi_34b_chat", {}, query={"access_token": "x"}))["error_code"] == 110
+    assert payload(ask("/v2/chat/completions", {}))["error"]["code"] == "invalid_iam_token"
+    assert ask(f"{V1}yi_34b_chat", {}).headers["x-bce-error-code"] == "NotFound"
+    tokens = {"client_id": KEYS.ak, "client_secret": KEYS.sk}
+    assert payload(ask("/oauth/2.0/token", b"", query=tokens))["access_token"] == KEYS.access_token
+    assert (
+        payload(ask("/oauth/2.0/token", b"", query={**tokens, "client_id": "x"}))["error_description"]
+        == "unknown client id"
+    )
+    assert (
+        payload(ask("/oauth/2.0/token", b"", query={**tokens, "client_secret": "x"}))["error_description"]
+        == "Client authentication failed"
+    )
+
+
+@pytest.mark.parametrize(("secret", "accepted"), [(KEYS.secret_key, True), ("wrong", False)])
+def test_signatures_are_checked(secret, accepted):
+    headers = {"host": "iam", "x-bce-date": bce_date(0)}
+    query = {"expireInSeconds": "600"}
+    signed = sign(
+        access_key=KEYS.access_key,
+        secret_key=secret,
+        method="GET",
+        path="/v1/BCE-BEARER/token",
+        query=query,
+        headers=headers,
+        at=0,
+    )
+    reply = ask("/v1/BCE-BEARER/token", b"", query=query, headers={**headers, "authorization": signed}, method="GET")
+    assert (reply.status == 200) == accepted
+    if accepted:
+        assert payload(reply)["token"] == KEYS.bearer_token
+        assert payload(reply)["expireTime"] > payload(reply)["createTime"]
+    else:
+        assert reply.headers["x-bce-error-code"] == "SignatureDoesNotMatch"
+
+
+def test_methods_and_places_that_are_not_served():
+    assert payload(ask("/nowhere", {}))["error_code"] == 3
+    assert payload(ask(f"{V1}yi_34b_chat", {}, method="GET"))["error_code"] == 336101
+    assert payload(ask("/v2/chat/completions", {}, method="GET"))["error"]["code"] == "method_not_supported"
+    assert ask("/v1/BCE-BEARER/token", b"", headers={"authorization": "a/stub-access-key/b/300/host/c"}).status == 401
+
+
+def call(transport, *, content=b"{}"):
+    async def go():
+        async with httpx.AsyncClient(transport=transport) as client:
+            return await client.post("http://stub/oauth/2.0/token", content=content)
+
+    return asyncio.run(go())
+
+
+def test_the_transport_carries_the_service():
+    assert call(StubTransport()).status_code == 401
+    assert StubTransport(StubService(StubKeys(ak="mine"))).keys.ak == "mine"
+
+
+def test_a_script_is_played_in_order_and_refuses_the_rest():
+    transport = ScriptedTransport(
+        [Reply.of_json({"a": 1}), lambda request: Reply.of_json(request.json()), httpx.ReadError("cut")]
+    )
+    assert call(transport).json() == {"a": 1}
+    assert call(transport, content=b'{"b":2}').json() == {"b": 2}
+    with pytest.raises(AssertionError, match="1 scripted"):
+        transport.finish()
+    with pytest.raises(httpx.ReadError):
+        call(transport)
+    transport.finish()
+    with pytest.raises(UnscriptedRequest, match="request 4"):
+        call(transport)
+    assert [request.path for request in transport.requests] == ["/oauth/2.0/token"] * 3
+
+
+def test_a_held_body_waits():
+    gate = asyncio.Event()
+
+    async def go():
+        transport = ScriptedTransport([HeldStream([b"a"], gate.wait, [b"b"])])
+        async with httpx.AsyncClient(transport=transport) as client, client.stream("GET", "http://x/") as response:
+            parts = response.aiter_raw()
+            assert await anext(parts) == b"a"
+            gate.set()
+            assert await anext(parts) == b"b"
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("model", "api", "prompt"),
+    [
+        ("ernie-4.0-8k", "v2", "anything"),
+        ("ernie-char-fiction-8k", "v1", "anything"),
+        ("ernie-4.0-8k", "v2", "介绍下长城"),
+    ],
+)
+def test_a_limit_of_output_tokens_cuts_the_answer(stub_settings, model, api, prompt, stream):
+    with Qianfan(settings=stub_settings, transport=StubTransport(), model=model, api=api) as client:
+        whole = client.ask(prompt)
+        asked = client.stream(prompt, max_output_tokens=4, stream=stream)
+        list(asked)
+        assert asked.answer.truncated
+        assert asked.answer.text
+        assert whole.text.startswith(asked.answer.text)
+        assert whole.text != asked.answer.text
+        assert asked.answer.usage.completion_tokens <= 4
+        assert client.ask(prompt, max_output_tokens=1000).finish_reason == "stop"
