@@ -1,4 +1,5 @@
 # make demo   the quickstart, played in the terminal        make lab    the same in JupyterLab
+# make check  format, lint, types, layers and the quick tests: two minutes, while you work
 # make test   everything CI runs                            make bench  the benchmarks, against httpx and the SDK
 # make bundle    build the page's scripts again (npm)        make clean  remove what the others installed
 # make fuzz   decoders, conversations and Markdown at random, for hours (FUZZ_EXAMPLES=20000, CORPUS_SHARE=50)
@@ -10,7 +11,7 @@ BIN = $(VENV)/bin
 export QFMAGIC_LANG ?= en
 export QFMAGIC_JOURNAL ?= false
 
-.PHONY: demo lab test fuzz bench bundle notebooks clean
+.PHONY: demo lab static check test fuzz bench bundle notebooks clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m qfmagic.testing.play notebooks/quickstart.ipynb
@@ -21,11 +22,16 @@ demo: $(VENV)/.demo
 lab: $(VENV)/.lab
 	$(BIN)/jupyter lab notebooks/quickstart.ipynb
 
-test: $(VENV)/.dev
+static: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check: static
+	$(BIN)/pytest --ignore=tests/browser -m 'not kernel and not slow' -n 2 --dist loadfile -q
+
+test: static
 	$(BIN)/pytest --ignore=tests/browser -n 2 --dist loadfile --cov=qfmagic.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
 	$(BIN)/pytest tests/browser -n 2 --dist loadfile --durations=12
 	$(BIN)/pytest --nbval notebooks -n 2 --dist loadfile -p no:cacheprovider
@@ -46,17 +52,16 @@ notebooks: $(VENV)/.dev
 clean:
 	rm -rf $(VENV)
 
-# A new pip: the one that comes with Python 3.11 takes minutes to choose the versions.
+# A new pip: the one that comes with Python 3.11 takes minutes to choose the versions, and knows no groups.
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "qfmagic needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 
-$(VENV)/.demo: EXTRAS = demo
-$(VENV)/.lab: EXTRAS = demo,lab
-$(VENV)/.dev: EXTRAS = demo,dev
-$(VENV)/.bench: EXTRAS = demo,dev
+$(VENV)/.demo: WHAT = -e '.[demo]'
+$(VENV)/.lab: WHAT = -e '.[demo,lab]'
+$(VENV)/.dev $(VENV)/.bench: WHAT = -e '.[demo]' --group dev
 
 $(VENV)/.demo $(VENV)/.lab $(VENV)/.dev $(VENV)/.bench: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(WHAT)
 	touch $@

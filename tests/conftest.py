@@ -18,6 +18,14 @@ hypothesis_settings.register_profile(
 )  # fmt: skip
 hypothesis_settings.load_profile("suite")
 
+STARTS_A_KERNEL = {"start", "kernel", "cluster"}  # fixtures
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if STARTS_A_KERNEL & set(getattr(item, "fixturenames", ())):
+            item.add_marker("kernel")
+
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch, tmp_path):

@@ -36,6 +36,7 @@ def test_the_changelog_has_this_version():
     )
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_the_data_and_the_types(tmp_path):
     subprocess.run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", tmp_path, ROOT], check=True)
     (wheel,) = tmp_path.glob("*.whl")

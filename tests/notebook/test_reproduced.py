@@ -14,6 +14,8 @@ from qfmagic.transport.cassette import file as cassette
 from qfmagic.transport.stub.reply import Reply
 from tests.support import analysis_service
 
+pytestmark = pytest.mark.kernel
+
 CELLS = [
     "%load_ext qfmagic\n%qf set lang=en model=ernie-4.0-turbo-8k",
     "%%qianfan into=first\n介绍下长城",

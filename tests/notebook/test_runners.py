@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import nbformat
 import pytest
 
+pytestmark = pytest.mark.kernel
+
 PARAMETERS = {"city": "上海", "t": 0.7, "words": ["turn", "轮"]}
 VOLATILE = ("id", "created", "seconds")
 CELLS = [

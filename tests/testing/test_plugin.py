@@ -19,7 +19,7 @@ from qfmagic.testing.stub_server import LoopbackServer
 from qfmagic.transport.stub.service import StubKeys, StubService
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.kernel, pytest.mark.timeout(300)]
 
 CONFIGURATION = """
 [tool.pytest.ini_options]

@@ -347,6 +347,7 @@ def run(*command):
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.kernel
 def test_nbval_fails_where_it_isn_t_met_and_nowhere_else(notebook):
     path = notebook(HELLO, RIGHT, WRONG)
     command = ("pytest", "--nbval-lax", path, "-q", "-p", "no:cacheprovider", "-c", "/dev/null")
@@ -356,6 +357,7 @@ def test_nbval_fails_where_it_isn_t_met_and_nowhere_else(notebook):
     assert "ExpectationError: The answer doesn't meet expect=/turn 9|第 9 轮/: nothing in it matches." in said
 
 
+@pytest.mark.kernel
 def test_papermill_stops_there(notebook, tmp_path):
     path = notebook(HELLO, WRONG, "reached = 1")
     code, said = run("papermill", str(path), "out.ipynb", "--no-progress-bar")

@@ -464,6 +464,7 @@ def test_any_conversation_makes_a_valid_notebook(conversation):
     assert [asked_by(cell)[0] for cell in cells[1:]] == prompts(conversation)
 
 
+@pytest.mark.kernel
 def test_the_notebook_runs_and_asks_the_same(monkeypatch):
     monkeypatch.setenv("QFMAGIC_TRANSPORT", "stub")
     request = {"temperature": 0.5, "system": "line 1\nline 2", "stop": ["x y"]}
