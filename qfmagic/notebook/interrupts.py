@@ -42,6 +42,8 @@ class Interrupts:
         while True:
             self._through = True
             try:
+                if self.came:  # between two items: nobody would interrupt the wait for the next
+                    raise KeyboardInterrupt
                 item = next(waiting)
             except StopIteration:
                 return
