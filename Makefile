@@ -29,7 +29,7 @@ static: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 check: static
-	$(BIN)/pytest --ignore=tests/browser -m 'not kernel and not slow' -n 2 --dist loadfile -q
+	$(BIN)/pytest --ignore=tests/browser -m 'not kernel and not slow' --hypothesis-profile=quick -n 2 --dist loadfile -q
 
 test: static
 	$(BIN)/pytest --ignore=tests/browser -n 2 --dist loadfile --cov=qfmagic.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100

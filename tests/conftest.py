@@ -11,6 +11,8 @@ from qfmagic.transport.stub.service import StubKeys
 from tests.support.clusters import cluster, connected  # noqa: F401 - fixtures for whoever asks for them
 
 hypothesis_settings.register_profile("suite", deadline=None, print_blob=True, derandomize=True)
+# `make check`: a few of them.
+hypothesis_settings.register_profile("quick", deadline=None, print_blob=True, derandomize=True, max_examples=10)
 # `make fuzz`: other examples each time, as many as are asked for; what is found is kept in .hypothesis.
 hypothesis_settings.register_profile(
     "fuzz", deadline=None, print_blob=True, max_examples=int(os.environ.get("FUZZ_EXAMPLES", "20000")),

@@ -402,6 +402,7 @@ def test_values_nested_as_deep_as_json_can_be_read_break_nothing():
     assert Said("a.ipynb", as_json=True).json["notebooks"][0]["answers"][0]["parameters"] == {"a": [[["..."]]]}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_a_long_notebook_is_done_in_reasonable_time():
     turns = [(f"question {n}", f"answer {n} ") for n in range(200)]

@@ -177,6 +177,7 @@ def test_an_iterator_that_is_left_stops(client, service):
     assert len(service.bodies) - asked <= 9
 
 
+@pytest.mark.slow
 def test_a_slow_first_row_holds_the_order_but_not_the_memory(client, service):
     gate = threading.Event()
     service.answers["m"] = lambda body: v2("fine", model="slow" if body["messages"][-1]["content"] == "0" else "m")

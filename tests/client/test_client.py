@@ -673,6 +673,7 @@ def test_blanks_around_a_key_are_not_part_of_it():
     assert Settings.from_env({"QIANFAN_BEARER_TOKEN": " key\r\n"}).bearer_token == "key"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", ["http://h:abc", "ftp://h", "nonsense", "http://"])
 def test_an_address_that_is_none(address):
     with Qianfan(settings=Settings(bearer_token="b", console_base_url=address)) as client, pytest.raises(ConnectError):
@@ -689,6 +690,7 @@ def test_a_timeout_that_is_none(timeout):
         Qianfan(settings=Settings()).ask("hi", timeout=timeout)
 
 
+@pytest.mark.slow
 def test_a_connection_that_is_never_made_is_told_apart_from_silence():
     import socket
 
@@ -707,6 +709,7 @@ def test_a_connection_that_is_never_made_is_told_apart_from_silence():
         one.close()
 
 
+@pytest.mark.slow
 def test_the_proxy_of_the_settings_or_the_environment_is_used(monkeypatch):
     with LoopbackServer(allowed=("far.invalid",)) as proxy:
         far = Settings(access_token=KEYS.access_token, base_url="http://far.invalid")

@@ -14,6 +14,8 @@ from qfmagic.client.http.network import MAX_CONNECTIONS
 from tests.support.faults.server import STREAM, FaultServer, chunk
 from tests.support.faults.table import FINE, GOOD, v1
 
+pytestmark = pytest.mark.slow
+
 STREAMS, CHUNKS = 200, 1000
 
 

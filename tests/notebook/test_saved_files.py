@@ -39,7 +39,9 @@ def exported(shell, suffix):
 
 
 def read_by_readers(markdown):
-    return [line for line in MarkdownIt("commonmark").render(markdown).split("\n") if "<em>" not in line]
+    """The lines without our notes, and without the mark of our headings."""
+    lines = MarkdownIt("commonmark").render(markdown).split("\n")
+    return [line.replace("<h2>◈ ", "<h2>") for line in lines if "<em>" not in line]
 
 
 def sources(notebook):
@@ -135,6 +137,7 @@ def bare(value):
     return [bare(inner) for inner in value] if isinstance(value, list) else value
 
 
+@pytest.mark.kernel
 def test_a_saved_notebook_replays_and_audits_as_before(tmp_path, capsys):
     for name in ("notebook.ipynb", "notebook.qf.jsonl"):
         shutil.copyfile(SAVED / name, tmp_path / name)

@@ -379,6 +379,7 @@ def test_commands_without_a_cell_say_so(shell):
             shell.run_cell_magic("qf", head, "x")
 
 
+@pytest.mark.slow
 def test_a_map_of_500_rows_recorded_once_replays_offline(shell, service, tmp_path):
     shell.user_ns["rows"] = [{"text": f"{n % 400}"} for n in range(500)]  # some are there twice
     count = iter(range(1000))

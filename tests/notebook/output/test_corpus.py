@@ -11,6 +11,8 @@ from tests.support.html_judge import OURS, markdown_faults
 from tests.support.services import serve
 from tests.support.ways import PURE, WAYS, Session
 
+pytestmark = pytest.mark.slow
+
 # One in so many of the product; 1 takes a night.
 SHARE = int(os.environ.get("CORPUS_SHARE", "4000"))
 

@@ -13,9 +13,12 @@ from qfmagic.notebook.output.bundle import answer_bundle
 from tests.support.corpus import cases, of_each_kind, payloads
 from tests.support.documents_judge import latex_faults, rst_faults
 
-pytestmark = pytest.mark.skipif(
-    not shutil.which("pandoc") and "CI" not in os.environ, reason="pandoc isn't installed: nothing makes LaTeX here"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not shutil.which("pandoc") and "CI" not in os.environ, reason="pandoc isn't installed: nothing makes LaTeX here"
+    ),
+]
 SHARE = int(os.environ.get("CORPUS_SHARE", "4000"))
 EXPORTERS = {"latex": (LatexExporter, latex_faults), "rst": (RSTExporter, rst_faults)}
 TOGETHER = 20  # texts in one output: each output starts pandoc

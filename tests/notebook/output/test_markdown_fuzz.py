@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from bs4 import BeautifulSoup
 from hypothesis import given
 from markdown_it import MarkdownIt
@@ -12,6 +13,8 @@ from qfmagic.notebook.output.bundle import answer_bundle
 from qfmagic.notebook.output.safe_markdown import safe_markdown
 from tests.support.grammar import documents
 from tests.support.html_judge import OURS, markdown_faults, outlines
+
+pytestmark = pytest.mark.slow
 
 # Reads a text as its writer meant it: HTML is what somebody wrote about. Definitions of links are shown, not used.
 PLAIN = MarkdownIt("gfm-like", {"html": False, "linkify": False}).disable("reference")

@@ -7,6 +7,8 @@ import pytest
 from qfmagic.core.answer import Answer
 from qfmagic.notebook.output.bundle import answer_bundle
 
+pytestmark = pytest.mark.slow
+
 FAMILIES = {
     "brackets of formulas": "\\(",
     "brackets of displays": "\\[",

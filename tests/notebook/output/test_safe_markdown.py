@@ -105,6 +105,7 @@ def test_payloads_come_out_dead(payload, around):
     assert faults(around.format(payload)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("around", ["{}", "text {} text", "- item\n\n  {}", "> {}", "| a | b |\n|---|---|\n| {} | x |"])
 def test_the_corpus_comes_out_dead(around):
     texts = [around.replace("{}", payload["text"]) for payload in CORPUS["hostile"]]
@@ -283,6 +284,7 @@ def test_blanks_around_a_text_change_nothing(before):
                     assert outline[-2].get_text(strip=True) == "The answer.", marked
 
 
+@pytest.mark.slow
 @given(*[st.lists(st.sampled_from([*BLANKS, *PAYLOADS, *LEFT_OPEN, *CLOSING, "a", "- ", "> ", "```", "~~~"]))] * 2)
 def test_answers_and_reasoning_put_together_come_out_dead(text, reasoning):
     answer = Answer("".join(text), reasoning="".join(reasoning))

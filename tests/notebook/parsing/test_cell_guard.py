@@ -171,6 +171,7 @@ def kept(shell, folder, capsys):
     return f"{memory} {rows} {capsys.readouterr()} {asked(shell)} {files!r}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", [True, False], ids=["known", "by its form"])
 def test_cell_with_a_key_in_any_place_is_refused_and_kept_nowhere(ipython, tmp_path, monkeypatch, capsys, known):
     if known:
