@@ -19,7 +19,7 @@ from tests.support.corpus import alone, cases, numbered, of_each_kind, payloads
 from tests.support.services import serve
 from tests.support.ways import PURE, Session
 
-SHARE = int(os.environ.get("CORPUS_SHARE", "2000"))
+SHARE = int(os.environ.get("CORPUS_SHARE", "4000"))
 DEEP = ["quotation", "list by tabs", "second item"]
 
 
