@@ -178,9 +178,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._check_host()
             self._answer(self._body())
         except _Unreadable as problem:
+            self._give_back()  # before the answer: whoever has it may ask again at once
             self._refuse(problem)
         finally:
-            type(self).room.give_back(self._taken)
+            self._give_back()
+
+    def _give_back(self) -> None:
+        type(self).room.give_back(self._taken)
+        self._taken = 0
 
     def parse_request(self) -> bool:
         stream = self.rfile

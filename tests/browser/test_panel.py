@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import threading
+from html import unescape
 
 import pytest
 from nbconvert import HTMLExporter, MarkdownExporter
@@ -239,7 +240,7 @@ def told_rows(page, index):
     """The same of a cell with %qf usage."""
     marked = page.outputs(index)[0]["data"]["text/markdown"]
     rows = [line.strip("| ").split(" | ") for line in marked.splitlines() if line.startswith("| ")]
-    cells = [[re.sub(r"\\(.)", r"\1", cell).strip() for cell in row] for row in rows]
+    cells = [[unescape(re.sub(r"\\(.)", r"\1", cell)).strip() for cell in row] for row in rows]
     return [row[: len(cells[0]) - 1] for row in cells]
 
 
