@@ -230,7 +230,8 @@ def test_hidden_characters_are_shown(page, place):
     page.view()
     bare = (STATIC / "stub.js").read_text("utf-8").replace("qfmagic.live", "qfmagic.none")
     page.page.evaluate("bare => { window.qf.sources.bare = bare; }", bare)
-    assert page.page.evaluate(SEEN, [CASES, place]) == []
+    cases = json.loads(CASES)  # the same rule in each place, so fewer where it isn't the text
+    assert page.page.evaluate(SEEN, [json.dumps(cases if place == "text" else cases[::3]), place]) == []
 
 
 @pytest.mark.parametrize(

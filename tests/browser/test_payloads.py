@@ -69,7 +69,7 @@ def test_harmless_text_reads_as_written_in_jupyterlab(visit, lab):
 @pytest.mark.parametrize("template", ["lab", "classic"])
 @pytest.mark.parametrize("style", STYLES)
 def test_through_nbconvert(chromium, template, style):
-    texts = HOSTILE if style == "markdown" and template == "lab" else HOSTILE[::9]
+    texts = INSERTED if style == "markdown" and template == "lab" else HOSTILE[::9]
     notebook = nbformat.v4.new_notebook(cells=saved(bundles(texts, style)))
     html, _ = HTMLExporter(template_name=template).from_notebook_node(notebook)
     context = chromium.new_context()
