@@ -14,8 +14,8 @@ from nbconvert import HTMLExporter
 from qfmagic.core.answer import Answer
 from qfmagic.notebook.output.bundle import answer_bundle
 from qfmagic.notebook.output.html_frame import POLICY, html_frame
-from tests.browser.test_payloads import SHOW, Watch
 from tests.support.browser.page import ADDRESS
+from tests.support.browser.watch import SHOW, Watch
 from tests.support.frames import KINDS, element_faults, style_faults, tag_soups
 
 GROUP = 10
@@ -149,7 +149,7 @@ def test_what_is_written_connects_to_nothing_without_policy_and_sandbox(chromium
     assert set(listeners.connected) == {"control"}
 
 
-FRESH = len(KINDS) // 3  # the same renderer as of what was saved, so fewer
+FRESH = 3  # groups: the same renderer as of what was saved, so fewer
 
 
 def test_frames_connect_to_nothing_in_jupyterlab(visit, lab, listeners):
@@ -162,7 +162,7 @@ def test_frames_connect_to_nothing_in_jupyterlab(visit, lab, listeners):
     page.page.evaluate("() => { for (const cell of window.qf.notebook.widgets) cell.model.trusted = true; }")
     page.run(1)
     loaded = "count => document.querySelectorAll('.jp-OutputArea-output iframe').length === count"
-    page.page.wait_for_function(loaded, arg=len(KINDS) + FRESH)
+    page.page.wait_for_function(loaded, arg=len(KINDS) + FRESH * GROUP)
     assert watch.verdict() == []
     settled(page.page, listeners)
     assert set(listeners.connected) == {"control"}
