@@ -14,7 +14,7 @@ from tests.support.ways import PURE, WAYS, Session
 pytestmark = pytest.mark.slow
 
 # One in so many of the product; 1 takes a night.
-SHARE = int(os.environ.get("CORPUS_SHARE", "8000"))
+SHARE = int(os.environ.get("CORPUS_SHARE", "4000"))
 
 
 def wrong(found):
