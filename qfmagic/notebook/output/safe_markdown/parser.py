@@ -88,7 +88,7 @@ def _nodes(tokens: Iterator[Token], depth: int, most: int = MAX_CONTAINERS) -> l
                 token.content = token.content.replace(BAR, "|")
             nodes.append(Node(token, ()))
             continue
-        deeper = depth + (most is MAX_SPANS or token.type.removesuffix("_open") in _CONTAINERS)
+        deeper = depth + (most == MAX_SPANS or token.type.removesuffix("_open") in _CONTAINERS)
         if deeper > most:
             raise TooDeepError
         nodes.append(Node(token, _nodes(tokens, deeper, most)))
