@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from ..core.answer import Answer
 from ..core.context import Exchange, Policy
 from ..core.conversation import Conversation
-from ..core.errors import OptionError, PromptError, QianfanError
-from ..core.messages import Message, as_messages, check_messages
+from ..core.errors import OptionError, QianfanError
+from ..core.messages import Prompt
 from ..core.models import Target, registry
 from ..core.pacing.limits import RateLimits
 from ..core.plan import Plan, plan_request
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_MODEL", "AsyncStream", "Prompt", "Qianfan", "Stream"]
 
 T = TypeVar("T")
-Prompt = str | Message | Sequence[Message]
 DEFAULT_MODEL = "ernie-lite-8k"  # the official SDK's default on V2
 # In a forked child: what belongs to the parent. Kept, so that nothing there is closed or warned of.
 _inherited: list[object] = []
@@ -124,14 +123,11 @@ class Qianfan:
             InputError: As :func:`qfmagic.core.plan.plan_request` and :meth:`Registry.target` state.
         """
         target, defaults = self.target(model, endpoint, api)
-        messages = as_messages(prompt)
-        if not messages:
-            raise PromptError("prompt.empty")
         earlier = history.history if isinstance(history, Conversation) else tuple(history)
         return plan_request(
             target,
-            messages[-1].content,
-            history=(*earlier, *_pairs(messages)),
+            prompt,
+            history=earlier,
             parameters={**defaults, **parameters},
             policy=context,
             stream=stream,
@@ -158,7 +154,8 @@ class Qianfan:
         Ask and wait for the whole answer.
 
         Args:
-            prompt: A question, or messages that end with one.
+            prompt: A question, or messages that end with one: texts, :class:`Message` or dicts with ``role`` and
+                ``content``.
             timeout: Longest wait in seconds, for this call.
             options: ``history``, ``context``, ``model``, ``endpoint``, ``api`` as :meth:`plan` takes them, and the
                 model's parameters.
@@ -292,9 +289,3 @@ def _seconds(timeout: object) -> float:
     if isinstance(timeout, (int, float)) and 0 < timeout < math.inf:
         return float(timeout)
     raise OptionError("option.value", name="timeout", value=repr(timeout), allowed="(0, ∞)")
-
-
-def _pairs(messages: tuple[Message, ...]) -> list[Exchange]:
-    check_messages(messages)
-    pairs = zip(messages[:-1:2], messages[1:-1:2], strict=True)
-    return [Exchange.of(question.content, answer.content) for question, answer in pairs]

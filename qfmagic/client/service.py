@@ -14,6 +14,7 @@ from ..core.answer import Answer
 from ..core.context import measure
 from ..core.errors import AuthenticationError, GoneError, QianfanError, ServiceError
 from ..core.i18n import Text
+from ..core.messages import text_of
 from ..core.models import Wire, registry
 from ..core.pacing.clock_skew import clock_hint, service_time
 from ..core.pacing.limits import RateLimits
@@ -285,5 +286,5 @@ def _ready(response: httpx.Response) -> Callable[[], Awaitable[httpx.Response]]:
 
 def _tokens(request: ChatRequest) -> float:
     """An estimate of what the question counts for; the answer's tokens are added when they are known."""
-    texts = [str(message.get("content", "")) for message in request.body["messages"]]
+    texts = [text_of(message.get("content")) for message in request.body["messages"]]
     return float(sum(measure(text).tokens for text in [*texts, str(request.body.get("system", ""))]))

@@ -36,13 +36,13 @@ def extract(prompt: Prompt, schema: Any, *, client: Qianfan | None = None, repai
         SchemaError: No answer fitted; ``partial`` is the last that is whole.
         QianfanError: As :meth:`Qianfan.ask`.
     """
-    wanted, most = Schema.of(schema), check_repairs(repairs)
+    wanted, most, messages = Schema.of(schema), check_repairs(repairs), as_messages(prompt)
     own = None if client else Qianfan()
     asker = client or own
     assert asker is not None
     try:
-        plan = _plan(asker, prompt, options)
-        asked = question_of(as_messages(prompt), wanted, native=plan.target.takes_json)
+        plan = _plan(asker, messages, options)
+        asked = question_of(messages, wanted, native=plan.target.takes_json)
         steps = exchanges(asked, wanted, repairs=most, room=room_in(plan.target, plan.request.parameters))
         step: NextRequest | Structured = next(steps)
         while isinstance(step, NextRequest):
@@ -62,16 +62,16 @@ async def aextract(
     prompt: Prompt, schema: Any, *, client: Qianfan | None = None, repairs: int = 1, **options: Any
 ) -> Answer:
     """Twin of :func:`extract` for ``await``."""
-    wanted, most = Schema.of(schema), check_repairs(repairs)
+    wanted, most, messages = Schema.of(schema), check_repairs(repairs), as_messages(prompt)
     own = None if client else Qianfan()
     asker = client or own
     assert asker is not None
     try:
-        plan = _plan(asker, prompt, options)
+        plan = _plan(asker, messages, options)
         return _outcome(
             await ask_structured(
                 lambda messages, parameters: asker.aask(messages, **{**parameters, **options}),
-                as_messages(prompt),
+                messages,
                 wanted,
                 repairs=most,
                 native=plan.target.takes_json,

@@ -147,6 +147,40 @@ def test_messages_go_along(client):
             client.ask(wrong)
 
 
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}],
+        [{"role": "user", "content": "a"}, {"role": "user", "content": [{"type": "text", "text": "b"}]}],
+        [{"role": "user", "content": "a"}, {"role": "assistant", "content": "Once upon"}],
+    ],
+    ids=["system", "parts", "prefix"],
+)
+def test_messages_as_dicts_are_sent_as_they_are_on_v2(messages):
+    with LoopbackServer() as server:
+        settings = Settings(bearer_token=KEYS.bearer_token, console_base_url=server.url)
+        with Qianfan(settings=settings, model="ernie-4.0-8k") as client:
+            answers = [client.ask(messages), client.ask([Message(**message) for message in messages])]
+    assert [json.loads(request.body)["messages"] for request in server.requests] == [messages] * 2
+    assert answers[0].text == answers[1].text
+    assert all(answer.request["messages"] == messages for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        ({"role": "human", "content": "hi"}, "role='human'"),
+        ([{"role": "user", "text": "hi"}], "'text'"),
+        ([{"role": "user", "content": None}], "NoneType"),
+        ([{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}], "system="),
+    ],
+    ids=["role", "key", "content", "system on V1"],
+)
+def test_invalid_messages_are_refused_before_anything_is_sent(scripted, prompt, said):
+    with pytest.raises(PromptError, match=said):
+        scripted().ask(prompt)
+
+
 def test_defaults_and_arguments():
     client = Qianfan(settings=Settings(), model="yi_34b_chat", temperature=0.5)
     assert client.plan("hi").request.body["temperature"] == 0.5

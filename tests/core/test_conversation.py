@@ -10,10 +10,11 @@ from qfmagic.core import conversation as turns
 from qfmagic.core.answer import Answer
 from qfmagic.core.context import Exchange, Size, choose_context, measure, parse_policy
 from qfmagic.core.conversation import Conversation
-from qfmagic.core.errors import ContextLengthError, OptionError, PromptError
-from qfmagic.core.messages import Message, as_messages, check_messages
+from qfmagic.core.errors import ContextLengthError, OptionError
+from qfmagic.core.messages import Message
 from qfmagic.core.models import ModelLimits, registry
 from qfmagic.core.plan import plan_request
+from qfmagic.core.wire import check_messages
 
 LIMITS = ModelLimits(max_chars=30)
 
@@ -40,7 +41,7 @@ def test_under_any_sequence_the_messages_keep_the_services_rule(outcomes, prompt
         if finish != "failed":  # a failed request never becomes a turn
             conversation = conversation.add(question, Answer(text, finish_reason=finish))
     context = choose_context(conversation.history, prompt, system=None, limits=ModelLimits(), policy=policy)
-    check_messages(context.messages)
+    check_messages("v1", context.messages)
     assert context.messages[-1] == Message("user", prompt)
     kept = [q for q, f, t in outcomes if f in ("stop", "length") and t.strip()]
     assert [m.content for m in context.messages[:-1:2]] == (
@@ -122,24 +123,6 @@ def test_answers_show_themselves_short_and_stable():
     assert str(answer) == "x" * 100
     assert answer.complete
     assert Answer("x", finish_reason="length").truncated
-
-
-def test_prompts_in_every_form():
-    assert as_messages("hi") == as_messages(Message("user", "hi")) == as_messages([Message("user", "hi")])
-    for odd in (None, 5, [{"role": "user", "content": "hi"}], [Message("user", 5)]):
-        with pytest.raises(PromptError, match="a Message"):
-            as_messages(odd)
-    assert Message("user", "hi").as_dict() == {"role": "user", "content": "hi"}
-
-
-def test_a_blank_prompt_is_refused():
-    with pytest.raises(PromptError, match="empty"):
-        plan_request(registry().target("yi_34b_chat"), " \n")
-
-
-def test_half_characters_are_never_sent():
-    plan = plan_request(registry().target("yi_34b_chat"), "a\ud83d")
-    assert plan.context.messages[-1].content == "a\ufffd"
 
 
 def test_a_plan_holds_request_and_context():

@@ -2,7 +2,7 @@
 
 from .accumulator import Accumulator, StreamOutcome
 from .errors import error_rows, iam_error, make_error, service_error
-from .request import ChatRequest, build_request, encode
+from .request import ChatRequest, build_request, check_messages, encode
 from .response import feed_events, feed_rest, read_body
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "ChatRequest",
     "StreamOutcome",
     "build_request",
+    "check_messages",
     "encode",
     "error_rows",
     "feed_events",

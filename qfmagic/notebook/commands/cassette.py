@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...core.errors import CassetteError, OptionError
 from ...core.i18n import text
+from ...core.messages import text_of
 from ...transport.cassette import file as cassette
 from ...transport.cassette.recording import Key, Recorded
 from ...transport.cassette.redaction import redacted
@@ -94,7 +95,7 @@ def _state(one: Recorded, played: set[tuple[str, int]], recorded: set[tuple[str,
 
 def _question(one: Recorded) -> str:
     messages = one.body.get("messages") or [{}]
-    return short(str(messages[-1].get("content", "")))
+    return short(text_of(messages[-1].get("content")))
 
 
 def _show(session: Session, path: Path, rest: Sequence[str]) -> Rendered:

@@ -19,7 +19,7 @@ from qfmagic.core.errors import (
     ServiceError,
     UnavailableError,
 )
-from qfmagic.core.messages import Message
+from qfmagic.core.messages import Message, TextPart
 from qfmagic.core.models import registry
 from qfmagic.core.usage import Usage
 from qfmagic.core.wire import (
@@ -99,12 +99,49 @@ def test_a_v2_stream_asks_for_its_usage():
         ([Message("user", "a"), Message("user", "b"), Message("user", "c")], "Message 2"),
         ([Message("user", "a"), Message("assistant", " "), Message("user", "b")], "Message 2 has no text"),
         ([Message("user", " \n")], "empty"),
-        ([], "0 messages"),
+        ([], "empty"),
+        ([Message("system", "be brief"), Message("user", "a")], "parameter system="),
+        ([Message("user", "a"), Message("tool", "b"), Message("user", "c")], "Message 2 has the role 'tool'"),
+        ([Message("user", [TextPart(" ")])], "empty"),
     ],
 )
-def test_messages_that_break_the_rule_are_refused(messages, said):
+def test_v1_refuses_messages_that_break_its_rule(messages, said):
     with pytest.raises(PromptError, match=said):
         request("yi_34b_chat", messages=messages)
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [Message("system", "be brief")],
+        [Message("system", "be brief"), Message("user", "a")],
+        [Message("user", "a"), Message("user", "b")],
+        [Message("user", "a"), Message("assistant", "Once upon")],
+        [Message("user", "a"), Message("assistant", ""), Message("tool", "12"), Message("user", "b")],
+    ],
+)
+def test_v2_encodes_messages_of_any_order(messages):
+    assert request("ernie-5.1", messages=messages).body["messages"] == [one.as_dict() for one in messages]
+
+
+@pytest.mark.parametrize("messages", [[], [Message("user", "a"), Message("user", " \n")], [Message("user", "")]])
+def test_v2_refuses_messages_without_a_question(messages):
+    with pytest.raises(PromptError, match="empty"):
+        request("ernie-5.1", messages=messages)
+
+
+def test_v2_refuses_two_system_prompts():
+    messages = [Message("system", "be brief"), *HI]
+    assert len(request("ernie-5.1", messages=messages, system=None).body["messages"]) == 2
+    with pytest.raises(PromptError, match="system="):
+        request("ernie-5.1", messages=messages, system="be long")
+
+
+def test_parts_are_a_list_on_v2_and_paragraphs_on_v1():
+    messages = [Message("user", (TextPart("a"), TextPart("b")))]
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    assert request("ernie-5.1", messages=messages).body["messages"] == [{"role": "user", "content": parts}]
+    assert request("yi_34b_chat", messages=messages).body["messages"] == [{"role": "user", "content": "a\n\nb"}]
 
 
 def test_a_parameter_is_checked_before_anything_is_encoded():

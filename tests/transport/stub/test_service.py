@@ -146,6 +146,12 @@ def test_fictions_own_rules():
         ({"model": "yi_34b_chat", "messages": HI}, 401, "invalid_model"),
         ({"model": "ernie-4.0-8k", "messages": []}, 400, "invalid_messages"),
         ({"model": "ernie-4.0-8k", "messages": [{"role": "system", "content": "x"}]}, 400, "invalid_messages"),
+        ({"model": "ernie-4.0-8k", "messages": "hi"}, 400, "invalid_messages"),
+        ({"model": "ernie-4.0-8k", "messages": ["hi"]}, 400, "invalid_messages"),
+        ({"model": "ernie-4.0-8k", "messages": [{"role": "human", "content": "x"}]}, 400, "invalid_messages"),
+        ({"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": None}]}, 400, "invalid_messages"),
+        ({"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": ["x"]}]}, 400, "invalid_messages"),
+        ({"model": "ernie-4.0-8k", "messages": [*HI, {"role": "user", "content": " "}]}, 400, "invalid_messages"),
         ({"model": "ernie-4.0-8k", "messages": HI, "temperature": "hot"}, 400, "invalid_argument"),
         ({"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "x" * 20001}]}, 400, "characters_too_long"),
         ({"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "x " * 9999}]}, 400, "tokens_too_long"),
@@ -155,6 +161,12 @@ def test_fictions_own_rules():
 def test_v2_refuses(body, status, code):
     reply = ask("/v2/chat/completions", body, headers={"authorization": f"Bearer {KEYS.bearer_token}"})
     assert (reply.status, payload(reply)["error"]["code"]) == (status, code)
+
+
+def test_v2_answers_messages_of_any_order_and_parts():
+    parts = [{"type": "text", "text": "and now?"}]
+    messages = [*HI, {"role": "user", "content": parts}]
+    assert "8 characters: and now?" in payload(v2(messages=messages))["choices"][0]["message"]["content"]
 
 
 def test_credentials_are_checked():
