@@ -170,11 +170,11 @@ def test_the_context_is_cut_in_whole_turns_and_said(lab):
     ran = lab.ask("d", "q-d" + "d" * 1000)
     sent = questions(lab)
     assert sent[-1].startswith("q-d")
-    assert f"context: {len(sent) - 1} of 3 turns went along" in ran.plain
+    assert f"sent {len(sent) - 1} of 3 earlier turns" in ran.plain
     assert len(sent) < 4
     lab.run("%qf set model=yi_34b_chat")
-    assert "left out (limit)" in history(lab)[0]
-    assert "context: 1 of 4" in lab.ask("e", "q-e", "context=1").plain
+    assert "not sent (limit)" in history(lab)[0]
+    assert "sent 1 of 4 earlier turns" in lab.ask("e", "q-e", "context=1").plain
     too_long = lab.ask("f", "长" * 8001)
     assert "8001 characters (limit 8000)" in too_long.error[1]
 
@@ -245,7 +245,7 @@ def test_editing_the_conversation(lab):
     lab.ask("d", "q-d2")
     assert "earlier version" in lab.run("%qf undo").plain
     assert "q-d" in lab.run("%qf show 4").plain
-    assert "There is no turn '9'" in lab.run("%qf show 9").error[1]
+    assert "No turn '9'" in lab.run("%qf show 9").error[1]
 
 
 def test_several_conversations(lab):
@@ -350,8 +350,8 @@ def test_a_killed_kernel_loses_a_second_at_most(start, tmp_path):
     os.kill(int(kernel.client_pid), signal.SIGKILL)
     again = start(**environ)
     said = again.run("%qf resume").plain
-    assert "2 turns are back" in said
-    assert "Cut off in the middle: 1" in said
+    assert "2 turns restored" in said
+    assert "Interrupted: 1" in said
     shown = again.run("%qf show 2").plain
     assert "interrupted" in shown
     assert "中国幅员辽阔" in shown
@@ -372,7 +372,7 @@ def test_two_kernels_of_a_notebook_keep_apart(start, tmp_path):
         first.run(f"%%qianfan {MODEL}\nfirst {number}", f"f{number}")
         second.run(f"%%qianfan {MODEL}\nsecond {number}", f"s{number}")
     third = start(**environ)
-    assert "3 turns are back" in third.run("%qf resume").plain
+    assert "3 turns restored" in third.run("%qf resume").plain
     shown = third.run("%qf history").plain
     assert all(f"second {number}" in shown for number in range(3))
     assert "first 0" not in shown
@@ -400,4 +400,4 @@ def test_the_journal_is_the_owners_holds_no_keys_and_can_be_off(start, tmp_path)
     assert broken.run(f"%%qianfan {MODEL}\nhi", "a").status == "ok"
     assert "The journal can't be written" in broken.run("%qf doctor").plain
     fresh = start(QFMAGIC_HOME=str(tmp_path / "new"), QFMAGIC_TRANSPORT="stub")
-    assert "holds nothing" in fresh.run("%qf resume").error[1]
+    assert "No earlier session" in fresh.run("%qf resume").error[1]
