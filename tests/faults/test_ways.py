@@ -73,7 +73,7 @@ def test_certificates_that_can_not_be_read_are_told(secure, tmp_path, monkeypatc
     if content is not None:
         path.write_bytes(content)
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
-    with pytest.raises(ConnectError, match=r"SSL_CERT_FILE can't be read: .*bundle\.pem"):
+    with pytest.raises(ConnectError, match=r"Cannot read the certificates in SSL_CERT_FILE=.*bundle\.pem"):
         ask(secure.url)
     assert secure.connections == 0
 

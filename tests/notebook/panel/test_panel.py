@@ -230,7 +230,7 @@ def test_a_combination_that_became_wrong_is_told_at_once(page):
     assert page.send("set", values={"enable_user_memory": "true"})["error"] == ""
     assert page.state["problem"] == ""
     page.send("unset", names=["user_id"])
-    assert "needs user_id= with it" in page.state["problem"]
+    assert "requires user_id=" in page.state["problem"]
     page.send("unset", names=["enable_user_memory"])
     page.send("set", values={"model": "ernie-3.5-8k", "temperature": "1.5"})
     page.send("set", values={"model": "yi_34b_chat"})
@@ -578,7 +578,7 @@ def test_keys_are_taken_used_told_apart_and_dropped(start):
         assert page.run("%%qianfan\nhi") == "ok"
         page.key("bearer", bearer_token="bce-v3/ALTAK-wrong/0")
         assert page.kind("bearer")["verdict"] is None  # it was on other keys
-        assert page.send("check", kind="bearer")["error"].startswith("QIANFAN_BEARER_TOKEN: the key is wrong.")
+        assert page.send("check", kind="bearer")["error"].startswith("QIANFAN_BEARER_TOKEN: invalid key.")
         assert page.kind("bearer")["verdict"]["state"] == "bad"
         assert page.send("forget", kind="bearer")["line"] == "%qf auth forget bearer"
         assert page.kind("bearer")["fingerprints"] == []
@@ -600,7 +600,7 @@ def test_every_kind_can_be_tested(start, kind, values):
         assert page.kind(kind)["verdict"]["state"] == "good"
         wrong = dict.fromkeys(values, "wrong")
         page.key(kind, **wrong)
-        assert "wrong" in page.send("check", kind=kind)["error"]
+        assert "invalid key" in page.send("check", kind=kind)["error"]
         assert page.kind(kind)["verdict"]["state"] == "bad"
 
 
