@@ -78,6 +78,13 @@ def test_values_are_shown_as_a_reader_expects():
     )
 
 
+def test_a_text_has_the_singular_for_one_and_the_plural_for_any_other_count():
+    said = [text("compare.unasked", "en", count=1, of=count) for count in (0, 1, 2)]
+    assert said == [f"1 of {word} not sent" for word in ("0 questions", "1 question", "2 questions")]
+    assert text("compare.unasked", "zh", count=1, of=1) == "1 个问题中有 1 个未发送"
+    assert text("timeout.first", "en", seconds=2).startswith("No answer within 2 s.")  # other formats stay
+
+
 def test_the_tree():
     assert issubclass(ParameterError, InputError)
     assert issubclass(InputError, ValueError)
