@@ -226,9 +226,9 @@ def test_an_answer_is_not_lost_because_it_cannot_be_written():
             assert client._tape.trouble.key == "cassette.unwritable"
             assert "1 exchange not recorded yet" in str(client._tape.trouble)
             assert outcome(client, "again")[0] == GOOD
-            assert "尚未写入：2 条" in client._tape.trouble.message("zh")
+            assert "2 条记录尚未写入" in client._tape.trouble.message("zh")
             client._tape.tidy()
-            assert "Not recorded yet: 2." in str(client._tape.trouble)
+            assert "2 exchanges not recorded yet" in str(client._tape.trouble)
             PATH.rmdir()  # there is room again
             assert outcome(client, "and again")[0] == GOOD
             assert client._tape.trouble is None

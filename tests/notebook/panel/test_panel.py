@@ -476,6 +476,8 @@ def test_the_panel_follows_commands(page):
     assert page.field("temperature")["source"] == "%qf set"
     page.run("%config QianfanMagics.top_p = 0.4")
     assert (page.field("top_p")["written"], page.field("top_p")["source"]) == ("0.4", "%config")
+    # The page chooses between the singular and the plural: words.js.
+    assert page.traits["fixed"]["labels"]["talk.versions"] == "{n} earlier {n:version|versions}"
     page.run("%qf set lang=zh")
     assert page.traits["fixed"]["labels"]["tab.keys"] == "密钥"
     sent = page.updates
