@@ -166,7 +166,7 @@ def test_the_text_behind_the_options_is_untouched(shell, line, text):
         ("user_id='open", "Unclosed quote in user_id"),
         ("timeout=soon", "float"),
         ("context=some", "all, none"),
-        ("model=a,,b", "an empty name"),
+        ("model=a,,b", "Empty name"),
         ("into=2x", "Python variable"),
         ("into=class", "Python variable"),
         ("once=true", "Unknown option 'once'"),

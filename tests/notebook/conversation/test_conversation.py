@@ -399,6 +399,6 @@ def test_the_journal_is_the_owners_holds_no_keys_and_can_be_off(start, tmp_path)
     (tmp_path / "file").write_text("")
     broken = start(QFMAGIC_HOME=str(tmp_path / "file"), QFMAGIC_TRANSPORT="stub")
     assert broken.run(f"%%qianfan {MODEL}\nhi", "a").status == "ok"
-    assert "The journal can't be written" in broken.run("%qf doctor").plain
+    assert "Cannot write the journal" in broken.run("%qf doctor").plain
     fresh = start(QFMAGIC_HOME=str(tmp_path / "new"), QFMAGIC_TRANSPORT="stub")
     assert "No earlier session" in fresh.run("%qf resume").error[1]
