@@ -256,9 +256,9 @@ _KEPT: WeakKeyDictionary[InteractiveShell, "dict[str, Conversation]"] = WeakKeyD
 _LOADED: WeakKeyDictionary[InteractiveShell, QianfanMagics] = WeakKeyDictionary()
 
 
-def load(shell: InteractiveShell) -> None:
-    """Register the magics."""
-    magics = QianfanMagics(shell)
+def load(shell: InteractiveShell, environ: Mapping[str, str] | None = None) -> None:
+    """Register the magics; *environ* is ``os.environ`` when not given."""
+    magics = QianfanMagics(shell, environ)
     shell.register_magics(magics)
     shell.input_transformers_cleanup.insert(0, _taken_literally)
     shell.Completer.custom_matchers.append(magics.completing)

@@ -233,4 +233,4 @@ def test_what_costs_nothing_in_place_of_something_leaves_that_set_aside():
     held = meter.before("m", 80)
     assert meter.before("m", 80, free=lambda: True, instead=held) is held
     held.release()
-    assert not meter._held
+    assert not meter.reserved

@@ -410,8 +410,8 @@ def test_wrong_keys_in_the_middle_of_an_iterator_come_behind_the_rows(client, se
 
 
 def test_answers_of_a_slow_source_are_handed_on_before_it_goes_on(client, monkeypatch):
-    there, hand_over = threading.Event(), WorkerPool._hand_over
-    monkeypatch.setattr(WorkerPool, "_hand_over", lambda self: (hand_over(self), there.set()))
+    there, flush = threading.Event(), WorkerPool.flush
+    monkeypatch.setattr(WorkerPool, "flush", lambda self: (flush(self), there.set()))
     seen, came = [], []
 
     def slow():
@@ -535,9 +535,9 @@ def test_a_record_that_cannot_be_read_is_asked_again(client, service, tmp_path):
     assert len(service.bodies) == 2
 
 
-def test_a_file_that_is_locked_is_waited_for_once(client, service, tmp_path):
+def test_a_file_that_is_locked_is_waited_for_once(client, service, tmp_path, monkeypatch):
+    monkeypatch.setattr("qfmagic.batch.answer_cache.LOCK_WAIT_S", 0.01)
     kept = AnswerCache(tmp_path / "k.sqlite")
-    kept._database.execute("pragma busy_timeout = 10")
     with closing(sqlite3.connect(tmp_path / "k.sqlite", isolation_level=None)) as other:
         other.execute("begin immediate")
         for n in range(3):
@@ -579,7 +579,7 @@ def test_a_budget_holds_for_what_is_asked_again(client, service):
     assert type(done.error).__name__ == "SchemaError"
     assert "budget" in done.error.message("en")
     assert sum(sum(call.used) for call in meter.calls) == 30 * len(service.bodies) <= 300
-    assert not meter._held
+    assert not meter.reserved
 
 
 def test_a_budget_sets_aside_what_a_repair_may_take(client, service):

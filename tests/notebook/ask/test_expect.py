@@ -6,16 +6,12 @@ import sys
 import nbformat
 import pytest
 
-from qfmagic import ExpectationError, Qianfan, QianfanError, Settings
+from qfmagic import ExpectationError, QianfanError
 from qfmagic.core.answer import Answer
 from qfmagic.core.errors import InputError, OptionError, PromptError, RequestError
-from qfmagic.notebook import magics as magics_module
 from qfmagic.testing.scripted import ScriptedTransport
 from qfmagic.transport.stub.reply import EVENT_TYPE, Reply
-
-
-def session(shell):
-    return magics_module._LOADED[shell].engine.session
+from tests.support.services import session_of as session
 
 
 def ask(shell, expect, line="", cell="hi"):
@@ -30,9 +26,7 @@ def say(shell):
         transport = ScriptedTransport(
             text if isinstance(text, Reply) else Reply.of_json({"id": "x", "result": text}) for text in texts
         )
-        settings = Settings(access_token="t", bearer_token="b")
-        client = Qianfan(settings=settings, transport=transport, label="stub")
-        session(shell)._made, session(shell)._client_is_for = (lambda *_: client), None
+        session(shell).network = transport
         return transport
 
     return use

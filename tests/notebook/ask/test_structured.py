@@ -3,18 +3,20 @@
 import json
 import os
 import signal
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 
 import pytest
 
-from qfmagic import Answer, ExpectationError, Qianfan, SchemaError, Settings
+from qfmagic import Answer, ExpectationError, SchemaError
 from qfmagic.core.errors import OptionError
-from qfmagic.notebook import magics as magics_module
+from qfmagic.testing.harness import magics_of
 from qfmagic.testing.scripted import ScriptedTransport
 from qfmagic.testing.stub_server import LoopbackServer
 from qfmagic.transport.stub.reply import Reply
 from tests.support.documents import asked, cassette, found, recorded, request_of
-from tests.support.services import v2
+from tests.support.services import send_through, v2
 
 SHORT = "'name str, score float'"
 GOOD = '{"name": "a", "score": 0.5}'
@@ -28,7 +30,7 @@ class Review:
 
 
 def engine(shell):
-    return magics_module._LOADED[shell].engine
+    return magics_of(shell).engine
 
 
 def turns(shell, chat="main"):
@@ -37,6 +39,12 @@ def turns(shell, chat="main"):
 
 def ask(shell, line="", cell="Rate it.", schema=SHORT):
     return shell.run_cell_magic("qianfan", f"model=yi_34b_chat schema={schema} {line}", cell)
+
+
+def stored(journal, where=""):
+    """The records of turns that the journal has on disk."""
+    with closing(sqlite3.connect(journal.path)) as database:
+        return database.execute(f"select record from turns {where}").fetchall()
 
 
 def reply(said):
@@ -61,16 +69,12 @@ def streamed(said):
 
 
 @pytest.fixture
-def say(shell):
+def say(shell, monkeypatch):
     """Let the model say these texts, one a question."""
 
     def use(*said):
         steps = [reply(one) if isinstance(one, str) else one for one in said]
-        transport = ScriptedTransport(steps)
-        client = Qianfan(settings=Settings(access_token="t", bearer_token="b"), transport=transport, label="live")
-        session = engine(shell).session
-        session._made, session._client_is_for = (lambda *_: client), None
-        return transport
+        return send_through(shell, ScriptedTransport(steps), monkeypatch)
 
     return use
 
@@ -261,7 +265,7 @@ def test_an_answer_is_kept_before_it_is_looked_at(shell, say, monkeypatch):
     class Looking(Review):
         def __post_init__(self):
             journal = engine(shell).session.journal
-            kept.extend(journal._database.execute("select record from turns where partial"))
+            kept.extend(stored(journal, "where partial"))
 
     shell.user_ns["Looking"] = dataclass(Looking)
     say(GOOD)
@@ -390,7 +394,7 @@ def test_what_was_asked_again_is_on_the_cassette_and_in_the_journal(shell, tmp_p
         shell.run_line_magic("qf", f"transport record {path}")
         assert ask(shell, "stream=false").value == VALUE
     journal = engine(shell).session.journal
-    assert "no JSON at all" in next(journal._database.execute("select record from turns"))[0]
+    assert "no JSON at all" in stored(journal)[0][0]
     shell.run_line_magic("qf", "reset")
     shell.run_line_magic("qf", f"transport replay {path}")
     answer = ask(shell, "stream=false")

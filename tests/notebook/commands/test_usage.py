@@ -7,9 +7,9 @@ import pytest
 
 from qfmagic.accounting.meter import Meter
 from qfmagic.core.errors import BudgetError, OptionError, ProtocolError
-from qfmagic.notebook import magics as magics_module
 from qfmagic.notebook.session.session import Session
 from tests.support.services import serve, v2
+from tests.support.services import session_of as session
 
 PRICES = """
 [[price]]
@@ -18,10 +18,6 @@ input = 100
 output = 200
 per = 1000
 """
-
-
-def session(shell):
-    return magics_module._LOADED[shell].engine.session
 
 
 def ask(shell, line="model=m", text="one two three"):

@@ -19,15 +19,16 @@ from qfmagic.core.errors import (
     SchemaError,
 )
 from qfmagic.core.i18n import text as text_of
-from qfmagic.notebook import magics as magics_module
 from qfmagic.notebook.ask import several
 from qfmagic.notebook.ask.question import prepare
 from qfmagic.notebook.ask.sending import RunningRequest
 from qfmagic.notebook.conversation.journal import Journal
 from qfmagic.notebook.output.views import MultiView, View
+from qfmagic.testing.harness import magics_of
 from qfmagic.transport.stub.reply import Reply
 from tests.support.html_judge import OURS, markdown_faults, outlines
 from tests.support.services import refusal, serve, v2
+from tests.support.services import session_of as session
 
 CONTINUES = text_of("compare.continues", "en", model="m")
 
@@ -43,13 +44,9 @@ def service(shell, monkeypatch):
 def published(shell, monkeypatch):
     """The bundles that stay, and their metadata."""
     found = []
-    front = magics_module._LOADED[shell].engine.cell.front
+    front = magics_of(shell).engine.cell.front
     monkeypatch.setattr(front, "conclude", lambda bundle, metadata: found.append((bundle, metadata)))
     return found
-
-
-def session(shell):
-    return magics_module._LOADED[shell].engine.session
 
 
 def ask(shell, line="model=m,other", text="How long is it?"):
@@ -343,7 +340,7 @@ def test_several_models_only_on_a_questions_own_line(shell, service):
         with pytest.raises(OptionError, match="Several models in"):
             shell.run_line_magic("qf", line)
     assert "model" not in session(shell).preferences.changed
-    magics_module._LOADED[shell].model = "m,other"  # as %config does
+    magics_of(shell).model = "m,other"  # as %config does
     with pytest.raises(OptionError, match="Several models in model=m,other"):
         ask(shell, "")
     assert service.bodies == []
@@ -471,7 +468,7 @@ def test_what_has_come_is_kept_while_the_others_take_their_time(shell, service, 
 
     def saved(*what):
         save(*what)
-        later = Journal(journal.path, journal.notebook, journal._clock)
+        later = Journal(journal.path, journal.notebook, lambda: 0.0)
         kept.append(([(turn.answer.text, turn.state) for turn in later.last()[0].turns], len(later.calls())))
         later.close()
         gates["b" if kept[-1][1] else "a"].set()
@@ -490,7 +487,7 @@ def test_a_first_model_that_fails_leaves_nothing_under_way(shell, service):
     with pytest.raises(QianfanError):
         ask(shell)
     kept = session(shell).journal
-    later = Journal(kept.path, kept.notebook, kept._clock)
+    later = Journal(kept.path, kept.notebook, lambda: 0.0)
     assert later.last() == []
     assert [call.model for call in later.calls()] == ["other"]
     later.close()

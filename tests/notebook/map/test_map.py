@@ -18,12 +18,11 @@ import pytest
 from qfmagic.batch.answer_cache import AnswerCache
 from qfmagic.core.errors import BudgetError
 from qfmagic.notebook.completion import candidates, place
-from qfmagic.notebook.magics import _LOADED
 from qfmagic.notebook.session.session import Session
 from qfmagic.testing.stub_server import LoopbackServer
 from qfmagic.transport.stub.reply import Reply
 from tests.support.held import KEY_ENVIRON
-from tests.support.services import put_in, refusal, serve, v2
+from tests.support.services import refusal, serve, session_of, v2
 
 MODEL = "ernie-4.5-turbo-128k"
 OPEN = Path("/proc/self/fd")
@@ -70,7 +69,7 @@ def test_the_frame_comes_back_with_answers_and_the_cell_keeps_a_summary(shell, s
     assert "re: Rate so so" in shown
     assert "rated" in shown
     assert "as-1" not in shown, "ids differ from run to run"
-    session = _LOADED[shell].engine.session
+    session = session_of(shell)
     assert not session.chats.get("main").turns, "rows are no turns"
     assert sum(call.times for call in session.meter.calls) == 3
     assert {call.kind for call in session.meter.calls} == {"map"}
@@ -199,7 +198,7 @@ def test_an_interrupted_iterator_keeps_every_row_that_was_read(shell, service, c
                 await asyncio.to_thread(gate.wait)
             return await service.handle_async_request(request)
 
-    put_in(_LOADED[shell].engine.session, Slow())
+    session_of(shell).network = Slow()
     shell.user_ns["source"] = source
     threading.Timer(0.5, gate.set).start()
     with pytest.raises(KeyboardInterrupt):
@@ -281,7 +280,7 @@ def test_what_the_cassette_lacks_is_asked_though_it_was_answered_before(shell, s
 def test_a_journal_that_is_locked_is_said_and_costs_no_answer(shell, service, frame, capsys, monkeypatch):
     shell.run_line_magic("qf", "set journal=true")
     monkeypatch.setattr("qfmagic.batch.answer_cache.LOCK_WAIT_S", 0.01)
-    session = _LOADED[shell].engine.session
+    session = session_of(shell)
     path = session.open_journal().path
     AnswerCache(path).close()
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -391,7 +390,7 @@ def test_a_map_of_500_rows_recorded_once_replays_offline(shell, service, tmp_pat
     assert len(service.bodies) == 500, "what is recorded is not asked again"
     service.bodies.clear()
     shell.run_line_magic("reload_ext", "qfmagic")
-    put_in(_LOADED[shell].engine.session, service)
+    session_of(shell).network = service
     shell.run_line_magic("qf", f"set model={MODEL}")
     shell.run_line_magic("qf", "transport replay answers.qf.jsonl")
     run(shell, "rows into=second workers=5")
