@@ -4,7 +4,7 @@ import pytest
 
 from qfmagic.core.errors import ModelError
 from qfmagic.core.i18n import read_table
-from qfmagic.core.models import ModelLimits, Registry, registry, suggest
+from qfmagic.core.models import ModelLimits, Registry, did_you_mean, registry, suggest
 
 V2_LIST = [
     "ernie-4.0-8k",
@@ -168,3 +168,13 @@ def test_a_parameter_has_one_type_whatever_the_model():
 )
 def test_json_is_asked_for_with_a_parameter_where_a_row_on_v2_has_it(arguments, takes):
     assert registry().target(*arguments).takes_json is takes
+
+
+def test_name_of_resolves_titles_and_keeps_unknown_names():
+    assert registry().name_of("Yi-34B-Chat") == "yi_34b_chat"
+    assert registry().name_of("no-such-model") == "no-such-model"
+
+
+def test_did_you_mean_is_empty_without_near_misses():
+    assert did_you_mean([]) == ""
+    assert did_you_mean(["a", "b"]).describe("en") == "Did you mean a, b?"
