@@ -291,7 +291,8 @@ class Service:
         if isinstance(error, GoneError):
             row = registry().find(request.model)
             moved = row is not None and "v2" in row.apis
-            return [Text("gone.v2" if moved else "gone.other", {"model": request.model})]
+            hints = [Text("gone.v2" if moved else "gone.other", {"model": request.model})]
+            return hints if self._settings.official("v1") or exchange.played else [*hints, self._address(request)]
         if error.remedy == "remedy.model":
             names = registry().suggest(request.model)
             return [Text("model.did_you_mean", {"suggestions": names})] if names else []

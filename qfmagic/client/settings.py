@@ -255,7 +255,7 @@ def _convert(variable: str, default: Any, value: str, metadata: Mapping[str, Any
     kind = type(default).__name__
     try:
         if isinstance(default, str):
-            return value.strip()  # a key that was pasted with its line's end
+            return value.strip() if metadata["secret"] else unquoted(value)  # keys are read as a whole later
         converted = parse_value(kind, unquoted(value))
         if isinstance(default, bool) or 0 < converted < math.inf or (converted == 0 and metadata["zero"]):
             return converted

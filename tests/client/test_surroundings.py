@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 
 import pytest
 
@@ -77,7 +78,7 @@ def test_410_is_the_end_of_v1():
     with FaultServer([whole(b"<html>gone</html>", 410)]) as server:
         settings = Settings(base_url=server.url, access_token="t", retry_count=1)
         with Qianfan(model="yi_34b_chat", settings=settings) as asking:
-            with pytest.raises(GoneError):
+            with pytest.raises(GoneError, match=server.url):
                 asking.ask("hi")
             assert asking.verify()[0].status == "gone"
 
@@ -197,7 +198,6 @@ def test_socks_without_a_version_is_socks_5():
 
 
 def test_socks_proxy_without_its_package_is_told_in_a_line(monkeypatch):
-    import sys
 
     monkeypatch.setitem(sys.modules, "socksio", None)
     monkeypatch.setenv("ALL_PROXY", "socks5://user:SEKRET@127.0.0.1:9")

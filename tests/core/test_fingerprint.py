@@ -4,7 +4,9 @@ from qfmagic.core import fingerprint
 
 
 def test_of_json_ignores_the_order_of_keys():
-    assert fingerprint.of_json({"b": 1, "a": "长城"}) == fingerprint.of_json({"a": "长城", "b": 1}) == "c5fe9fcb4113542a"
+    assert (
+        fingerprint.of_json({"b": 1, "a": "长城"}) == fingerprint.of_json({"a": "长城", "b": 1}) == "c5fe9fcb4113542a"
+    )
 
 
 def test_of_source_ignores_line_ends_after_the_last_line_only():

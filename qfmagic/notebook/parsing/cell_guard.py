@@ -1,6 +1,7 @@
 """The one look at a cell before anything is done with it: it may hold a key, known or by its form."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 
 from ...core.errors import OptionError, PromptError
@@ -31,7 +32,7 @@ def check_cell(secrets: Mapping[str, str], line: str, texts: Iterable[str]) -> N
         found = spellings.find(one)
         if found is not None:
             raise PromptError("prompt.holds_key", variable=secrets[found])
-    if holds_word(_options(line)) or any(map(holds_form, everything)):
+    if holds_word(_options(unicodedata.normalize("NFKC", line))) or any(map(holds_form, everything)):
         raise OptionError("option.looks_secret")
 
 
