@@ -44,7 +44,7 @@ def test_magic_with_a_key_below_the_first_line_is_withheld(kernel):
         ran = kernel.run(cell)
         assert (ran.status, ran.outputs) == ("error", [])
         assert key not in "".join(ran.traceback)
-        assert "looks like an API key" in "".join(ran.traceback)
+        assert "API key in this cell" in "".join(ran.traceback)
     assert kernel.value("any('4f8a1c9e' in one for one in In[:-1])") == "False"
 
 
