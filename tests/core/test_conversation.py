@@ -79,7 +79,7 @@ def test_system_counts_where_the_row_says_so():
     counting = ModelLimits(max_chars=30, system_counts=True)
     assert choose(history(5), "p" * 10, system="s" * 10).sent == 1
     assert choose(history(6), "p" * 10, system="s" * 10, limits=counting).sent == 0
-    with pytest.raises(ContextLengthError, match=r"with system.*31 characters \(limit 30\)\. "):
+    with pytest.raises(ContextLengthError, match=r"with the system prompt.*31 characters \(limit 30\)\. "):
         choose([], "p" * 21, system="s" * 10, limits=counting)
 
 

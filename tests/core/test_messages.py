@@ -207,7 +207,7 @@ def test_plan_sends_instructions_before_the_history():
 @pytest.mark.parametrize("target", [V1, V2], ids=["v1", "v2"])
 def test_plan_refuses_a_blank_prompt(target):
     for prompt in (" \n", [], {"role": "user", "content": [{"type": "text", "text": " "}]}):
-        with pytest.raises(PromptError, match="empty"):
+        with pytest.raises(PromptError, match="Empty prompt"):
             plan_request(target, prompt)
 
 

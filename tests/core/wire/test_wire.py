@@ -94,15 +94,15 @@ def test_a_v2_stream_asks_for_its_usage():
 @pytest.mark.parametrize(
     ("messages", "said"),
     [
-        ([Message("user", "a"), Message("assistant", "b")], "2 messages"),
+        ([Message("user", "a"), Message("assistant", "b")], "number of messages: 2"),
         ([Message("assistant", "a")], "Message 1"),
         ([Message("user", "a"), Message("user", "b"), Message("user", "c")], "Message 2"),
-        ([Message("user", "a"), Message("assistant", " "), Message("user", "b")], "Message 2 has no text"),
-        ([Message("user", " \n")], "empty"),
-        ([], "empty"),
+        ([Message("user", "a"), Message("assistant", " "), Message("user", "b")], "Message 2 is empty"),
+        ([Message("user", " \n")], "Empty prompt"),
+        ([], "Empty prompt"),
         ([Message("system", "be brief"), Message("user", "a")], "parameter system="),
         ([Message("user", "a"), Message("tool", "b"), Message("user", "c")], "Message 2 has the role 'tool'"),
-        ([Message("user", [TextPart(" ")])], "empty"),
+        ([Message("user", [TextPart(" ")])], "Empty prompt"),
     ],
 )
 def test_v1_refuses_messages_that_break_its_rule(messages, said):
@@ -126,7 +126,7 @@ def test_v2_encodes_messages_of_any_order(messages):
 
 @pytest.mark.parametrize("messages", [[], [Message("user", "a"), Message("user", " \n")], [Message("user", "")]])
 def test_v2_refuses_messages_without_a_question(messages):
-    with pytest.raises(PromptError, match="empty"):
+    with pytest.raises(PromptError, match="Empty prompt"):
         request("ernie-5.1", messages=messages)
 
 
@@ -273,7 +273,7 @@ def test_a_v2_body():
         '{"choices":[{"message":null}]}',
         '{"choices":[null]}',
     ):
-        with pytest.raises(ProtocolError, match="unknown shape"):
+        with pytest.raises(ProtocolError, match="Unknown JSON structure"):
             read_body("v2", odd.encode())
     for odd in (
         {"choices": [None]},
@@ -281,9 +281,9 @@ def test_a_v2_body():
         {"choices": [{"delta": "x"}]},
         {"choices": [{"delta": {"content": 5}}]},
     ):
-        with pytest.raises(ProtocolError, match="unknown shape"):
+        with pytest.raises(ProtocolError, match="Unknown JSON structure"):
             streamed("v2", odd)
-    with pytest.raises(ProtocolError, match="unknown shape"):
+    with pytest.raises(ProtocolError, match="Unknown JSON structure"):
         streamed("v1", v1(reasoning_content=["a"]))
 
 
