@@ -59,7 +59,7 @@ def _needed(session: Session) -> Kind:
 def start_check(session: Session, kind: Kind) -> Future[SessionVerdict]:
     """Begin to test the keys of that kind; the session keeps the verdict."""
     settings = session.keys.settings()
-    if session.transport.keyless:
+    if session.transport.kind.keyless:
         future: Future[SessionVerdict] = Future()
         future.set_result(untested(kind, settings))
     else:

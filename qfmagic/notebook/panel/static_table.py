@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ...core.i18n import text
+from ...core.transport_modes import MODES
 from ..output.tables import Rendered, TextTable
 from ..parsing.option_table import help_table
 from ..session.session import Session
-from ..session.transport_mode import MODES
 from . import command_lines
 
 # What shapes the answers. Where the journal is, or how answers appear, would differ from one machine to the next.
