@@ -10,7 +10,7 @@ from ...client.auth.key_store import KEYRING
 from ...core.errors import CredentialError, OptionError
 from ...core.i18n import text
 from ...core.models import WIRES
-from ..output.tables import Rendered, TextTable
+from ..output.tables import Rendered, TextTable, heads
 from ..parsing.scanner import split_words
 from ..session.key_check import SessionVerdict, begin, untested
 from ..session.keys import FIELDS, Secret, fingerprints, read_kind, variable
@@ -87,10 +87,7 @@ def _check(session: Session, kind: Kind | None) -> Rendered:
         used = [wire.upper() for wire in WIRES if (found := available(settings, wire)) and found[0].kind == one]
         shown = " ".join(verdict.keys) or text("word.none", lang)
         rows.append((one, shown, source_of(session, one), ", ".join(used), verdict.said.describe(lang)))
-    head = (
-        ("种类", "指纹", "来源", "用于", "结论") if lang == "zh" else ("kind", "fingerprint", "from", "used", "verdict")
-    )
-    return TextTable(head, rows).said()
+    return TextTable(heads("auth.head", lang), rows).said()
 
 
 def source_of(session: Session, kind: Kind) -> str:

@@ -10,7 +10,7 @@ from ...core.messages import text_of
 from ...transport.cassette import file as cassette
 from ...transport.cassette.recording import Key, Recorded
 from ...transport.cassette.redaction import redacted
-from ..output.tables import Rendered, TextTable, code, short
+from ..output.tables import Rendered, TextTable, code, heads, short
 from ..parsing.scanner import split_words
 from ..session.session import Session
 from ..session.transport_mode import user_path
@@ -75,7 +75,7 @@ def _list(session: Session, path: Path, rest: Sequence[str]) -> Rendered:
     if rest:
         raise OptionError("command.usage", usage=USAGE)
     lang = session.lang
-    head = text("cassette.head", lang).split(" | ")
+    head = heads("cassette.head", lang)
     rows = []
     tape = _in_use(session, path)
     for number, one in enumerate(_in_order(path), 1):

@@ -3,7 +3,7 @@
 from ...core.errors import OptionError
 from ...core.i18n import text
 from ...core.models import Model, did_you_mean, registry
-from ..output.tables import Rendered, TextTable
+from ..output.tables import Rendered, TextTable, heads
 from ..session.session import Session
 
 
@@ -16,7 +16,7 @@ def show_models(session: Session, words: str) -> Rendered:
             hint = did_you_mean(registry().suggest(words))
             raise OptionError("command.no_model", name=words, suggestions=hint)
         return _one_model(row, lang)
-    head = ("模型", "接口", "上限", "参数") if lang == "zh" else ("model", "API", "limit", "parameters")
+    head = heads("models.head", lang)
     rows = []
     for model in registry().models.values():
         api = next(iter(model.apis.values()))
@@ -27,7 +27,7 @@ def show_models(session: Session, words: str) -> Rendered:
 
 
 def _one_model(model: Model, lang: str) -> Rendered:
-    head = ("接口", "参数", "允许", "默认") if lang == "zh" else ("API", "parameter", "allowed", "default")
+    head = heads("models.head.one", lang)
     rows = [
         (wire, name, parameter.describe(lang), "" if parameter.default is None else parameter.default)
         for wire, api in model.apis.items()

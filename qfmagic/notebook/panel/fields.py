@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ...core.i18n import text
 from ...core.models import Target
 from ...core.params import Parameter
 from ..parsing.option_table import OptionRow, help_table
@@ -13,10 +14,7 @@ OTHERS = ("context", "format", "stream", "timeout", "lang")
 
 Field = dict[str, Any]
 # In the panel these are not written as on a line.
-_HINTS = {
-    "stop": {"en": "texts that end the answer", "zh": "停止标识"},
-    "metadata": {"en": "strings by name, as JSON", "zh": "键值对（字符串），JSON"},
-}
+_HINTS = {"stop": "panel.hint.stop", "metadata": "panel.hint.metadata"}
 
 
 def field_rows(session: Session, target: Target | None) -> dict[str, Any]:
@@ -37,7 +35,7 @@ def _field(session: Session, row: OptionRow, parameter: Parameter | None) -> Fie
     return {
         "name": row.name,
         "kind": kind,
-        "help": _HINTS.get(row.name, {}).get(lang) or row.help(lang).replace("`", ""),
+        "help": text(_HINTS[row.name], lang) if row.name in _HINTS else row.help(lang).replace("`", ""),
         "allowed": _allowed(row, parameter, lang),
         "written": "" if value is None else command_lines.written(value),
         "value": list(value) if kind == "list" and value else None,
