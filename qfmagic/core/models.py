@@ -41,6 +41,62 @@ class DocumentedSource(NamedTuple):
     url: str
 
 
+class Capabilities(NamedTuple):
+    """
+    What V2's catalogue says of a model; None is not read.
+
+    Attributes:
+        context: The context as printed: "128k".
+        max_input: The longest input as printed.
+        max_output: Most output tokens.
+        thinking: Whether the model thinks.
+        thinking_switch: The parameter that turns thinking on and off: ``thinking`` or ``enable_thinking``.
+        always_thinks: Thinking cannot be turned off.
+        efforts: The values of ``reasoning_effort``.
+        vision: Whether it reads images.
+        tools: Whether it calls tools.
+        json_schema: Whether ``response_format`` may hold a JSON Schema.
+        web_search: Whether it searches the web.
+        as_of: The day of the reading.
+    """
+
+    context: str | None = None
+    max_input: str | None = None
+    max_output: int | None = None
+    thinking: bool | None = None
+    thinking_switch: str | None = None
+    always_thinks: bool = False
+    efforts: tuple[str, ...] = ()
+    vision: bool | None = None
+    tools: bool | None = None
+    json_schema: bool | None = None
+    web_search: bool | None = None
+    as_of: str | None = None
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> "Capabilities":
+        """Build from a row of ``models.toml``."""
+        known = {name: row[name] for name in cls._fields if name in row}
+        if known.get("thinking_switch") or known.get("always_thinks"):
+            known["thinking"] = True
+        return cls(**{**known, "efforts": tuple(row.get("efforts", ()))})
+
+
+class Retirement(NamedTuple):
+    """
+    When a model was retired.
+
+    Attributes:
+        retired: The day; "" where the day was not read.
+        instead: A current model.
+        announced: The day passed, and nobody confirmed the retirement.
+    """
+
+    retired: str
+    instead: str
+    announced: bool = False
+
+
 class Model(NamedTuple):
     """A row of the model table."""
 
@@ -51,6 +107,13 @@ class Model(NamedTuple):
     aliases: tuple[str, ...] = ()
     limits: ModelLimits = ModelLimits()
     note: Mapping[str, str] = MappingProxyType({})
+    capabilities: Capabilities = Capabilities()
+    retirement: Retirement | None = None
+
+    def retirement_on(self, wire: Wire) -> Retirement | None:
+        """The retirement as far as it concerns an API: rows are retired from the newest API that served them."""
+        newest: Wire = "v2" if "v2" in self.apis else "v1"
+        return self.retirement if wire == newest else None
 
     @property
     def wires(self) -> tuple[Wire, ...]:
@@ -73,6 +136,8 @@ class Target(NamedTuple):
     limits: ModelLimits
     source: DocumentedSource
     known: bool
+    capabilities: Capabilities = Capabilities()
+    retirement: Retirement | None = None
 
     @property
     def takes_json(self) -> bool:
@@ -108,6 +173,10 @@ class Registry:
             aliases=tuple(row.get("aliases", ())),
             limits=ModelLimits(row.get("max_chars"), row.get("max_tokens"), row.get("system_counts", False)),
             note={lang: row[f"note_{lang}"] for lang in ("en", "zh") if f"note_{lang}" in row},
+            capabilities=Capabilities.from_row(row),
+            retirement=(
+                Retirement(row["retired"], row["instead"], row.get("announced", False)) if "retired" in row else None
+            ),
         )
 
     def _api(self, wire: Wire, row: Mapping[str, Any]) -> Api:
@@ -174,6 +243,8 @@ class Registry:
             limits=row.limits if row else ModelLimits(),
             source=chosen.source,
             known=row is not None,
+            capabilities=row.capabilities if row else Capabilities(),
+            retirement=row.retirement_on(wire) if row else None,
         )
 
     def _custom_target(self, model: str | None, endpoint: str, api: str | None) -> Target:

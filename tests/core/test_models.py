@@ -4,7 +4,7 @@ import pytest
 
 from qfmagic.core.errors import ModelError
 from qfmagic.core.i18n import read_table
-from qfmagic.core.models import ModelLimits, Registry, registry, suggest
+from qfmagic.core.models import Capabilities, ModelLimits, Registry, Retirement, registry, suggest
 
 V2_LIST = [
     "ernie-4.0-8k",
@@ -168,3 +168,52 @@ def test_a_parameter_has_one_type_whatever_the_model():
 )
 def test_json_is_asked_for_with_a_parameter_where_a_row_on_v2_has_it(arguments, takes):
     assert registry().target(*arguments).takes_json is takes
+
+
+def test_capabilities_are_read_from_the_row():
+    row = registry().models["deepseek-v4-pro"]
+    assert row.retirement is None
+    assert row.capabilities == Capabilities(
+        context="1M",
+        max_output=393216,
+        thinking=True,
+        thinking_switch="thinking",
+        efforts=("high", "max"),
+        vision=False,
+        tools=True,
+        json_schema=True,
+        as_of="2026-09-16",
+    )
+    assert registry().target("deepseek-v4-pro").capabilities == row.capabilities
+    assert registry().models["glm-5.3"].capabilities.thinking
+    assert registry().target("who-knows").capabilities == Capabilities()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "retirement"),
+    [
+        (("ernie-lite-8k",), Retirement("2026-01-27", "ernie-5.1")),
+        (("ernie-lite-8k", None, "v1"), None),
+        (("ernie-5.0",), Retirement("2026-10-29", "ernie-5.1", announced=True)),
+        (("ernie-3.5-8k",), Retirement("", "ernie-5.1")),
+        (("gemma-7b-it",), Retirement("2026-08-31", "ernie-5.1")),
+        (("ernie-char-fiction-8k",), None),
+        (("ernie-char-fiction-8k", None, "v2"), Retirement("2026-04-23", "ernie-5.1")),
+        (("ernie-5.1",), None),
+        (("who-knows",), None),
+    ],
+)
+def test_target_knows_the_retirement_from_its_api(arguments, retirement):
+    assert registry().target(*arguments).retirement == retirement
+
+
+def test_every_retired_row_names_a_current_model():
+    for row in registry().models.values():
+        if row.retirement:
+            successor = registry().models[row.retirement.instead]
+            assert (successor.name, successor.retirement, successor.wires) == (row.retirement.instead, None, ("v2",))
+
+
+def test_every_row_of_v2_is_dated_or_retired():
+    for row in registry().models.values():
+        assert row.capabilities.as_of or row.retirement or row.wires[0] == "v1", row.name
