@@ -351,10 +351,10 @@ def test_what_is_not_in_the_history_stands_in_comments():
         ({"wire": "v1", "model": "yi_34b_chat", "endpoint": "yi_34b_chat"}, "model='yi_34b_chat'"),
         ({"wire": "v1", "model": "dolly_12b", "endpoint": "ab_dolly"}, "model='dolly_12b', endpoint='ab_dolly'"),
         ({"wire": "v1", "model": "ab_own", "endpoint": "ab_own"}, "endpoint='ab_own'"),
-        ({"wire": "v2", "model": "ernie-4.0-8k"}, "model='ernie-4.0-8k'"),
+        ({"wire": "v2", "model": "ernie-5.1"}, "model='ernie-5.1'"),
         (
-            {"wire": "v1", "model": "ernie-4.0-8k", "endpoint": "completions_pro", "request": {"system": "导游"}},
-            "model='ernie-4.0-8k', api='v1', system='导游'",
+            {"wire": "v1", "model": "ernie-5.1", "endpoint": "completions_pro", "request": {"system": "导游"}},
+            "model='ernie-5.1', api='v1', system='导游'",
         ),
         ({"wire": "v2", "model": "ernie-char-fiction-8k"}, "model='ernie-char-fiction-8k', api='v2'"),
         ({"wire": "v2", "model": "brand-new"}, "model='brand-new'"),
