@@ -83,7 +83,7 @@ def sent(transport):
 # ---- on the stub
 
 
-@pytest.mark.parametrize("model", ["yi_34b_chat", "ernie-5.1", "ernie-char-fiction-8k api=v2"])
+@pytest.mark.parametrize("model", ["yi_34b_chat", "ernie-5.1", "my-tuned-service"])
 @pytest.mark.parametrize("stream", ["true", "false"])
 @pytest.mark.parametrize("question", ["Rate it.", "请评价。"])
 def test_the_stub_answers_with_an_object_that_fits(shell, model, stream, question):
