@@ -163,6 +163,6 @@ def test_an_error_never_suggests_a_retired_model():
 
 
 def test_the_python_api_warns_of_a_retired_model_before_it_asks(stub_settings):
-    with Qianfan(settings=stub_settings) as client:
-        with pytest.warns(FutureWarning, match="ernie-lite-8k was retired on 2026-01-27: use ernie-5.1"):
-            client.plan("hi", model="ernie-lite-8k")
+    said = "ernie-lite-8k was retired on 2026-01-27: use ernie-5.1"
+    with Qianfan(settings=stub_settings) as client, pytest.warns(FutureWarning, match=said):
+        client.plan("hi", model="ernie-lite-8k")

@@ -120,11 +120,8 @@ class StubService:
 
     def _models(self, request: Incoming) -> Reply:
         self._check_bearer(request, "GET")
-        rows = [
-            listed(model, int(self._clock()))
-            for model in registry().models.values()
-            if refusal(model, self._kept) is None
-        ]
+        served = [model for model in registry().models.values() if refusal(model, self._kept) is None]
+        rows = [listed(model, int(self._clock())) for model in served]
         return Reply.of_json({"object": "list", "data": rows})
 
     def _services(self, request: Incoming) -> Reply:
