@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from qfmagic.core.models import DEFAULT_MODEL
+from qfmagic.notebook.completion import CursorPlace, candidates
+from qfmagic.notebook.panel.state import fixed, panel_state
 from qfmagic.testing.stub_server import LoopbackServer
 from qfmagic.transport.stub.reply import Reply
 from qfmagic.transport.stub.service import StubKeys, StubService
@@ -56,6 +58,12 @@ def live(shell, monkeypatch, capsys):
         yield run
 
 
+@pytest.fixture
+def session(shell):
+    shell.run_line_magic("qf", "settings")  # the first command makes it
+    return shell.magics_manager.registry["QianfanMagics"].engine.session
+
+
 @pytest.mark.parametrize(
     ("lang", "said"),
     [
@@ -69,8 +77,8 @@ def test_a_retired_model_is_asked_and_named_once(live, lang, said):
     assert live("%%qianfan model=ernie-lite-8k dry\nhi").count(said) == 1
     assert live("%qf set model=ernie-lite-8k").count(said) == 1
     assert live("%%qianfan\nhi").count(said) == 1
-    assert live("%%qf map ['a', 'b'] model=ernie-lite-8k\n{{ item }}").count(said) == 1
-    assert live("%%qf map ['a', 'b'] model=ernie-lite-8k dry\n{{ item }}").count(said) == 1
+    assert live("%%qf map list('ab') model=ernie-lite-8k\n{{ item }}").count(said) == 1
+    assert live("%%qf map list('ab') model=ernie-lite-8k dry\n{{ item }}").count(said) == 1
     assert live("%%qf compare models=ernie-lite-8k,ernie-5.1\nhi").count(said) == 1
     assert said not in live("%%qianfan model=ernie-5.1\nhi")
 
@@ -144,6 +152,28 @@ def test_the_list_is_kept_without_the_key(live):
     assert [row["id"] for row in saved["data"]] == ["my-tuned-service", "ernie-5.1", "bge-large-zh"]
     assert KEYS.bearer_token not in path.read_text("utf-8")
     assert KEYS.bearer_token not in str(path)
+
+
+def test_completion_and_the_panel_offer_what_the_service_listed(live, session):
+    def offered():
+        line = CursorPlace("%%qianfan", "model=", "")
+        return candidates(line, session, {}).texts, [row["name"] for row in fixed(session)["models"]]
+
+    for names in offered():
+        assert DEFAULT_MODEL in names
+        assert "my-tuned-service" not in names
+        assert "ernie-lite-8k" not in names
+    live("%qf models live")
+    for names in offered():
+        assert names.count("my-tuned-service") == names.count(DEFAULT_MODEL) == 1
+        assert "bge-large-zh" not in names
+
+
+def test_the_panel_names_the_retirement_of_the_model_that_is_set(live, session):
+    live("%qf set model=ernie-lite-8k")
+    assert "ernie-lite-8k was retired on 2026-01-27: use ernie-5.1." in panel_state(session)["model"]["facts"]
+    live("%qf set model=ernie-5.1")
+    assert "context 128k, input 119k, output 65536" in panel_state(session)["model"]["facts"]
 
 
 def test_the_stub_lists_its_models(shell, capsys):
