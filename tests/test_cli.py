@@ -155,7 +155,7 @@ def test_help_says_everything_in_the_readers_language(run, words, lang):
 
 def test_a_language_there_is_not_is_told(run):
     status, _, err = run("audit", "a.ipynb", QFMAGIC_LANG="fr")
-    assert (status, err) == (2, "qfmagic: QFMAGIC_LANG=fr isn't possible; allowed: zh, en, auto.\n")
+    assert (status, err) == (2, "qfmagic: Invalid QFMAGIC_LANG=fr. Allowed: zh, en, auto.\n")
 
 
 def test_the_version_among_other_options_is_told_too(run):

@@ -87,7 +87,7 @@ def refused(code, **headers):
 
 def test_pauses_are_the_sdks():
     world = World(replies(refused(336100)), retry_count=4)
-    with pytest.raises(QianfanError, match=r"Asked 4 times in 8\.5 s"):
+    with pytest.raises(QianfanError, match=r"Failed after 4 attempts in 8\.5 s"):
         world.ask()
     assert world.pauses == [1.5, 2.5, 4.5]
     assert [(wait.seconds, wait.attempt, wait.attempts) for wait in world.waits] == [
@@ -148,7 +148,7 @@ def test_a_pause_is_logged_without_secrets(caplog):
     caplog.set_level("INFO", logger="qfmagic")
     World(replies(refused(18), FINE), access_token="very-secret").ask()
     (record,) = caplog.records
-    assert record.getMessage() == "Too many requests in a second. Asking again in 1.5 s (2 of 3)."
+    assert record.getMessage() == "Limit of requests per second (QPS) reached. Retrying in 1.5 s (2 of 3)."
 
 
 def test_errors_of_the_token_endpoint_are_asked_again_once_for_all():
@@ -202,7 +202,7 @@ def test_requests_wait_for_the_limit_and_say_so():
     world = World(replies(FINE))
     world.ask(3, limits=RateLimits(rpm=2))
     assert world.times == [0, 0, 60]
-    assert [wait.describe("en") for wait in world.waits] == ["Limit: 2 requests per minute (rpm). Asking in 60 s."]
+    assert [wait.describe("en") for wait in world.waits] == ["Rate limit rpm=2 (requests per minute). Sending in 60 s."]
 
 
 def test_tokens_are_counted_as_the_service_counts_them():
@@ -310,5 +310,5 @@ def test_a_transport_error_tells_how_often_it_was_asked():
     def broken(_):
         raise httpx.ReadError("reset")
 
-    with pytest.raises(TransportError, match="Asked 3 times"):
+    with pytest.raises(TransportError, match="Failed after 3 attempts"):
         World(broken).ask()

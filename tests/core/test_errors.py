@@ -72,7 +72,7 @@ def test_an_error_speaks_its_language():
 
 
 def test_values_are_shown_as_a_reader_expects():
-    assert text("option.value", "en", name="a", value=None, allowed=["x", "y"]) == "a= isn't possible; allowed: x, y."
+    assert text("option.value", "en", name="a", value=None, allowed=["x", "y"]) == "Invalid a=. Allowed: x, y."
     assert text("option.unknown", "zh", name="x", suggestions=Text("option.did_you_mean", {"names": ["y"]})).startswith(
         "未知选项 'x'。您是否想写 y？"
     )
@@ -85,14 +85,21 @@ def test_the_tree():
     assert all(issubclass(kind, ServiceError) for kind in SERVICE_ERRORS.values())
 
 
+def test_text_plural_follows_the_count():
+    said = [text("said.switched", "en", name="a", before="b", count=count) for count in (0, 1, 2)]
+    assert [words.partition(";")[0] for words in said] == [
+        f"Switched to conversation a ({count})" for count in ("0 turns", "1 turn", "2 turns")
+    ]
+
+
 def test_a_service_error_shows_code_text_id_cause_and_advice():
     error = make_error("v1", 110, "Access token invalid", request_id="as-1")
     assert str(error).startswith(
-        "Qianfan refused (code 110): Access token invalid. [id as-1] The access token is not valid (any more). Set a new"
+        "Qianfan returned an error (code 110): Access token invalid. [id as-1] The access token is invalid or has expired. Set a new"
     )
-    assert str(ServiceError(status=503)) == "Qianfan refused (code 503): no explanation given."
+    assert str(ServiceError(status=503)) == "Qianfan returned an error (code 503): no explanation given."
     hinted = error.with_hint("keys.used", used="QIANFAN_AK")
-    assert str(hinted).endswith("Used: QIANFAN_AK.")
+    assert str(hinted).endswith("Keys used: QIANFAN_AK.")
     assert "所用密钥：QIANFAN_AK。" in hinted.message("zh")
     assert (hinted.code, hinted.request_id, hinted.retry) == (110, "as-1", "token")
 
@@ -102,7 +109,7 @@ def test_the_whole_chain_is_there_on_demand():
     error.__cause__ = OSError("the inner cause")
     assert "OSError: the inner cause" in error.details()
     hinted = error.with_hint("retry.tried", attempts=3, seconds=4.1)
-    assert str(hinted).endswith("Asked 3 times in 4.1 s.")
+    assert str(hinted).endswith("Failed after 3 attempts in 4.1 s.")
     assert "4.1 秒内已尝试 3 次" in hinted.details("zh")
     assert "OSError: the inner cause" in hinted.details()
 

@@ -6,7 +6,16 @@ import pytest
 
 from qfmagic.core.errors import ModelError
 from qfmagic.core.i18n import read_table
-from qfmagic.core.models import DEFAULT_MODEL, Capabilities, ModelLimits, Registry, Retirement, registry, suggest
+from qfmagic.core.models import (
+    DEFAULT_MODEL,
+    Capabilities,
+    ModelLimits,
+    Registry,
+    Retirement,
+    did_you_mean,
+    registry,
+    suggest,
+)
 
 V2_LIST = [
     "ernie-4.0-8k",
@@ -114,16 +123,16 @@ def test_api_overrides_the_row():
         ((None,), "model="),
         (("",), "model="),
         (("yi_34b_chat", None, "v3"), "v1, v2"),
-        (("ernie-5.1", None, "v1"), "V1 has no model"),
+        (("ernie-5.1", None, "v1"), "Unknown V1 model"),
         (("yi_34b_cht", None, "v1"), "yi_34b_chat"),
         ((None, "test1", "v2"), "V1 service"),
         (("yi_34b_cat", "test1"), "yi_34b_chat"),
         (("ernie-5.1", "test1"), "not a V1 model"),
-        ((None, "https://aip.baidubce.com/chat/test1"), "behind /chat/"),
-        ((None, "test1?x=1"), "behind /chat/"),
-        ((None, "../token"), "behind /chat/"),
-        ((None, "a/../../token"), "behind /chat/"),
-        ((None, ""), "behind /chat/"),
+        ((None, "https://aip.baidubce.com/chat/test1"), "after /chat/"),
+        ((None, "test1?x=1"), "after /chat/"),
+        ((None, "../token"), "after /chat/"),
+        ((None, "a/../../token"), "after /chat/"),
+        ((None, ""), "after /chat/"),
     ],
 )
 def test_names_that_lead_nowhere(arguments, said):
@@ -297,3 +306,13 @@ def test_every_retired_row_names_a_current_model():
 def test_every_row_of_v2_is_dated_or_retired():
     for row in registry().models.values():
         assert row.capabilities.as_of or row.retirement or row.wires[0] == "v1", row.name
+
+
+def test_name_of_resolves_titles_and_keeps_unknown_names():
+    assert registry().name_of("Yi-34B-Chat") == "yi_34b_chat"
+    assert registry().name_of("no-such-model") == "no-such-model"
+
+
+def test_did_you_mean_is_empty_without_near_misses():
+    assert did_you_mean([]) == ""
+    assert did_you_mean(["a", "b"]).describe("en") == "Did you mean a, b?"

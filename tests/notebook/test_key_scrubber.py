@@ -48,7 +48,7 @@ def test_in_a_kernel_nothing_of_it_is_left(start, tmp_path, xmode):
     for cell in CELLS:
         ran = kernel.run(cell, cell="c")
         assert ran.error[0] == "OptionError"
-        assert "delete the key from the cell yourself, and revoke it" in ran.error[1]
+        assert "delete the key from the cell and revoke it" in ran.error[1].lower()
         assert canary not in json.dumps([ran.error, ran.traceback, ran.outputs], default=str) + ran.stdout
         shown = kernel.run(LOOK).stdout
         assert canary not in shown
@@ -135,7 +135,7 @@ def test_a_question_that_holds_a_key_is_not_sent(start, tmp_path):
     for number, cell in enumerate(HOLDING):
         ran = kernel.run(cell.format(key=KEY), cell=str(number))
         assert ran.error[0] == "PromptError"
-        assert "the key of QIANFAN_BEARER_TOKEN" in ran.error[1]
+        assert "the key in QIANFAN_BEARER_TOKEN" in ran.error[1]
         assert KEY not in str(ran)
         assert KEY not in kernel.run(LOOK).stdout
         assert KEY not in kernel.run("%qf history").plain

@@ -53,7 +53,7 @@ def test_the_text_prints_as_it_arrives_and_once(shell, capsys):
     shell.run_cell("%%qianfan model=yi_34b_chat\nhi")
     shown = capsys.readouterr().out
     assert shown.count("Hello! How can I assist") == 1
-    assert "[◈ stub: a stand-in answered, not the service]" in shown
+    assert "[◈ simulated answer, not from Qianfan]" in shown
     shell.run_cell("_")
     assert capsys.readouterr().out.count("Hello! How can I assist") == 1
 
@@ -88,7 +88,7 @@ def test_context(shell, option, count, capsys):
     ask(shell)
     ask(shell)
     assert len(sent(ask(shell, option))) == count
-    assert ("of 2 turns went along" in capsys.readouterr().out) == (count < 5)
+    assert ("of 2 earlier turns" in capsys.readouterr().out) == (count < 5)
 
 
 def test_raw_sends_the_text_as_it_stands(shell):
@@ -157,20 +157,20 @@ def test_the_text_behind_the_options_is_untouched(shell, line, text):
     ("line", "said"),
     [
         ("temprature=1", "Did you mean temperature"),
-        ("temperature=1 temperature=0.5", "twice"),
+        ("temperature=1 temperature=0.5", "Duplicate option temperature"),
         ("temperature=", "temperature=''"),
         ("temperature=hot", r"\(0, 1.0\]"),
         ("stop=END", "at most 4 entries"),
         ("stream=maybe", "bool"),
         ("format=pdf", "markdown, text, json, code, html"),
-        ("user_id='open", "quotes"),
+        ("user_id='open", "Unclosed quote in user_id"),
         ("timeout=soon", "float"),
         ("context=some", "all, none"),
         ("model=a,,b", "an empty name"),
         ("into=2x", "Python variable"),
         ("into=class", "Python variable"),
         ("once=true", "Unknown option 'once'"),
-        ("some text", "goes into the cell's body"),
+        ("some text", "in the cell's body"),
         ("timeout=-1", "timeout"),
         ("chat=", "chat"),
     ],
@@ -196,9 +196,9 @@ def test_keys_are_not_taken_on_a_line(shell, name):
         ("markdown", "**b** <img src=x onerror=alert(1)>", "**b** <img", "**b** &lt;img"),
         ("text", "**b** <img>", "**b** <img>", "```\n**b** <img>\n```"),
         ("json", 'Here:\n```json\n{"a": 1}\n```', '{\n  "a": 1\n}', '```json\n{\n  "a": 1\n}\n```'),
-        ("json", "no", "no\n\n[◈ not valid JSON", "not valid JSON"),
+        ("json", "no", "no\n\n[◈ invalid JSON", "invalid JSON"),
         ("code", "```python\nx = 1\n```", "x = 1", "```python\nx = 1"),
-        ("code", "nothing", "no code block found", "no code block found"),
+        ("code", "nothing", "no code block in the answer", "no code block in the answer"),
         ("html", "<b>x</b><script>alert(1)</script>", "<b>x</b>", "&lt;b>"),
     ],
 )
@@ -235,7 +235,7 @@ def test_what_came_before_an_error_stays(shell, play, capsys):
         ask(shell)
     shown = capsys.readouterr().out
     assert "So far" in shown
-    assert "incomplete: the answer broke off" in shown
+    assert "incomplete: the answer ended early" in shown
     turns = session(shell).chats.get("main").turns
     assert [(turn.state, turn.answer.text) for turn in turns] == [("interrupted", "So far")]
     play(Reply.of_json({"id": "x", "result": "ok"}))
@@ -301,22 +301,22 @@ def test_set_settings_and_unset(shell, capsys):
     [
         ("set", "Usage"),
         ("set temperature", "Usage"),
-        ("set nothing=1", "no setting"),
+        ("set nothing=1", "Unknown setting"),
         ("set temprature=1", "Did you mean temperature"),
         ("set model=yi_34b_chat temperature=7", "(0, 1.0]"),
         ("set model=rwkv_4_world", "endpoint="),
         ("set context=some", "all, none"),
         ("set lang=fr", "en, zh, auto"),
         ("unset", "Usage"),
-        ("unset nothing", "no setting"),
+        ("unset nothing", "Unknown setting"),
         ("settings now", "Usage"),
         ("transport carrier-pigeon", "live"),
         ("histry", "Did you mean history"),
         ("models yi_34", "Did you mean yi_34b_chat"),
-        ("reset nobody", "no conversation"),
+        ("reset nobody", "Unknown conversation"),
         ("history chat", "Usage"),
         ("help sett", "Did you mean set"),
-        ("set into=x", "no setting"),
+        ("set into=x", "Unknown setting"),
     ],
 )
 def test_commands_that_say_nothing_sensible(shell, line, said, capsys):
@@ -331,7 +331,7 @@ def test_commands_that_say_nothing_sensible(shell, line, said, capsys):
 def test_a_parameter_the_model_does_not_take_is_told(shell, capsys):
     steer(shell, "set model=ernie-char-fiction-8k system=导游", capsys)
     assert ask(shell, "once").request.get("system") is None
-    assert "not sent, since yi_34b_chat doesn't take it: system" in capsys.readouterr().out
+    assert "system not supported by yi_34b_chat, not sent" in capsys.readouterr().out
 
 
 def test_a_model_or_endpoint_on_the_line_replaces_what_is_set(shell, capsys):
@@ -352,14 +352,14 @@ def test_history(shell, capsys):
     assert "1 of 2 turns" in shown
     lines = shown.splitlines()
     assert [line.split()[0] for line in lines[-2:]] == ["1", "2"]
-    assert "left out (limit)" in lines[-2]
+    assert "not sent (limit)" in lines[-2]
     assert "介绍下长城" in lines[-1]
     assert "no turns yet" in steer(shell, "history chat=other", capsys)
 
 
 def test_reset(shell, capsys):
     ask(shell)
-    assert "its 1 turns are kept as main~1" in steer(shell, "reset", capsys)
+    assert "1 turn kept as main~1" in steer(shell, "reset", capsys)
     assert sent(ask(shell)) == ["hi"]
     ask(shell, "chat=other")
     steer(shell, "reset other", capsys)
@@ -373,7 +373,7 @@ def test_models(shell, capsys):
     shown = steer(shell, "models ERNIE-Character-Fiction-8K", capsys)
     assert "(0, 1.0]" in shown
     assert "0.95" in shown
-    assert "24000 chars, 6144 tokens, system included" in shown
+    assert "24000 chars, 6144 tokens, system prompt included" in shown
 
 
 def test_transport(shell, capsys):
@@ -396,8 +396,8 @@ def test_help_shows_every_row(shell, capsys):
 def test_chinese(shell, capsys):
     steer(shell, "set lang=zh", capsys)
     ask(shell)
-    assert "本回答来自替身" in capsys.readouterr().out
-    with pytest.raises(InputError, match="不接受 temperature=2"):
+    assert "模拟回答" in capsys.readouterr().out
+    with pytest.raises(InputError, match="temperature=2 对 Yi-34B-Chat 无效"):
         ask(shell, "temperature=2")
 
 

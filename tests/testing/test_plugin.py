@@ -118,7 +118,7 @@ def project(tmp_path_factory, server):
     for run in runs:
         output, _ = run.communicate()
         assert run.returncode == 0, output
-    assert "Answers come from: auto talk.qf.jsonl." in made.read("talk.ipynb")
+    assert "Transport: auto talk.qf.jsonl." in made.read("talk.ipynb")
     assert made.read("talk.qf.jsonl").count('"n":') == 2
     server.requests.clear()
     return made

@@ -190,7 +190,7 @@ def test_a_pattern_needs_no_quotes(shell, say, expect, text):
         ("/a/x", "i .*, s .* and m"),
         ("/a/ii-", "no closing slash"),
         ("//", "doesn't look at the answer"),
-        ("", "allowed: expect=/PATTERN/"),
+        ("", "Allowed: expect=/PATTERN/"),
         ("'len(answer.text'", "neither a pattern between slashes, nor json, nor a Python expression"),
         ("'x = answer'", "Python expression"),
         ("'长城很长 吗'", "expect='/words/'"),

@@ -147,7 +147,7 @@ def test_asking_again_stays_outside_of_the_conversation(shell, say, capsys):
     assert second[:2] == [*first, "no JSON here"]
     assert "holds no JSON" in second[2]
     assert third == [*first, GOOD, "Why?"]
-    assert "asked again 1×" in capsys.readouterr().out
+    assert "repaired 1×" in capsys.readouterr().out
 
 
 def test_all_that_was_paid_for_is_counted(shell, say):
@@ -275,7 +275,7 @@ def test_what_is_asked_again_says_what_it_had_no_room_for(shell, say, capsys):
     capsys.readouterr()
     ask(shell)
     assert [len(one) for one in sent(transport)] == [1, 3, 3]
-    assert "context: 0 of 1" in capsys.readouterr().out
+    assert "sent 0 of 1 earlier turn" in capsys.readouterr().out
     first, second = turns(shell)
     assert second.parent is None
     assert first.in_history
@@ -366,7 +366,7 @@ def test_live_it_ends_as_one_static_output_that_says_so(start):
         assert ran.status == "ok", ran.error
         (output,) = ran.outputs
         assert output["data"].keys() == {"text/markdown", "text/plain"}
-        assert "asked again 1×" in output["data"]["text/plain"]
+        assert "repaired 1×" in output["data"]["text/plain"]
         assert ran.opened  # there was a live view
         assert ran.models == set()
         assert len(ran.metadata["rejected"]) == 1

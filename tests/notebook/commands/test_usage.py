@@ -131,7 +131,7 @@ def test_in_chinese(shell, service, usage, prices):
 
 @pytest.mark.parametrize("words", ["everything", "by=colour", "all notebook", "by=day by=day", "here"])
 def test_words_it_does_not_know(shell, words):
-    with pytest.raises(OptionError, match="%qf usage|allowed"):
+    with pytest.raises(OptionError, match="%qf usage|Allowed"):
         shell.run_line_magic("qf", f"usage {words}")
 
 

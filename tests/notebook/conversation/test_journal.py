@@ -153,7 +153,7 @@ def test_resume_leaves_out_records_that_are_damaged_and_says_so(shell, monkeypat
     other._database.commit()
     other.close()
     shell.run_line_magic("qf", "resume")
-    assert "Turns left out because their journal records are corrupt: 1." in capsys.readouterr().out
+    assert "1 turn skipped: corrupt journal record." in capsys.readouterr().out
     assert [turn.prompt for turn in session.chats.get("main").turns] == ["a", "c"]
 
 
@@ -205,7 +205,7 @@ def test_answer_says_once_that_the_journal_cannot_be_written(shell, monkeypatch,
     said = []
     for _ in range(3):
         shell.run_cell_magic("qianfan", "", "hi")
-        said.append(capsys.readouterr().out.count("The journal could not be written"))
+        said.append(capsys.readouterr().out.count("cannot write the journal"))
     assert said == [1, 0, 0]
     home.unlink()
     shell.run_cell_magic("qianfan", "", "there is room again")

@@ -374,7 +374,7 @@ def test_what_is_wrong_is_told_before_anything_is_sent(shell, service, frame, he
 
 
 def test_commands_without_a_cell_say_so(shell):
-    for head, told in (("history", "takes no cell"), ("mpa df", "Did you mean map")):
+    for head, told in (("history", "does not accept a cell body"), ("mpa df", "Did you mean map")):
         with pytest.raises(Exception, match=told):
             shell.run_cell_magic("qf", head, "x")
 
