@@ -125,7 +125,7 @@ def test_a_list_that_cannot_be_had_is_no_second_failure(listing):
     said, _ = refused(Restricted(listing=listing), "deepsek-v4-pro")
     assert "Similar names in the table: deepseek-v4-pro" in said
     said, _ = refused(Restricted(listing=listing), "zzzz")
-    assert said.endswith("open the model in the console.")
+    assert said.endswith("activate the model in the console.")
 
 
 def test_a_silent_list_delays_the_error_by_the_hints_time_alone(monkeypatch):
@@ -138,7 +138,7 @@ def test_a_silent_list_delays_the_error_by_the_hints_time_alone(monkeypatch):
 
     try:
         with LoopbackServer(Restricted(listing=silent)) as server, client_of(server) as client:
-            with pytest.raises(AccessError, match="doesn't exist on V2"):
+            with pytest.raises(AccessError, match="does not exist on V2"):
                 client.ask("hi")
             over.set()
     finally:

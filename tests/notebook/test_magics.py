@@ -312,7 +312,6 @@ def test_set_settings_and_unset(shell, capsys):
         ("settings now", "Usage"),
         ("transport carrier-pigeon", "live"),
         ("histry", "Did you mean history"),
-        ("models yi_34", "Did you mean yi_34b_chat"),
         ("reset nobody", "Unknown conversation"),
         ("history chat", "Usage"),
         ("help sett", "Did you mean set"),

@@ -70,6 +70,8 @@ def key_rows(session: Session) -> list[tuple[str, object, str]]:
     ]
     for wire in WIRES:
         kinds = available(settings, wire)
+        if wire == "v1" and not kinds:  # V1 has ended: most users need no keys for it
+            continue
         used = kinds[0].variables if kinds else text("word.none", session.lang)
         rows.append((text("word.keys", session.lang, wire=wire.upper()), used, ""))
     if session.keys.trouble:

@@ -353,8 +353,8 @@ def test_what_is_not_in_the_history_stands_in_comments():
         ({"wire": "v1", "model": "ab_own", "endpoint": "ab_own"}, "endpoint='ab_own'"),
         ({"wire": "v2", "model": "ernie-5.1"}, "model='ernie-5.1'"),
         (
-            {"wire": "v1", "model": "ernie-5.1", "endpoint": "completions_pro", "request": {"system": "导游"}},
-            "model='ernie-5.1', api='v1', system='导游'",
+            {"wire": "v1", "model": "ernie-4.0-8k", "endpoint": "completions_pro", "request": {"system": "导游"}},
+            "model='ernie-4.0-8k', api='v1', system='导游'",
         ),
         ({"wire": "v2", "model": "ernie-char-fiction-8k"}, "model='ernie-char-fiction-8k', api='v2'"),
         ({"wire": "v2", "model": "brand-new"}, "model='brand-new'"),
