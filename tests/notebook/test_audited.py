@@ -175,7 +175,7 @@ class Models:
 
 
 def test_several_models_and_many_rows_are_audited_recorded_and_replayed(start):
-    several = "ernie-5.1,deepseek-v3"
+    several = "glm-5.3,deepseek-v3"
     cells = {
         "data": "rows = ['one', 'two', 'three', 'two']\n%qf set model=ernie-5.1",
         "both": f"%%qianfan model={several}\nHow long is it?",

@@ -75,7 +75,7 @@ def test_openais_errors_are_the_documented_ones(server, client):
         client.with_options(api_key="wrong").models.list()
     assert caught.value.code == "invalid_iam_token"
     with pytest.raises(openai.AuthenticationError) as caught:
-        client.chat.completions.create(model="nobody", messages=HI)
+        client.chat.completions.create(model="ernie-lite-8k", messages=HI)
     assert caught.value.code == "invalid_model"
     with pytest.raises(openai.BadRequestError) as caught:
         client.chat.completions.create(model="ernie-5.1", messages=HI, temperature="hot")
@@ -214,7 +214,7 @@ def test_a_body_in_chunks_and_one_that_waits_for_leave(curl):
     long = json.dumps({**json.loads(BODY), "messages": [{"role": "user", "content": "x" * 1_100_000}]})
     for arguments in (("-H", "Transfer-Encoding: chunked"), ("-H", "Expect: 100-continue")):
         assert json.loads(curl(*arguments, body=BODY))["choices"]
-        assert json.loads(curl(*arguments, body=long))["error"]["code"] == "characters_too_long"
+        assert json.loads(curl(*arguments, body=long))["choices"]
 
 
 @pytest.mark.parametrize(
