@@ -2,13 +2,15 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from ..core.errors import AuthenticationError, GoneError, ServiceError
+from ..core.errors import AccessError, AuthenticationError, GoneError, ServiceError
 from ..core.i18n import Text
 from ..core.model_list import ListedModel, usable_names
 from ..core.models import DEFAULT_MODEL, registry
 from ..core.pacing.clock_skew import clock_hint
-from .auth.credentials import available
+from ..core.wire import ChatRequest
+from .auth.credentials import available, other_kind
 from .exchange import HttpExchange
+from .http.network import without_user
 from .settings import Settings
 
 # The service's own list; None where it can't be had.
@@ -19,21 +21,41 @@ async def hints_for(
     error: ServiceError, exchange: HttpExchange, settings: Settings, now: float, fetch: FetchList
 ) -> list[Text]:
     """Return the advice for an error of the service."""
+    request = exchange.request
     if isinstance(error, GoneError):
-        retirement = registry().retirement(exchange.request.model, "v2")
-        return [Text("gone.other", {"instead": retirement.instead if retirement else DEFAULT_MODEL})]
-    if exchange.played:  # nobody's keys were used
-        listed = None
-        return _refused_model(exchange.request.model, listed) if error.remedy == "remedy.model" else []
+        retirement = registry().retirement(request.model, "v2")
+        gone = Text("gone.other", {"instead": retirement.instead if retirement else DEFAULT_MODEL})
+        return [gone] if settings.official("v1") or exchange.played else [gone, _address(request, settings)]
     if error.remedy == "remedy.model":
-        return _refused_model(exchange.request.model, await fetch())
+        return _refused_model(request.model, None if exchange.played else await fetch())
+    if exchange.played:  # nobody's keys or addresses were used
+        return []
+    if error.status == 404:
+        return [_address(request, settings)]
     if not isinstance(error, AuthenticationError):
         return []
-    kinds = available(settings, exchange.request.wire)
+    kinds = available(settings, request.wire)
     used, others = kinds[0].variables, [kind.variables for kind in kinds[1:]]
     keys = Text("keys.both", {"used": used, "others": others}) if others else Text("keys.used", {"used": used})
-    clock = clock_hint(exchange.heard, now)
-    return [keys, clock] if clock else [keys]
+    return [keys, *filter(None, (other_kind(kinds[0]), clock_hint(exchange.heard, now)))]
+
+
+def not_found(error: ServiceError, exchange: HttpExchange, settings: Settings) -> ServiceError:
+    """The error; for a page of another server in place of the V1 API, not that V1 has ended."""
+    if not isinstance(error, GoneError) or error.status != 404 or exchange.played or not error.detail:
+        return error
+    if settings.official("v1"):
+        return error
+    found = AccessError(code=error.code, detail=error.detail, status=404, cause="cause.not_found")
+    found.__cause__ = error.__cause__
+    return found
+
+
+def _address(request: ChatRequest, settings: Settings) -> Text:
+    place = settings.place_of(request.wire, request.endpoint, custom=settings.use_custom_endpoint)
+    return Text(
+        "address.asked", {"address": without_user("".join(place)), "variables": settings.variables_of(request.wire)}
+    )
 
 
 def _refused_model(model: str, listed: Sequence[ListedModel] | None) -> list[Text]:

@@ -15,6 +15,7 @@ from .http.chunks import read_portions
 from .http.network import MAX_BODY, cut, read_whole
 
 DRAIN_TIMEOUT = 0.2  # seconds
+STREAM_OPTIONS = "stream_options"  # a field of the request that some gateways reject
 _KEPT_HEADERS = ("x-ratelimit-", "x-baidu-request-id", "x-request-id")
 
 
@@ -73,6 +74,7 @@ async def _whole(exchange: HttpExchange, response: httpx.Response) -> None:
     body = await read_whole(response)
     status = response.status_code
     wire = exchange.request.wire
+    exchange.refused = status != 200 and STREAM_OPTIONS.encode() in body
     try:
         collector = read_body(wire, body)
     except ServiceError as error:

@@ -20,7 +20,7 @@ from ..core.pacing.limits import RateLimits
 from ..core.pacing.retry import Attempted, GiveUp, decide
 from ..core.pause import Wait
 from ..core.wire import ChatRequest
-from .attempt import attempt
+from .attempt import STREAM_OPTIONS, attempt
 from .auth.authorizer import Authorizer
 from .auth.credentials import Credential, choose
 from .auth.redact import forget_values, redact
@@ -85,6 +85,7 @@ class Service:
         self._shares = transport is None
         self._credentials: dict[Wire, Credential] = {}
         self._throttles: dict[tuple[Wire, Credential], Throttle] = {}
+        self._without_stream_options: set[str] = set()  # addresses whose service rejects them
         self.network = Network(settings, transport)
         self.authorizer = Authorizer(settings, self.network.fetch, clock)
         # Whoever has no connection yet waits here: that is no silence of the service's.
@@ -198,10 +199,20 @@ class Service:
         try:
             await self._send_throttled(exchange, credential)
         except ServiceError as error:
-            renewable = error.retry == "token" and not exchange.begun_before(error)
-            if not (renewable and self.authorizer.renew(credential, exchange.token)):
+            if exchange.begun_before(error) or not self._may_differ(error, exchange, credential):
                 raise
             await self._send_throttled(exchange, credential)
+
+    def _may_differ(self, error: ServiceError, exchange: HttpExchange, credential: Credential) -> bool:
+        """Whether the same request may be accepted at once: with a new token, or without ``stream_options``."""
+        if error.retry == "token":
+            return self.authorizer.renew(credential, exchange.token)
+        base = self._settings.console_base_url
+        named = exchange.refused or STREAM_OPTIONS in error.detail
+        if not named or STREAM_OPTIONS not in exchange.request.body or base in self._without_stream_options:
+            return False
+        self._without_stream_options.add(base)
+        return True
 
     async def _send_throttled(self, exchange: HttpExchange, credential: Credential) -> None:
         """Send when the limits allow, and tell them what came of it."""
@@ -254,7 +265,10 @@ class Service:
     async def _outgoing(self, request: ChatRequest, credential: Credential) -> Outgoing:
         settings = self._settings
         base, path = settings.place_of(request.wire, request.endpoint, custom=settings.use_custom_endpoint)
-        body = json.dumps(request.body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        sent = request.body
+        if base in self._without_stream_options:  # the answer then has the usage that the service gives by itself
+            sent = {name: value for name, value in sent.items() if name != STREAM_OPTIONS}
+        body = json.dumps(sent, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         plain = Outgoing("POST", base, path, {}, {"Content-Type": "application/json"}, body.encode("utf-8", "replace"))
         return await self.authorizer.authorize(plain, credential, request.wire)
 
@@ -293,8 +307,9 @@ class Service:
     async def _explained(self, error: QianfanError, exchange: HttpExchange) -> QianfanError:
         """Add the advice for the error, and why nothing more was tried."""
         if isinstance(error, ServiceError):
-            from .advice import hints_for  # noqa: PLC0415 - only errors need it
+            from .advice import hints_for, not_found  # noqa: PLC0415 - only errors need it
 
+            error = not_found(error, exchange, self._settings)
             for hint in await hints_for(error, exchange, self._settings, self._clock(), self._list_for_hint):
                 error = error.with_hint(hint.key, **hint.values)
         if exchange.given_up is not None:

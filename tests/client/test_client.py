@@ -28,11 +28,15 @@ from qfmagic.core.errors import (
     TransportError,
     UnavailableError,
 )
+from qfmagic.core.wire.signing import sign
 from qfmagic.testing.scripted import HeldStream, ScriptedTransport
 from qfmagic.testing.stub_server import LoopbackServer
+from qfmagic.transport.stub.checks import check_signature, signed_at
 from qfmagic.transport.stub.reply import Reply
 from qfmagic.transport.stub.service import StubKeys, StubService
 from qfmagic.transport.stub.transport import StubTransport
+from tests.support.faults.server import FaultServer
+from tests.support.faults.table import FINE
 
 KEYS = StubKeys()
 HELLO = "Hello! How can I assist you today?"
@@ -182,11 +186,15 @@ def test_every_kind_of_key_over_real_sockets(settings, model, path):
         return stub(request._replace(path=request.path.removeprefix(path)))
 
     def signed_for_whole_path(request):
-        probe = StubService()
-        probe._check_signature(request)  # raises if it doesn't cover the path as it was sent
+        check_signature(request, KEYS.access_key, KEYS.secret_key)  # raises if it doesn't cover the path as it was sent
         inner = request._replace(path=request.path.removeprefix(path))
-        probe._check_signature = lambda _: None
-        return probe(inner)
+        _, _, _, expires, signed, _ = request.headers["authorization"].split("/")
+        authorization = sign(
+            access_key=KEYS.access_key, secret_key=KEYS.secret_key, method=inner.method, path=inner.path,
+            query=inner.query, headers={name: inner.headers[name] for name in signed.split(";")},
+            at=signed_at(request), expires=int(expires),
+        )  # fmt: skip
+        return stub(inner._replace(headers={**inner.headers, "authorization": authorization}))
 
     with LoopbackServer(behind) as server:
         url = server.url + path
@@ -549,17 +557,14 @@ def test_no_secret_in_the_logs(caplog):
 
 
 def test_warm_connections_are_used_again():
-    with LoopbackServer() as server:
-        connections = []
-        accept = server._server.get_request
-        server._server.get_request = lambda: connections.append(1) or accept()
-        with Qianfan(
-            settings=Settings(access_token=KEYS.access_token, base_url=server.url), model="yi_34b_chat"
-        ) as client:
-            for _ in range(3):
-                with client.stream("推荐一些中国自驾游路线") as stream:
-                    list(stream)
-    assert len(connections) == 1
+    with (
+        FaultServer([FINE["v1"]]) as server,
+        Qianfan(settings=Settings(access_token="t", base_url=server.url), model="yi_34b_chat") as client,
+    ):
+        for _ in range(3):
+            with client.stream("hi") as stream:
+                list(stream)
+    assert (server.connections, len(server.heads)) == (1, 3)
 
 
 def test_gzip_is_read():

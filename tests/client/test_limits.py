@@ -3,12 +3,14 @@
 import asyncio
 import gc
 import threading
+from contextlib import closing
 
 import httpx
 import pytest
 
 from qfmagic import Qianfan, Settings
 from qfmagic.client import throttle
+from qfmagic.client.background_loop import BackgroundLoop
 from qfmagic.client.exchange import HttpExchange
 from qfmagic.client.service import Service
 from qfmagic.core.errors import AuthenticationError, OptionError, QianfanError, RateLimitError, TransportError
@@ -124,6 +126,10 @@ def test_every_attempt_is_signed_anew():
     assert first != second
 
 
+async def other_tasks():
+    return len(asyncio.all_tasks()) - 1
+
+
 def test_a_stop_in_a_pause_ends_it_at_once():
     asked = threading.Event()
 
@@ -133,12 +139,15 @@ def test_a_stop_in_a_pause_ends_it_at_once():
 
     with LoopbackServer(busy) as server:
         settings = Settings(access_token="t", base_url=server.url, backoff_factor=60)
-        with Qianfan(settings=settings, model="yi_34b_chat") as client:
+        with (
+            closing(BackgroundLoop()) as loop,
+            Qianfan(settings=settings, model="yi_34b_chat", loop=loop) as client,
+        ):
             stream = client.stream("hi")
             assert next(stream).wait.seconds >= 60
             assert stream.drain(0.01) == []
             stream.close()
-            assert stream._exchange.finished.is_set()
+            assert loop.submit(other_tasks()).result(timeout=5) == 0
             assert stream.answer.finish_reason == "interrupted"
             assert list(stream) == []
             assert len(server.requests) == 1

@@ -1,5 +1,7 @@
 """Errors say in both languages what happened and what to do."""
 
+import hashlib
+import json
 import pickle
 import re
 import string
@@ -78,18 +80,35 @@ def test_values_are_shown_as_a_reader_expects():
     )
 
 
+def test_a_text_has_the_singular_for_one_and_the_plural_for_any_other_count():
+    said = [text("compare.unasked", "en", count=1, of=count) for count in (0, 1, 2)]
+    assert said == [f"1 of {word} not sent" for word in ("0 questions", "1 question", "2 questions")]
+    assert text("compare.unasked", "zh", count=1, of=1) == "1 个问题中有 1 个未发送"
+    assert text("timeout.first", "en", seconds=2).startswith("No answer within 2 s.")  # other formats stay
+
+
+@pytest.mark.parametrize(
+    ("key", "sent"),
+    [
+        ("ask.go_on", "f94cff263b0bc136"),
+        ("schema.instruction", "ee2e47c739d0a0ed"),
+        ("schema.repair", "7466a879473e914d"),
+        ("schema.no_json", "c1bc597b00f18c72"),
+        ("schema.broken", "d308a973d9457a77"),
+        ("schema.unfit", "8b9e3a9cf97e7edd"),
+        ("schema.several", "efc16a4a5639efe5"),
+    ],
+)
+def test_a_text_that_is_sent_to_models_never_changes(key, sent):
+    """Recorded requests are found by their hash, and these texts are part of it."""
+    assert hashlib.sha256(json.dumps(messages()[key], sort_keys=True).encode()).hexdigest()[:16] == sent
+
+
 def test_the_tree():
     assert issubclass(ParameterError, InputError)
     assert issubclass(InputError, ValueError)
     assert issubclass(TransportError, QianfanError)
     assert all(issubclass(kind, ServiceError) for kind in SERVICE_ERRORS.values())
-
-
-def test_text_plural_follows_the_count():
-    said = [text("said.switched", "en", name="a", before="b", count=count) for count in (0, 1, 2)]
-    assert [words.partition(";")[0] for words in said] == [
-        f"Switched to conversation a ({count})" for count in ("0 turns", "1 turn", "2 turns")
-    ]
 
 
 def test_a_service_error_shows_code_text_id_cause_and_advice():

@@ -6,18 +6,15 @@ import pytest
 
 from qfmagic.core.answer import Answer
 from qfmagic.core.errors import InputError, OptionError, QianfanError
-from qfmagic.notebook import magics as magics_module
 from qfmagic.notebook.parsing.option_table import help_table
+from qfmagic.testing.harness import magics_of
 from qfmagic.testing.scripted import ScriptedTransport
 from qfmagic.transport.stub.reply import Reply
+from tests.support.services import session_of as session
 
 
 def ask(shell, line="", cell="hi"):
     return shell.run_cell_magic("qianfan", f"model=yi_34b_chat {line}", cell)
-
-
-def session(shell):
-    return magics_module._LOADED[shell].engine.session
 
 
 def sent(answer):
@@ -29,11 +26,7 @@ def play(shell):
     """Let the notebook's client answer from a script."""
 
     def use(*steps):
-        from qfmagic import Qianfan, Settings
-
-        transport = ScriptedTransport(steps)
-        client = Qianfan(settings=Settings(access_token="t", bearer_token="b"), transport=transport, label="stub")
-        session(shell)._made, session(shell)._client_is_for = (lambda *_: client), None
+        session(shell).network = transport = ScriptedTransport(steps)
         return transport
 
     return use
@@ -166,7 +159,7 @@ def test_the_text_behind_the_options_is_untouched(shell, line, text):
         ("user_id='open", "Unclosed quote in user_id"),
         ("timeout=soon", "float"),
         ("context=some", "all, none"),
-        ("model=a,,b", "an empty name"),
+        ("model=a,,b", "Empty name"),
         ("into=2x", "Python variable"),
         ("into=class", "Python variable"),
         ("once=true", "Unknown option 'once'"),
@@ -433,7 +426,7 @@ def test_new_keys_are_used_with_the_next_question(shell, capsys, monkeypatch):
 
 
 def test_the_traits_are_the_settings(shell):
-    magics = magics_module._LOADED[shell]
+    magics = magics_of(shell)
     table = help_table()
     expected = {name for name, row in (table.options | table.described | table.settings).items() if row.settable}
     assert set(magics.trait_names(config=True)) == expected

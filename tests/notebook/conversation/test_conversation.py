@@ -319,7 +319,7 @@ def test_export_and_import(lab):
         assert "q-a" in (lab.folder / f"c.{suffix}").read_text("utf-8")
     assert "main~1" in lab.run(f"%qf import {lab.folder}/c.jsonl").plain
     equal = "_s.chats.get('main') == _s.chats.get('main~1').fork('main')"
-    lab.run("from qfmagic.notebook.magics import _LOADED\n_s = _LOADED[get_ipython()].engine.session")
+    lab.run("_s = get_ipython().magics_manager.registry['QianfanMagics'].engine.session")
     assert lab.value(equal) == "True"
     assert "Cannot read nowhere.jsonl" in lab.run("%qf import nowhere.jsonl").error[1]
 
@@ -399,6 +399,6 @@ def test_the_journal_is_the_owners_holds_no_keys_and_can_be_off(start, tmp_path)
     (tmp_path / "file").write_text("")
     broken = start(QFMAGIC_HOME=str(tmp_path / "file"), QFMAGIC_TRANSPORT="stub")
     assert broken.run(f"%%qianfan {MODEL}\nhi", "a").status == "ok"
-    assert "The journal can't be written" in broken.run("%qf doctor").plain
+    assert "Cannot write the journal" in broken.run("%qf doctor").plain
     fresh = start(QFMAGIC_HOME=str(tmp_path / "new"), QFMAGIC_TRANSPORT="stub")
     assert "No earlier session" in fresh.run("%qf resume").error[1]

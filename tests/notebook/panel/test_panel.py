@@ -381,7 +381,7 @@ def test_usage_has_costs_estimates_and_the_budget(start, tmp_path):
         kernel = start(**server.environ, QIANFAN_BEARER_TOKEN=KEYS.bearer_token)
         page = PanelPage(kernel, f"%qf set prices={path} budget=10CNY\n%qf panel")
         usage = page.traits["usage"]
-        assert usage["below"] == ["Budget: 0.00 CNY of 10.00 CNY spent in this kernel."]
+        assert usage["below"] == ["Budget: 0.00 CNY of 10.00 CNY used in this kernel."]
         assert usage["budget"] == 0
         assert page.run("%%qianfan model=priced once\ncounted", cell="a") == "ok"
         page.run("%qf set budget=1000tok")
@@ -394,7 +394,7 @@ def test_usage_has_costs_estimates_and_the_budget(start, tmp_path):
         assert "free" not in rows[0]
         usage = page.traits["usage"]
         assert usage["budget"] == 0.53  # what has no price is counted at the dearest
-        assert "Budget: 5.30 CNY of 10.00 CNY spent in this kernel." in usage["below"]
+        assert "Budget: 5.30 CNY of 10.00 CNY used in this kernel." in usage["below"]
 
 
 def test_prices_that_can_not_be_read_are_told_in_the_tab(page, tmp_path):
@@ -476,8 +476,10 @@ def test_the_panel_follows_commands(page):
     assert page.field("temperature")["source"] == "%qf set"
     page.run("%config QianfanMagics.top_p = 0.4")
     assert (page.field("top_p")["written"], page.field("top_p")["source"]) == ("0.4", "%config")
+    # The page chooses between the singular and the plural: words.js.
+    assert page.traits["fixed"]["labels"]["talk.versions"] == "{n} earlier {n:version|versions}"
     page.run("%qf set lang=zh")
-    assert page.traits["fixed"]["labels"]["tab.keys"] == "凭据"
+    assert page.traits["fixed"]["labels"]["tab.keys"] == "密钥"
     sent = page.updates
     page.run("1 + 1")
     assert page.updates == sent
@@ -541,7 +543,9 @@ def test_unloading_closes_the_panel(page):
 # ---- headless
 
 
-@pytest.mark.parametrize(("lang", "said"), [("en", "Settings when this cell ran"), ("zh", "本单元格运行时的设置")])
+@pytest.mark.parametrize(
+    ("lang", "said"), [("en", "Settings at the time this cell ran"), ("zh", "本单元格运行时的设置")]
+)
 def test_headless_it_is_a_table(start, lang, said):
     kernel = start(QFMAGIC_TRANSPORT="stub", QFMAGIC_LANG=lang)
     kernel.run("%qf set model=yi_34b_chat temperature=0.3")
@@ -557,7 +561,7 @@ def test_headless_it_is_a_table(start, lang, said):
 
 def test_in_a_terminal_it_is_a_table(shell, capsys):
     shell.run_line_magic("qf", "panel")
-    assert "Settings when this cell ran" in capsys.readouterr().out
+    assert "Settings at the time this cell ran" in capsys.readouterr().out
 
 
 # ---- keys

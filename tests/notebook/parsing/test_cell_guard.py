@@ -165,7 +165,8 @@ def kept(shell, folder, capsys):
     with sqlite3.connect(manager.hist_file) as database:
         rows = database.execute("select source, source_raw from history").fetchall()
     info = shell.last_execution_result.info if shell.last_execution_result else ""
-    memory = [manager.input_hist_raw, manager.input_hist_parsed, shell.user_ns["In"], manager._i00, manager._i, info]
+    memory = [manager.input_hist_raw, manager.input_hist_parsed, shell.user_ns["In"], info]
+    memory += [manager._i00, manager._i]  # noqa: SLF001 - IPython's own copies
     memory += [value for name, value in shell.user_ns.items() if name.startswith("_i")]
     files = b"".join(one.read_bytes() for one in folder.rglob("*") if one.is_file())
     return f"{memory} {rows} {capsys.readouterr()} {asked(shell)} {files!r}"
