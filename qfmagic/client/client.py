@@ -4,6 +4,7 @@ import asyncio
 import math
 import os
 import threading
+import warnings
 from collections.abc import Coroutine, Hashable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -13,7 +14,7 @@ from ..core.context import Exchange, Policy
 from ..core.conversation import Conversation
 from ..core.errors import OptionError, PromptError, QianfanError
 from ..core.messages import Message, as_messages, check_messages
-from ..core.models import Target, registry
+from ..core.models import DEFAULT_MODEL, Target, registry
 from ..core.pacing.limits import RateLimits
 from ..core.plan import Plan, plan_request
 from .auth.arguments import check_options, key_among, positional_error
@@ -24,6 +25,7 @@ from .streams import AsyncStream, Stream
 if TYPE_CHECKING:
     import httpx
 
+    from ..core.model_list import ListedModel
     from .checks.diagnosis import DiagnosisFinding
     from .checks.key_check import KeyVerdict
     from .exchange import HttpExchange
@@ -34,7 +36,6 @@ __all__ = ["DEFAULT_MODEL", "AsyncStream", "Prompt", "Qianfan", "Stream"]
 
 T = TypeVar("T")
 Prompt = str | Message | Sequence[Message]
-DEFAULT_MODEL = "ernie-lite-8k"  # the official SDK's default on V2
 # In a forked child: what belongs to the parent. Kept, so that nothing there is closed or warned of.
 _inherited: list[object] = []
 
@@ -137,6 +138,8 @@ class Qianfan:
             parameters, model, endpoint, api = {}, None, None, None
             raise error
         target, defaults = self.target(model, endpoint, api)
+        if target.retirement is not None:
+            warnings.warn(target.retirement.said(target.model).describe("en"), FutureWarning, stacklevel=2)
         messages = as_messages(prompt)
         if not messages:
             raise PromptError("prompt.empty")
@@ -259,6 +262,15 @@ class Qianfan:
         from .checks.key_check import verify  # noqa: PLC0415 - only who asks for it
 
         return self._wait(verify(self.settings, transport=self._transport))
+
+    def models(self) -> "tuple[ListedModel, ...]":
+        """
+        Ask the service which models the key for V2 may use: free, and no model is asked.
+
+        Raises:
+            QianfanError: No key, no list, or the service was not reached.
+        """
+        return self._wait(self._running().list_models())
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         future = self._loop.submit(work)

@@ -12,20 +12,21 @@ import httpx
 
 from ..core.answer import Answer
 from ..core.context import measure
-from ..core.errors import AccessError, AuthenticationError, GoneError, QianfanError, ServiceError
-from ..core.i18n import Text
-from ..core.models import Wire, registry
-from ..core.pacing.clock_skew import clock_hint, service_time
+from ..core.errors import QianfanError, ServiceError
+from ..core.model_list import ListedModel
+from ..core.models import Wire
+from ..core.pacing.clock_skew import service_time
 from ..core.pacing.limits import RateLimits
 from ..core.pacing.retry import Attempted, GiveUp, decide
 from ..core.pause import Wait
 from ..core.wire import ChatRequest
 from .attempt import STREAM_OPTIONS, attempt
 from .auth.authorizer import Authorizer
-from .auth.credentials import Credential, available, choose, other_kind
+from .auth.credentials import Credential, choose
 from .auth.redact import forget_values, redact
+from .auth.single_flight import SingleFlight
 from .exchange import HttpExchange
-from .http.network import MAX_CONNECTIONS, Network, without_user
+from .http.network import MAX_CONNECTIONS, Network
 from .http.request import Clock, Outgoing
 from .settings import Settings, fingerprint
 from .tape import Tape
@@ -38,6 +39,12 @@ Sleep = Callable[[float], Awaitable[object]]
 log = logging.getLogger("qfmagic")
 CONNECT_TIMEOUT = 10.0  # seconds, or the request's own timeout if that is shorter
 PLAYED = "replay"  # what answers, of a recording
+LIST_TIMEOUT_S = 10.0  # seconds for the list of models
+HINT_LASTS_S = 60.0  # seconds
+HINT_TIMEOUT_S = 3.0  # seconds for that list where it is only advice
+
+
+_Listed = tuple[float, tuple[ListedModel, ...] | None]  # when it was asked for, and what came
 
 
 class Service:
@@ -84,6 +91,8 @@ class Service:
         # Whoever has no connection yet waits here: that is no silence of the service's.
         self._connections = asyncio.Semaphore(MAX_CONNECTIONS)
         self._under_way: set[asyncio.Task[object]] = set()
+        self._listing: SingleFlight[_Listed] = SingleFlight()
+        self._listed: _Listed | None = None
 
     async def aclose(self) -> None:
         """End what is under way, as interrupted, and close the connections; a later request opens new ones."""
@@ -113,7 +122,7 @@ class Service:
             await self._with_retries(exchange)
         except QianfanError as error:
             forget_values(error)
-            told = self._explained(error, exchange)
+            told = await self._explained(error, exchange)
             self.redact(told)
             raise told from told.__cause__
         except Exception as error:  # a fault of ours, or of a library: that too may show no key
@@ -254,7 +263,8 @@ class Service:
         return self._throttles[wire, credential]
 
     async def _outgoing(self, request: ChatRequest, credential: Credential) -> Outgoing:
-        base, path = self._place(request)
+        settings = self._settings
+        base, path = settings.place_of(request.wire, request.endpoint, custom=settings.use_custom_endpoint)
         sent = request.body
         if base in self._without_stream_options:  # the answer then has the usage that the service gives by itself
             sent = {name: value for name, value in sent.items() if name != STREAM_OPTIONS}
@@ -262,54 +272,49 @@ class Service:
         plain = Outgoing("POST", base, path, {}, {"Content-Type": "application/json"}, body.encode("utf-8", "replace"))
         return await self.authorizer.authorize(plain, credential, request.wire)
 
-    def _place(self, request: ChatRequest) -> tuple[str, str]:
-        settings = self._settings
-        return settings.place_of(request.wire, request.endpoint, custom=settings.use_custom_endpoint)
+    async def list_models(self, timeout: float = LIST_TIMEOUT_S) -> tuple[ListedModel, ...]:
+        """
+        Ask which models the key for V2 may use.
 
-    def _explained(self, error: QianfanError, exchange: HttpExchange) -> QianfanError:
-        """Add the advice that needs to know the keys in use, the clock, the model, or how often it was asked."""
+        Raises:
+            CredentialError: No key for V2.
+            ServiceError: The service refuses the key, or has no list.
+            TransportError: Not reached, or something else answered.
+        """
+        from .model_directory import fetch_model_list  # noqa: PLC0415 - few ask for it
+
+        self.network.check_allowed()
+        try:
+            return await fetch_model_list(
+                self._settings, self.network, self.authorizer, self._credential("v2"), timeout
+            )
+        except QianfanError as error:
+            self.redact(error)
+            raise
+
+    async def _list_for_hint(self) -> tuple[ListedModel, ...] | None:
+        """The list; of many requests refused at the same time one asks for it, and soon after none does."""
+        if self._listed is None or self._timer() - self._listed[0] > HINT_LASTS_S:
+            self._listed = await self._listing.get("v2", self._try_list)
+        return self._listed[1]
+
+    async def _try_list(self) -> _Listed:
+        try:
+            return self._timer(), await self.list_models(HINT_TIMEOUT_S)
+        except Exception:  # noqa: BLE001 - advice that can't be had is no second failure
+            return self._timer(), None
+
+    async def _explained(self, error: QianfanError, exchange: HttpExchange) -> QianfanError:
+        """Add the advice for the error, and why nothing more was tried."""
         if isinstance(error, ServiceError):
-            error = self._not_found(error, exchange)
-            for hint in self._hints(error, exchange):
+            from .advice import hints_for, not_found  # noqa: PLC0415 - only errors need it
+
+            error = not_found(error, exchange, self._settings)
+            for hint in await hints_for(error, exchange, self._settings, self._clock(), self._list_for_hint):
                 error = error.with_hint(hint.key, **hint.values)
         if exchange.given_up is not None:
             error = error.with_hint(exchange.given_up.key, **exchange.given_up.values)
         return error
-
-    def _not_found(self, error: ServiceError, exchange: HttpExchange) -> ServiceError:
-        """The error; for a page of another server in place of the V1 API, not that V1 has ended."""
-        if not isinstance(error, GoneError) or error.status != 404 or exchange.played or not error.detail:
-            return error
-        if self._settings.official("v1"):
-            return error
-        found = AccessError(code=error.code, detail=error.detail, status=404, cause="cause.not_found")
-        found.__cause__ = error.__cause__
-        return found
-
-    def _hints(self, error: ServiceError, exchange: HttpExchange) -> list[Text]:
-        request = exchange.request
-        if isinstance(error, GoneError):
-            row = registry().find(request.model)
-            moved = row is not None and "v2" in row.apis
-            hints = [Text("gone.v2" if moved else "gone.other", {"model": request.model})]
-            return hints if self._settings.official("v1") or exchange.played else [*hints, self._address(request)]
-        if error.remedy == "remedy.model":
-            names = registry().suggest(request.model)
-            return [Text("model.did_you_mean", {"suggestions": names})] if names else []
-        if error.status == 404 and not exchange.played:
-            return [self._address(request)]
-        if not isinstance(error, AuthenticationError) or exchange.played:  # nobody's keys were used
-            return []
-        kinds = available(self._settings, request.wire)
-        used, others = kinds[0].variables, [kind.variables for kind in kinds[1:]]
-        keys = Text("keys.both", {"used": used, "others": others}) if others else Text("keys.used", {"used": used})
-        other = other_kind(kinds[0])
-        clock = clock_hint(exchange.heard, self._clock())
-        return [keys, *filter(None, (other, clock))]
-
-    def _address(self, request: ChatRequest) -> Text:
-        address = without_user("".join(self._place(request)))
-        return Text("address.asked", {"address": address, "variables": self._settings.variables_of(request.wire)})
 
 
 def _ready(response: httpx.Response) -> Callable[[], Awaitable[httpx.Response]]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -12,6 +13,9 @@ from .params import Parameter
 
 Wire = Literal["v1", "v2"]
 WIRES: tuple[Wire, ...] = ("v1", "v2")
+
+DEFAULT_MODEL = "ernie-5.1"  # asked where nothing else is named
+UNDATED = "2026-11-28"  # a row whose day of retirement was not read was retired by this day
 
 # The part of the address behind /chat/; a whole URL or a query here would silently ask another place.
 _ENDPOINT = re.compile(r"(?!\.)[A-Za-z0-9._~-]+(/(?!\.)[A-Za-z0-9._~-]+)*")
@@ -41,6 +45,72 @@ class DocumentedSource(NamedTuple):
     url: str
 
 
+class Capabilities(NamedTuple):
+    """
+    What V2's catalogue says of a model; None is not read.
+
+    Attributes:
+        context: The context as printed: "128k".
+        max_input: The longest input as printed.
+        max_output: Most output tokens.
+        thinking: Whether the model thinks.
+        thinking_switch: The parameter that turns thinking on and off: ``thinking`` or ``enable_thinking``.
+        always_thinks: Thinking cannot be turned off.
+        efforts: The values of ``reasoning_effort``.
+        vision: Whether it reads images.
+        tools: Whether it calls tools.
+        json_schema: Whether ``response_format`` may hold a JSON Schema.
+        web_search: Whether it searches the web.
+        as_of: The day of the reading.
+    """
+
+    context: str | None = None
+    max_input: str | None = None
+    max_output: int | None = None
+    thinking: bool | None = None
+    thinking_switch: str | None = None
+    always_thinks: bool = False
+    efforts: tuple[str, ...] = ()
+    vision: bool | None = None
+    tools: bool | None = None
+    json_schema: bool | None = None
+    web_search: bool | None = None
+    as_of: str | None = None
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> "Capabilities":
+        """Build from a row of ``models.toml``."""
+        known = {name: row[name] for name in cls._fields if name in row}
+        if known.get("thinking_switch") or known.get("always_thinks"):
+            known["thinking"] = True
+        return cls(**{**known, "efforts": tuple(row.get("efforts", ()))})
+
+
+class Retirement(NamedTuple):
+    """
+    When a model was retired.
+
+    Attributes:
+        retired: The day; "" where the day was not read.
+        instead: A current model.
+        announced: The day passed, and nobody confirmed the retirement.
+    """
+
+    retired: str
+    instead: str
+    announced: bool = False
+
+    def said(self, model: str) -> Text:
+        """The warning for a model: the day and the successor."""
+        state = "announced" if self.announced else "dated" if self.retired else "undated"
+        return Text(f"model.retired.{state}", {"model": model, "date": self.retired, "instead": self.instead})
+
+    def precedes(self, created: int | None) -> bool:
+        """Whether an answer's time stamp is later than the retirement; an answer without one counts as of today."""
+        day = datetime.fromisoformat(self.retired or UNDATED).replace(tzinfo=UTC)
+        return created is None or created >= day.timestamp()
+
+
 class Model(NamedTuple):
     """A row of the model table."""
 
@@ -51,11 +121,29 @@ class Model(NamedTuple):
     aliases: tuple[str, ...] = ()
     limits: ModelLimits = ModelLimits()
     note: Mapping[str, str] = MappingProxyType({})
+    capabilities: Capabilities = Capabilities()
+    retirement: Retirement | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All its names: the endpoints of V1 were names of models, too."""
+        endpoints = [api.endpoint for api in self.apis.values() if api.endpoint]
+        return self.name, self.title, *self.aliases, *endpoints
+
+    def retirement_on(self, wire: Wire) -> Retirement | None:
+        """The retirement as far as it concerns an API: rows are retired from the newest API that served them."""
+        newest: Wire = "v2" if "v2" in self.apis else "v1"
+        return self.retirement if wire == newest else None
 
     @property
     def wires(self) -> tuple[Wire, ...]:
         """The APIs that serve it, the default first."""
         return tuple(self.apis)
+
+    @property
+    def offered(self) -> bool:
+        """Whether lists, completion and hints name it: not if its default API has retired it."""
+        return self.retirement_on(self.wires[0]) is None
 
 
 class Target(NamedTuple):
@@ -73,6 +161,12 @@ class Target(NamedTuple):
     limits: ModelLimits
     source: DocumentedSource
     known: bool
+    capabilities: Capabilities = Capabilities()
+    retirement: Retirement | None = None
+
+    def warnings(self, lang: str) -> list[str]:
+        """The warning for a model that its API has retired."""
+        return [self.retirement.said(self.model).describe(lang)] if self.retirement else []
 
     @property
     def takes_json(self) -> bool:
@@ -91,11 +185,11 @@ class Registry:
         }
         self._rows = table["parameters"]
         self.models: dict[str, Model] = {row["name"]: self._model(row) for row in table["model"]}
-        self._names = {
-            alias.lower(): model
-            for model in self.models.values()
-            for alias in (model.name, model.title, *model.aliases)
-        }
+        self._names: dict[str, Model] = {}
+        for spelled in (_spelled_out, _loose):  # an exact name comes before what looks like one
+            for model in self.models.values():
+                for alias in model.names:
+                    self._names.setdefault(spelled(alias), model)
         self._custom = self._model({"name": "", "wires": ["v1"], **table["custom"]})
         self._unknown = self._model({"name": "", "wires": ["v2"], **table["unknown"]})
 
@@ -108,6 +202,10 @@ class Registry:
             aliases=tuple(row.get("aliases", ())),
             limits=ModelLimits(row.get("max_chars"), row.get("max_tokens"), row.get("system_counts", False)),
             note={lang: row[f"note_{lang}"] for lang in ("en", "zh") if f"note_{lang}" in row},
+            capabilities=Capabilities.from_row(row),
+            retirement=(
+                Retirement(row["retired"], row["instead"], row.get("announced", False)) if "retired" in row else None
+            ),
         )
 
     def _api(self, wire: Wire, row: Mapping[str, Any]) -> Api:
@@ -118,21 +216,43 @@ class Registry:
         return Api(wire, parameters, row.get("endpoint"))
 
     def find(self, name: str) -> Model | None:
-        """The row of that name, title or alias, whatever its case; None if there is none."""
-        return self._names.get(name.strip().lower())
+        """The row of that name, title, alias or V1 endpoint, whatever its case, dashes and dots; None without one."""
+        return self._names.get(_spelled_out(name)) or self._names.get(_loose(name))
 
     def name_of(self, name: str) -> str:
         """The one name of a model that is known by several; of one without a row, what is given."""
         row = self.find(name)
         return row.name if row else name
 
-    def suggest(self, name: str) -> list[str]:
-        """Names that look like *name*, best first."""
-        return suggest(name, self._names, key=lambda alias: self._names[alias].name)
+    def offered(self) -> list[Model]:
+        """The rows that are not retired."""
+        return [model for model in self.models.values() if model.offered]
+
+    def retirement(self, name: str, wire: str) -> Retirement | None:
+        """The retirement of a model from an API."""
+        row = self.find(name)
+        return row.retirement_on("v1" if wire == "v1" else "v2") if row else None
+
+    def generic(self, name: str) -> Model:
+        """The row for a V2 model that is not in the table."""
+        return self._unknown._replace(name=name, title=name)
+
+    def suggest(self, name: str, listed: Iterable[str] = (), wire: Wire | None = None) -> list[str]:
+        """
+        Names that look like *name*, best first: of models that are not retired, and not *name* itself.
+
+        Args:
+            name: The name.
+            listed: Further names: those of the service's own list.
+            wire: The API; None for both.
+        """
+        rows = [model for model in self.offered() if wire is None or wire in model.apis]
+        known = {alias.lower(): model.name for model in rows for alias in model.names}
+        known |= {one.lower(): one for one in listed}
+        return [near for near in suggest(name, known, key=known.__getitem__) if near != name]
 
     def _v1_names(self, name: str) -> Text | str:
-        known = [alias for alias, model in self._names.items() if "v1" in model.apis]
-        names = suggest(name, known, key=lambda alias: self._names[alias].name)
+        names = self.suggest(name, wire="v1")
         return Text("model.did_you_mean", {"suggestions": names}) if names else ""
 
     def parameter_names(self) -> dict[str, str]:
@@ -174,6 +294,8 @@ class Registry:
             limits=row.limits if row else ModelLimits(),
             source=chosen.source,
             known=row is not None,
+            capabilities=row.capabilities if row else Capabilities(),
+            retirement=row.retirement_on(wire) if row else None,
         )
 
     def _custom_target(self, model: str | None, endpoint: str, api: str | None) -> Target:
@@ -194,6 +316,15 @@ class Registry:
             source=row.source,
             known=bool(model),
         )
+
+
+def _spelled_out(name: str) -> str:
+    return name.strip().lower()
+
+
+def _loose(name: str) -> str:
+    """A name as it may be written elsewhere: ERNIE_5.1, ernie 5.1, yi-34b-chat."""
+    return re.sub(r"[-_.\s]+", "-", _spelled_out(name))
 
 
 def suggest(name: str, known: Iterable[str], *, key: Any = str) -> list[str]:

@@ -173,7 +173,7 @@ def _fitting(rows: Mapping[str, OptionRow], session: Session, given: Mapping[str
 
 def _values(row: OptionRow, session: Session) -> Iterable[str]:
     if row.name == "model":
-        return _models()
+        return _models(session)
     if row.name == "chat":
         return session.chats.conversations
     if row.name in ("context", "expect"):
@@ -181,9 +181,11 @@ def _values(row: OptionRow, session: Session) -> Iterable[str]:
     return ("true", "false") if row.kind == "bool" else row.choices
 
 
-def _models() -> list[str]:
-    rows = registry().models.values()
-    return [*(row.name for row in rows), *(alias for row in rows for alias in row.aliases)]
+def _models(session: Session) -> list[str]:
+    """Those of the table that are not retired, then those the service listed for the key."""
+    rows = registry().offered()
+    names = [*(row.name for row in rows), *(one.name for one in session.listed() if one.chats)]
+    return list(dict.fromkeys([*names, *(alias for row in rows for alias in row.aliases)]))
 
 
 def _starting(names: Iterable[str], start: str) -> list[str]:
@@ -218,7 +220,7 @@ def _command(here: CursorPlace, session: Session) -> Offer:
         rows = [*_fitting(table.settable, session, {}), *session.preferences.changed]
         return Offer(word, [row for row in _starting(dict.fromkeys(rows), word) if row not in others])
     if name == "models":  # the one place where a name with blanks stands without quotes
-        return Offer(rest, _starting(_models(), rest))
+        return Offer(rest, _starting([*_models(session), "live", "retired"], rest))
     if name == "help":
         return Offer(rest, _starting(table.commands | table.on_line | table.settings, rest))
     return _by_syntax(table.commands[name], rest, here, session) if name in table.commands else NOTHING

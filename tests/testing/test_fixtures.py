@@ -15,7 +15,7 @@ pytest_plugins = ["pytester"]
 TESTS = """
 import pytest
 
-pytestmark = pytest.mark.qianfan(model="ernie-lite-8k", temperature=0.5)
+pytestmark = pytest.mark.qianfan(model="ernie-5.1", temperature=0.5)
 
 @pytest.mark.parametrize("word", ["one", "two", "one "])
 def test_words(qianfan_client, word):
@@ -78,9 +78,7 @@ def test_what_nothing_asks_for_is_one_failure(run, recorded, mode):
     result = run(f"--qianfan={mode}")
     result.assert_outcomes(passed=3, failed=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(
-        ["*Cassette test_words.qf.jsonl has 1 answer that no request used: ernie-lite-8k “two” (*"]
-    )
+    result.stdout.fnmatch_lines(["*Cassette test_words.qf.jsonl has 1 answer that no request used: ernie-5.1 “two” (*"])
     result.stdout.fnmatch_lines(["FAILED test_words.qf.jsonl::cassette*"])
 
 

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 
 from ...client.auth.credentials import Credential, Kind, available
 from ...client.auth.key_store import KEYRING
+from ...client.settings import Settings
 from ...core.errors import CredentialError, OptionError
 from ...core.i18n import text
 from ...core.models import WIRES
@@ -64,13 +65,16 @@ def start_check(session: Session, kind: Kind) -> Future[SessionVerdict]:
         future.set_result(untested(kind, settings))
     else:
         future = begin(settings, kind, session.loop)
-    future.add_done_callback(lambda done: _note(session, done))
+    future.add_done_callback(lambda done: _note(session, settings, done))
     return future
 
 
-def _note(session: Session, done: Future[SessionVerdict]) -> None:
+def _note(session: Session, settings: Settings, done: Future[SessionVerdict]) -> None:
     if done.exception() is None:
-        session.verdicts[done.result().kind] = done.result()
+        verdict = done.result()
+        session.verdicts[verdict.kind] = verdict
+        if verdict.models:
+            session.keep_list(settings, verdict.models)
 
 
 def _check(session: Session, kind: Kind | None) -> Rendered:

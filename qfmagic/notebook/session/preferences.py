@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...accounting.prices import Budget, Prices
-from ...client.client import DEFAULT_MODEL
 from ...core.context import parse_policy
 from ...core.errors import OptionError
 from ...core.i18n import reader_language
-from ...core.models import Target, registry
+from ...core.models import DEFAULT_MODEL, Target, registry
 from ...core.params import check_parameters
 from ..parsing.option_table import help_table
 from .transport_mode import here, user_path

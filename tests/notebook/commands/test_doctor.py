@@ -44,7 +44,7 @@ def login_page(request):
     ("answer", "environ", "mark", "said", "chinese"),
     [
         (None, KEY_ENVIRON, "✓", "responds", "有响应"),
-        (None, {}, "✗", "No keys", "没有"),
+        (None, {}, "✗", "No keys for the V2 API", "没有"),
         (None, {"QIANFAN_AK": "wrong", "QIANFAN_SK": KEYS.sk}, "✗", "QIANFAN_AK", "QIANFAN_AK"),
         (None, {"QIANFAN_BEARER_TOKEN": "bce-v3/wrong"}, "✗", "QIANFAN_BEARER_TOKEN", "QIANFAN_BEARER_TOKEN"),
         (
