@@ -28,6 +28,10 @@ KINDS: Mapping[str, tuple[str, Severity]] = {
     "audit.no_provenance.old": ("no_provenance", "warning"),
     "audit.incomplete": ("incomplete", "error"),
     "audit.failed": ("failed", "error"),
+    "audit.filtered": ("filtered", "warning"),
+    "audit.flagged": ("flagged", "warning"),
+    "audit.rows_filtered": ("flagged", "warning"),
+    "audit.served": ("served", "warning"),
     "audit.secret": ("secret", "error"),
     "audit.cassette": ("cassette", "error"),
     "audit.cassette.absent": ("cassette", "error"),
@@ -77,7 +81,8 @@ class Answered(NamedTuple):
     def as_json(self, mask: Callable[[str], str]) -> dict[str, Any]:
         """For machines."""
         given = self.provenance
-        names = ("chat", "turn", "model", "endpoint", "parameters", "transport", "finish", "request", "hash")
+        place = ("chat", "turn", "model", "served_model", "endpoint", "parameters", "transport")
+        names = (*place, "finish", "flag", "request", "hash")
         return {
             "cell": self.cell,
             "execution_count": self.ran,
@@ -97,7 +102,7 @@ class Mapped(NamedTuple):
     def as_json(self, mask: Callable[[str], str]) -> dict[str, Any]:
         """For machines."""
         given = self.batch
-        names = ("command", "models", "parameters", "transports", "asked", "answered")
+        names = ("command", "models", "served_models", "parameters", "transports", "asked", "answered", "flagged")
         return {
             "cell": self.cell,
             "execution_count": self.ran,

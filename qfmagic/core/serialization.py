@@ -12,8 +12,8 @@ VERSION = 1
 
 
 def turn_to_record(turn: Turn) -> dict[str, Any]:
-    """A turn as a JSON object, without the object a schema made of it: that may be anything."""
-    answer = {item.name: getattr(turn.answer, item.name) for item in fields(Answer) if item.name != "value"}
+    """A turn as a JSON object, without the object a schema made of it, which may be anything, and the raw response."""
+    answer = {item.name: getattr(turn.answer, item.name) for item in fields(Answer) if item.name not in _UNSAVED}
     usage = turn.answer.usage
     answer["usage"] = {item.name: getattr(usage, item.name) for item in fields(Usage)}
     answer |= {name: dict(answer[name]) for name in ("request", "headers", "extra")}
@@ -41,4 +41,5 @@ def turn_from_record(record: Mapping[str, Any]) -> Turn:
         raise ValueError(f"not a turn: {error}") from error
 
 
+_UNSAVED = ("value", "raw_json")
 _PLAIN = ("prompt", "state", "cell", "place", "window", "parent", "fresh", "removed", "id", "count")

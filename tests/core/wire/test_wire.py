@@ -180,7 +180,7 @@ def test_leading_blanks_and_unknown_fields_are_kept():
     chunk["choices"][0]["delta"]["tool_calls"] = []
     outcome = streamed("v2", chunk, done=True).outcome()
     assert outcome.text == " a"
-    assert outcome.extra == {"flag": 3, "service_tier": "x", "tool_calls": []}
+    assert (outcome.extra, outcome.flag) == ({"service_tier": "x"}, 3)
 
 
 def test_finish_reasons():
@@ -239,15 +239,18 @@ def test_a_v2_body():
         with pytest.raises(ProtocolError, match="unknown shape"):
             read_body("v2", odd.encode())
     for odd in (
-        {"choices": [None]},
+        {"choices": "x"},
         {"choices": ["x"]},
         {"choices": [{"delta": "x"}]},
         {"choices": [{"delta": {"content": 5}}]},
+        {"choices": [{"delta": {"content": [5]}}]},
     ):
         with pytest.raises(ProtocolError, match="unknown shape"):
             streamed("v2", odd)
     with pytest.raises(ProtocolError, match="unknown shape"):
-        streamed("v1", v1(reasoning_content=["a"]))
+        streamed("v1", v1(reasoning_content=5))
+    with pytest.raises(ProtocolError, match="unknown shape"):
+        streamed("v1", v1(5))
 
 
 def test_what_comes_after_the_end_mark_is_not_part_of_the_answer():
@@ -417,22 +420,41 @@ def test_errors_in_every_shape(wire, payload, kind, code):
             read_body(wire, json.dumps(payload).encode())
 
 
-def test_success_is_told_by_what_is_there():
+@pytest.mark.parametrize(
+    ("wire", "payload"),
+    [
+        ("v1", {}),
+        ("v1", {"result": None}),
+        ("v1", {"id": "as-1", "usage": {"total_tokens": 1}}),
+        ("v2", {}),
+        ("v2", {"choices": None}),
+        ("v2", {"choices": []}),
+        ("v2", {"id": "x"}),
+    ],
+)
+def test_success_is_told_by_what_is_there(wire, payload):
     assert service_error("v1", v1()) is None
-    for payload in ({}, {"result": None}, {"result": 1}, {"id": "as-1", "usage": {}}):
-        with pytest.raises(ProtocolError):
-            streamed("v1", payload)
-    for payload in ({}, {"choices": None}, {"id": "x"}):
-        with pytest.raises(ProtocolError):
-            streamed("v2", payload)
+    with pytest.raises(ProtocolError):
+        read_body(wire, json.dumps(payload).encode())
+    collector = streamed(wire, payload)
+    try:
+        feed_rest(wire, collector, [])
+    except ProtocolError:
+        assert collector.skipped
+    assert not collector.answered
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>502 Bad Gateway</html>", b"[1]", b"null", b"\xff", b'"x"', b"x" * 500])
 def test_what_is_not_the_services_is_told_so(body):
     with pytest.raises(ProtocolError):
         read_body("v1", body)
-    with pytest.raises(ProtocolError):
-        streamed("v1", body.decode("utf-8", "replace"))
+    decoder, collector = SSEDecoder(), Accumulator(streamed=True)
+    try:
+        feed_events("v1", collector, decoder.feed(b"data: " + body + b"\n\n"))
+        feed_rest("v1", collector, decoder.close())
+    except ProtocolError:
+        pass
+    assert not collector.answered
 
 
 def test_text_before_an_error_in_mid_stream_is_kept():
