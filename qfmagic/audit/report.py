@@ -1,7 +1,7 @@
 """What an audit finds, as values."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from ..core.i18n import Text, text
@@ -81,15 +81,20 @@ class Answered(NamedTuple):
     def as_json(self, mask: Callable[[str], str]) -> dict[str, Any]:
         """For machines."""
         given = self.provenance
-        place = ("chat", "turn", "model", "served_model", "endpoint", "parameters", "transport")
-        names = (*place, "finish", "flag", "request", "hash")
+        names = ("chat", "turn", "model", "endpoint", "parameters", "transport", "finish", "request", "hash")
         return {
             "cell": self.cell,
             "execution_count": self.ran,
             "api": _plain(given.wire, mask),
             **{name: _plain(getattr(given, name), mask) for name in names},
+            **_told(given, ("served_model", "flag"), mask),
             "tokens": {name: getattr(given, f"{name}_tokens") for name in ("prompt", "completion", "total")},
         }
+
+
+def _told(given: Provenance | Batch, names: Sequence[str], mask: Callable[[str], str]) -> dict[str, Any]:
+    """What is only in a report where an output says it."""
+    return {name: _plain(value, mask) for name in names if (value := getattr(given, name))}
 
 
 class Mapped(NamedTuple):
@@ -102,12 +107,13 @@ class Mapped(NamedTuple):
     def as_json(self, mask: Callable[[str], str]) -> dict[str, Any]:
         """For machines."""
         given = self.batch
-        names = ("command", "models", "served_models", "parameters", "transports", "asked", "answered", "flagged")
+        names = ("command", "models", "parameters", "transports", "asked", "answered")
         return {
             "cell": self.cell,
             "execution_count": self.ran,
             "apis": _plain(given.wires, mask),
             **{name: _plain(getattr(given, name), mask) for name in names},
+            **_told(given, ("served_models", "flagged"), mask),
             "tokens": {name: getattr(given, f"{name}_tokens") for name in ("prompt", "completion")},
         }
 

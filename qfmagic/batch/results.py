@@ -110,7 +110,7 @@ class Tally:
         paid: How many whole answers came now, those that didn't fit included.
         transports: Where the answers come from.
         errors: For how many rows each error came, in words.
-        served: The models that answered, by the service's word.
+        served: The models that answered, where the service names others than were asked.
         flaws: The rows whose answers came and need a look, from 0, by what is to be said of them.
         problem: The first error.
     """
@@ -157,6 +157,6 @@ class Tally:
             for flaw in _flaws(done.answer):
                 self.flaws.setdefault(flaw, []).append(done.number)
             self.transports.add(done.answer.transport)
-            self.served |= {done.answer.served_model} - {""}
+            self.served |= {done.answer.served_model} - {"", done.answer.model}
             self.prompt_tokens += done.answer.usage.prompt_tokens or 0
             self.completion_tokens += done.answer.usage.completion_tokens or 0

@@ -57,7 +57,7 @@ def provenance(
         },
         "seconds": answer.seconds,
         "finish": answer.finish_reason,
-        **({"served_model": answer.served_model} if answer.served_model else {}),
+        **({"served_model": answer.served_model} if answer.served_model not in ("", answer.model) else {}),
         **({"flag": answer.flag} if answer.flag else {}),
         **({"sources": [_page(source) for source in answer.sources]} if answer.sources and not answer.withheld else {}),
         # The requests before it whose answers didn't fit its schema.

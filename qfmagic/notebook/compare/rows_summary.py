@@ -45,7 +45,7 @@ def _metadata(cell: CellContext, asked: RowAnswers, rows: int, bundle: Bundle) -
     """Where the answers come from; no secrets."""
     compared, source = asked.compared, cell.session.source
     came = [one.answer for one in compared if one.answered]
-    served = sorted({answer.served_model for answer in came} - {""})
+    served = sorted({answer.served_model for answer in came if answer.served_model not in ("", answer.model)})
     flagged = sum(bool(answer.flag or answer.filtered) for answer in came)
     usage = {
         name: sum(getattr(one.answer.usage, name) or 0 for one in compared)
