@@ -32,7 +32,8 @@ check: static
 	$(BIN)/pytest --ignore=tests/browser -m 'not kernel and not slow' --hypothesis-profile=quick -n 2 --dist loadfile -q
 
 test: static
-	$(BIN)/pytest --ignore=tests/browser -n 2 --dist loadfile --cov=qfmagic.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
+	$(BIN)/pytest tests/core -n 2 --dist loadfile --cov=qfmagic.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
+	$(BIN)/pytest --ignore=tests/browser --ignore=tests/core -n 2 --dist loadfile
 	$(BIN)/pytest tests/browser -n 2 --dist loadfile --durations=12
 	$(BIN)/pytest --nbval notebooks -n 2 --dist loadfile -p no:cacheprovider
 

@@ -93,9 +93,9 @@ def test_who_reads_only_the_beginning_sees_no_error():
 
 
 def test_chinese_is_written_where_the_terminal_has_it_and_escaped_where_it_has_not():
-    assert "替身" in process("audit", GUIDE, environ={"QFMAGIC_LANG": "zh"}).stdout
+    assert "模拟回答" in process("audit", GUIDE, environ={"QFMAGIC_LANG": "zh"}).stdout
     done = process("audit", GUIDE, environ={"QFMAGIC_LANG": "zh", "PYTHONIOENCODING": "ascii"})
-    assert "\\u66ff\\u8eab" in done.stdout
+    assert "\\u6a21\\u62df\\u56de\\u7b54" in done.stdout
     assert done.stderr == ""
 
 
@@ -104,7 +104,7 @@ def test_audits_options_reach_it(run):
     status, out, err = run("audit", "--json", "a.ipynb", "none.ipynb")
     assert status == 2
     assert [one["notebook"] for one in json.loads(out)["notebooks"]] == ["a.ipynb", "none.ipynb"]
-    assert err == "qfmagic: none.ipynb: there is no such file.\n"
+    assert err == "qfmagic: none.ipynb: file not found.\n"
     assert "none.jsonl" in run("audit", "a.ipynb", "--cassette", "none.jsonl")[1]
     empty = json.dumps({"nbformat": 4, "cells": [{"cell_type": "code", "source": "%%qianfan\nhi", "outputs": []}]})
     Path("b.ipynb").write_text(empty)
@@ -112,7 +112,7 @@ def test_audits_options_reach_it(run):
     assert run("audit", "--strict", "b.ipynb")[0] == 1
     assert run("audit", "a.ipynb", "b.ipynb", "--cassette", "c")[::2] == (
         2,
-        "qfmagic: --cassette is for one notebook, not for 2.\n",
+        "qfmagic: --cassette accepts one notebook; 2 were given.\n",
     )
 
 
@@ -135,7 +135,7 @@ def test_a_wrong_line_is_told_in_one_line(run, words):
     assert (status, out) == (2, "")
     assert err.startswith("qfmagic: ")
     assert len(err.splitlines()) == 1
-    assert "--help` says how" in err
+    assert "See `" in err
     assert "用法见" in run(*words, QFMAGIC_LANG="zh")[2]
 
 
@@ -155,7 +155,7 @@ def test_help_says_everything_in_the_readers_language(run, words, lang):
 
 def test_a_language_there_is_not_is_told(run):
     status, _, err = run("audit", "a.ipynb", QFMAGIC_LANG="fr")
-    assert (status, err) == (2, "qfmagic: QFMAGIC_LANG=fr isn't possible; allowed: zh, en, auto.\n")
+    assert (status, err) == (2, "qfmagic: Invalid QFMAGIC_LANG=fr. Allowed: zh, en, auto.\n")
 
 
 def test_the_version_among_other_options_is_told_too(run):
@@ -231,7 +231,7 @@ def test_the_stub_answers_where_its_variables_lead_until_it_is_told_to_end(servi
 
 
 def test_the_server_speaks_the_readers_language(serving):
-    assert serving(QFMAGIC_LANG="zh")[1].startswith("替身服务位于 http://127.0.0.1:")
+    assert serving(QFMAGIC_LANG="zh")[1].startswith("模拟服务位于 http://127.0.0.1:")
 
 
 def test_a_port_or_address_that_can_not_be_had_is_told_in_one_line(run):

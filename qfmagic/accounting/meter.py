@@ -97,6 +97,11 @@ class Meter:
             return tuple(self._calls.values())
 
     @property
+    def reserved(self) -> int:
+        """How many calls have a part of the budget reserved now."""
+        return len(self._held)
+
+    @property
     def limited(self) -> bool:
         """Whether a budget holds for what is asked now."""
         return self._holding() is not None

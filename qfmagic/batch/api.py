@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from ..client.auth.arguments import check_options
 from ..client.client import Qianfan
 from ..core.callbacks import ignore
 from ..core.errors import OptionError
@@ -85,6 +86,7 @@ def map(  # noqa: A001 - it does what Python's own does, with a model in between
     the rows that were read come before the error; an interrupt has them in its ``result``.
     """
     given = {name: value for name, value in locals().items() if name not in ("data", "template", "parameters")}
+    check_options(parameters)
     if type(data).__module__.partition(".")[0] == "dask":
         from .dask import map_cluster  # noqa: PLC0415 - only who has Dask
 
@@ -106,6 +108,7 @@ async def amap(data: Any, template: str, *, on_done: Callable[[Done], object] = 
     Of an iterator it returns an asynchronous iterator. When it is cancelled, what is under way ends; what is done is
     in ``keep``.
     """
+    check_options(options)
     with ExitStack() as closing:
         job = _decided(closing, data, template, **options)
         if job.table.length is None:

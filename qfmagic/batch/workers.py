@@ -56,7 +56,7 @@ class WorkerPool:
             for ended in await asyncio.gather(*self._hands, return_exceptions=True):
                 problem = ended if isinstance(ended, Exception) else problem
         finally:
-            self._hand_over()
+            self.flush()
             self._deliver(Ended(problem))
 
     async def _lend(self) -> None:
@@ -70,10 +70,11 @@ class WorkerPool:
 
     def _finished(self, done: Done) -> None:
         if not self._done:
-            self._loop.call_soon(self._hand_over)
+            self._loop.call_soon(self.flush)
         self._done.append(done)
 
-    def _hand_over(self) -> None:
+    def flush(self) -> None:
+        """Deliver the rows that are done; in the client's thread."""
         done, self._done = self._done, []
         if done:
             self._deliver(done)

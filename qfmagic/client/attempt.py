@@ -16,6 +16,7 @@ from .http.chunks import read_portions
 from .http.network import MAX_BODY, cut, read_whole
 
 DRAIN_TIMEOUT = 0.2  # seconds
+STREAM_OPTIONS = "stream_options"  # a field of the request that some gateways reject
 _KEPT_HEADERS = ("x-ratelimit-", "x-baidu-request-id", "x-request-id", "statement")
 
 
@@ -83,6 +84,7 @@ async def _whole(exchange: HttpExchange, response: httpx.Response, hear: Hear) -
     body = await read_whole(response, lambda: hear(body=True))
     status = response.status_code
     wire = exchange.request.wire
+    exchange.refused = not response.is_success and STREAM_OPTIONS.encode() in body
     try:
         collector = read_body(wire, body)
     except ServiceError as error:

@@ -61,12 +61,19 @@ class BackgroundLoop:
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:
-                loop = asyncio.new_event_loop()
+                loop = _new_loop()
                 thread = threading.Thread(target=_run, args=(loop, self._closers), name="qfmagic", daemon=True)
                 thread.start()
                 self._finalizer = weakref.finalize(self, _stop, loop, thread)
                 self._loop = loop
             return self._loop
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """A loop of asyncio itself: the policy's may be another library's, which lacks arguments (uvloop) or nests."""
+    kind = getattr(asyncio, "ProactorEventLoop", asyncio.SelectorEventLoop)
+    loop: asyncio.AbstractEventLoop = kind()
+    return loop
 
 
 def _run(loop: asyncio.AbstractEventLoop, closers: "list[Closer]") -> None:

@@ -16,6 +16,7 @@ from ..core.messages import Message, as_messages, check_messages
 from ..core.models import Target, registry
 from ..core.pacing.limits import RateLimits
 from ..core.plan import Plan, plan_request
+from .auth.arguments import check_options, key_among, positional_error
 from .background_loop import BackgroundLoop
 from .settings import Settings
 from .streams import AsyncStream, Stream
@@ -61,11 +62,14 @@ class Qianfan:
         label: What answers, for :attr:`Answer.transport`.
         loop: A background loop to share; an own one when not given.
         parameters: Parameters for every call.
+
+    Raises:
+        CredentialError: A key among the arguments; they come from the settings. The error doesn't repeat it.
     """
 
     def __init__(
         self,
-        *,
+        *positional: object,
         model: str | None = None,
         endpoint: str | None = None,
         api: str | None = None,
@@ -78,8 +82,13 @@ class Qianfan:
         loop: BackgroundLoop | None = None,
         **parameters: Any,
     ) -> None:
-        self.settings = settings if settings is not None else Settings.from_env()
+        error = key_among(parameters, model=model, endpoint=endpoint, api=api)
+        error = positional_error() if positional else error
+        if error is not None:
+            parameters, positional, model, endpoint, api = {}, (), None, None, None  # a traceback may show variables
+            raise error
         self._defaults = {"model": model, "endpoint": endpoint, "api": api}
+        self.settings = settings if settings is not None else Settings.from_env()
         self._parameters = parameters
         self._timeout = self.settings.timeout if timeout is None else _seconds(timeout)
         self._limits = self.settings.limits if limits is None else RateLimits.of(**limits._asdict())
@@ -123,6 +132,10 @@ class Qianfan:
         Raises:
             InputError: As :func:`qfmagic.core.plan.plan_request` and :meth:`Registry.target` state.
         """
+        error = key_among(parameters, model=model, endpoint=endpoint, api=api)
+        if error is not None:
+            parameters, model, endpoint, api = {}, None, None, None
+            raise error
         target, defaults = self.target(model, endpoint, api)
         messages = as_messages(prompt)
         if not messages:
@@ -166,6 +179,7 @@ class Qianfan:
         Raises:
             QianfanError: See :mod:`qfmagic.core.errors` for the kinds.
         """
+        check_options(options)
         with self.stream(prompt, timeout=timeout, stream=False, **options) as stream:
             for _ in stream:
                 pass
@@ -173,10 +187,12 @@ class Qianfan:
 
     def stream(self, prompt: Prompt, *, timeout: float | None = None, stream: bool = True, **options: Any) -> Stream:
         """Ask and return the answer as it comes. Takes the same arguments as :meth:`ask`, and raises the same."""
+        check_options(options)
         return self.send(self.plan(prompt, stream=stream, **options), timeout=timeout)
 
     async def aask(self, prompt: Prompt, *, timeout: float | None = None, **options: Any) -> Answer:
         """Twin of :meth:`ask` for ``await``."""
+        check_options(options)
         async with self.astream(prompt, timeout=timeout, stream=False, **options) as stream:
             async for _ in stream:
                 pass
@@ -186,6 +202,7 @@ class Qianfan:
         self, prompt: Prompt, *, timeout: float | None = None, stream: bool = True, **options: Any
     ) -> AsyncStream:
         """Twin of :meth:`stream` for ``async for``; call it inside a running loop."""
+        check_options(options)
         plan = self.plan(prompt, stream=stream, **options)
         return AsyncStream(self._loop, self._running(), self._exchange(plan, timeout))
 

@@ -27,6 +27,7 @@ class HttpExchange:
         headers: Rate-limit and request-id headers of the response.
         heard: All headers of the last response, names in lower case.
         transport: What answered.
+        refused: Whether the last attempt was rejected with the request's ``stream_options`` named.
         played: Whether it is answered from a recording.
         attempts: How often it was sent.
         queued: Seconds of waiting for the limits of requests and tokens.
@@ -43,6 +44,7 @@ class HttpExchange:
     headers: Mapping[str, str] = field(default_factory=dict)
     heard: Mapping[str, str] = field(default_factory=dict, repr=False)
     transport: str = "live"
+    refused: bool = False
     played: bool = False
     attempts: int = 0
     queued: float = 0.0
@@ -57,7 +59,7 @@ class HttpExchange:
         """Start an attempt, without anything of the one before."""
         self.collector = Accumulator(streamed=True)
         self.headers, self.heard = {}, {}
-        self.received, self.token = False, None
+        self.received, self.refused, self.token = False, False, None
 
     def begun_before(self, error: QianfanError) -> bool:
         """

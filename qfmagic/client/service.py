@@ -12,7 +12,7 @@ import httpx
 
 from ..core.answer import Answer
 from ..core.context import measure
-from ..core.errors import AuthenticationError, GoneError, QianfanError, ServiceError
+from ..core.errors import AccessError, AuthenticationError, GoneError, QianfanError, ServiceError
 from ..core.i18n import Text
 from ..core.models import Wire, registry
 from ..core.pacing.clock_skew import clock_hint, service_time
@@ -20,12 +20,12 @@ from ..core.pacing.limits import RateLimits
 from ..core.pacing.retry import Attempted, GiveUp, decide
 from ..core.pause import Wait
 from ..core.wire import ChatRequest
-from .attempt import attempt
+from .attempt import STREAM_OPTIONS, attempt
 from .auth.authorizer import Authorizer
-from .auth.credentials import Credential, available, choose
+from .auth.credentials import Credential, available, choose, other_kind
 from .auth.redact import forget_values, redact
 from .exchange import HttpExchange
-from .http.network import MAX_CONNECTIONS, Network
+from .http.network import MAX_CONNECTIONS, Network, without_user
 from .http.request import Clock, Outgoing
 from .settings import Settings, fingerprint
 from .tape import Tape
@@ -78,6 +78,7 @@ class Service:
         self._shares = transport is None
         self._credentials: dict[Wire, Credential] = {}
         self._throttles: dict[tuple[Wire, Credential], Throttle] = {}
+        self._without_stream_options: set[str] = set()  # addresses whose service rejects them
         self.network = Network(settings, transport)
         self.authorizer = Authorizer(settings, self.network.fetch, clock)
         # Whoever has no connection yet waits here: that is no silence of the service's.
@@ -189,10 +190,20 @@ class Service:
         try:
             await self._send_throttled(exchange, credential)
         except ServiceError as error:
-            renewable = error.retry == "token" and not exchange.begun_before(error)
-            if not (renewable and self.authorizer.renew(credential, exchange.token)):
+            if exchange.begun_before(error) or not self._may_differ(error, exchange, credential):
                 raise
             await self._send_throttled(exchange, credential)
+
+    def _may_differ(self, error: ServiceError, exchange: HttpExchange, credential: Credential) -> bool:
+        """Whether the same request may be accepted at once: with a new token, or without ``stream_options``."""
+        if error.retry == "token":
+            return self.authorizer.renew(credential, exchange.token)
+        base = self._settings.console_base_url
+        named = exchange.refused or STREAM_OPTIONS in error.detail
+        if not named or STREAM_OPTIONS not in exchange.request.body or base in self._without_stream_options:
+            return False
+        self._without_stream_options.add(base)
+        return True
 
     async def _send_throttled(self, exchange: HttpExchange, credential: Credential) -> None:
         """Send when the limits allow, and tell them what came of it."""
@@ -243,37 +254,62 @@ class Service:
         return self._throttles[wire, credential]
 
     async def _outgoing(self, request: ChatRequest, credential: Credential) -> Outgoing:
-        settings = self._settings
-        base, path = settings.place_of(request.wire, request.endpoint, custom=settings.use_custom_endpoint)
-        body = json.dumps(request.body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        base, path = self._place(request)
+        sent = request.body
+        if base in self._without_stream_options:  # the answer then has the usage that the service gives by itself
+            sent = {name: value for name, value in sent.items() if name != STREAM_OPTIONS}
+        body = json.dumps(sent, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         plain = Outgoing("POST", base, path, {}, {"Content-Type": "application/json"}, body.encode("utf-8", "replace"))
         return await self.authorizer.authorize(plain, credential, request.wire)
+
+    def _place(self, request: ChatRequest) -> tuple[str, str]:
+        settings = self._settings
+        return settings.place_of(request.wire, request.endpoint, custom=settings.use_custom_endpoint)
 
     def _explained(self, error: QianfanError, exchange: HttpExchange) -> QianfanError:
         """Add the advice that needs to know the keys in use, the clock, the model, or how often it was asked."""
         if isinstance(error, ServiceError):
+            error = self._not_found(error, exchange)
             for hint in self._hints(error, exchange):
                 error = error.with_hint(hint.key, **hint.values)
         if exchange.given_up is not None:
             error = error.with_hint(exchange.given_up.key, **exchange.given_up.values)
         return error
 
+    def _not_found(self, error: ServiceError, exchange: HttpExchange) -> ServiceError:
+        """The error; for a page of another server in place of the V1 API, not that V1 has ended."""
+        if not isinstance(error, GoneError) or error.status != 404 or exchange.played or not error.detail:
+            return error
+        if self._settings.official("v1"):
+            return error
+        found = AccessError(code=error.code, detail=error.detail, status=404, cause="cause.not_found")
+        found.__cause__ = error.__cause__
+        return found
+
     def _hints(self, error: ServiceError, exchange: HttpExchange) -> list[Text]:
         request = exchange.request
         if isinstance(error, GoneError):
             row = registry().find(request.model)
             moved = row is not None and "v2" in row.apis
-            return [Text("gone.v2" if moved else "gone.other", {"model": request.model})]
+            hints = [Text("gone.v2" if moved else "gone.other", {"model": request.model})]
+            return hints if self._settings.official("v1") or exchange.played else [*hints, self._address(request)]
         if error.remedy == "remedy.model":
             names = registry().suggest(request.model)
             return [Text("model.did_you_mean", {"suggestions": names})] if names else []
+        if error.status == 404 and not exchange.played:
+            return [self._address(request)]
         if not isinstance(error, AuthenticationError) or exchange.played:  # nobody's keys were used
             return []
         kinds = available(self._settings, request.wire)
         used, others = kinds[0].variables, [kind.variables for kind in kinds[1:]]
         keys = Text("keys.both", {"used": used, "others": others}) if others else Text("keys.used", {"used": used})
+        other = other_kind(kinds[0])
         clock = clock_hint(exchange.heard, self._clock())
-        return [keys, clock] if clock else [keys]
+        return [keys, *filter(None, (other, clock))]
+
+    def _address(self, request: ChatRequest) -> Text:
+        address = without_user("".join(self._place(request)))
+        return Text("address.asked", {"address": address, "variables": self._settings.variables_of(request.wire)})
 
 
 def _ready(response: httpx.Response) -> Callable[[], Awaitable[httpx.Response]]:

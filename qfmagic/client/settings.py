@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from ..core.addresses import place_of_route, read_address, without_route
 from ..core.errors import OptionError
 from ..core.i18n import Text
+from ..core.keys.pasted import read_key, unquoted
 from ..core.pacing.limits import RateLimits
 from ..core.pacing.retry import RetryPolicy
 from ..core.params import parse_value
@@ -93,6 +95,16 @@ class Settings:
     ssl_verification: bool = _setting("SSL_VERIFICATION_ENABLED", default=True)
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        for name in (*_KEYS, *_ADDRESSES):
+            written = getattr(self, name)
+            if not written:
+                continue
+            read = read_key(written) if name in _KEYS else read_address(written, proxy=name == "proxy")
+            if read != written:
+                object.__setattr__(self, name, type(written)(read))
+        object.__setattr__(self, "base_url", without_route(self.base_url, f"{self.model_api_prefix}/chat", least=2))
+
     @classmethod
     def from_env(
         cls,
@@ -151,8 +163,27 @@ class Settings:
     def place_of(self, wire: str, endpoint: str | None, *, custom: bool = False) -> tuple[str, str]:
         """Where chat requests go: the address of the service, and the path; *custom*: without the usual ``/chat``."""
         if wire == "v2":
-            return self.console_base_url, self.chat_v2_route
+            return self.v2_place(self.chat_v2_route)
         return self.base_url, f"{self.model_api_prefix}{'' if custom else '/chat'}/{endpoint}"
+
+    def v2_place(self, route: str) -> tuple[str, str]:
+        """Where a route of the V2 API is: the address of the service, and the path."""
+        return place_of_route(self.console_base_url, route)
+
+    def variables_of(self, wire: str) -> list[str]:
+        """The variables that the address of chat requests comes from; each with where it is set."""
+        names = ["console_base_url", "chat_v2_route"] if wire == "v2" else ["base_url", "model_api_prefix"]
+        found = {item.name: str(item.metadata.get("env")) for item in fields(self) if item.name in names}
+        given = [name for name in names if getattr(self, name) != _default(name)] or names[:1]
+        return [self.sources.get(name, found[name]).replace("argument", f"{found[name]} (argument)") for name in given]
+
+    def official(self, wire: str) -> bool:
+        """Whether requests go to Baidu itself, not to a gateway."""
+        try:
+            host = urlsplit(self.console_base_url if wire == "v2" else self.base_url).hostname or ""
+        except ValueError:
+            return False
+        return f".{host}".endswith(_OFFICIAL)
 
     @property
     def secrets(self) -> list[str]:
@@ -170,6 +201,15 @@ class Settings:
     def limits(self) -> RateLimits:
         """The limits of requests and tokens."""
         return RateLimits.of(qps=self.qps, rpm=self.rpm, tpm=self.tpm)
+
+
+_KEYS = ("ak", "sk", "access_key", "secret_key", "access_token", "bearer_token")
+_ADDRESSES = ("base_url", "console_base_url", "iam_base_url", "proxy")
+_OFFICIAL = (".baidubce.com", ".baiduqianfan.ai")
+
+
+def _default(name: str) -> object:
+    return next(item.default for item in fields(Settings) if item.name == name)
 
 
 def dotenv_path(environ: Mapping[str, str], directory: Path | None = None) -> Path:
@@ -215,8 +255,8 @@ def _convert(variable: str, default: Any, value: str, metadata: Mapping[str, Any
     kind = type(default).__name__
     try:
         if isinstance(default, str):
-            return value.strip()  # a key that was pasted with its line's end
-        converted = parse_value(kind, value.strip())
+            return value.strip() if metadata["secret"] else unquoted(value)  # keys are read as a whole later
+        converted = parse_value(kind, unquoted(value))
         if isinstance(default, bool) or 0 < converted < math.inf or (converted == 0 and metadata["zero"]):
             return converted
     except ValueError:

@@ -51,7 +51,7 @@ def text(key: str, lang: str = "en", /, **values: object) -> str:
     Render the text *key* in *lang*.
 
     Values that are lists are joined with commas, a value of ``None`` renders as nothing, a :class:`Described` one in
-    the language.
+    the language. ``{n:turn|turns}`` is the word for the integer *n*: the first for 1, else the second.
     """
     template = messages()[key]["zh" if lang == "zh" else "en"]
     filled = template.format_map({name: _shown(value, lang) for name, value in values.items()})
@@ -73,4 +73,14 @@ def _shown(value: object, lang: str) -> object:
         return value.describe(lang)
     if isinstance(value, (list, tuple, set, frozenset)):
         return ", ".join(str(_shown(item, lang)) for item in value)
-    return value
+    return _Count(value) if type(value) is int else value
+
+
+class _Count(int):
+    """An integer that also chooses between the singular and the plural of a word."""
+
+    def __format__(self, spec: str) -> str:
+        one, bar, many = spec.partition("|")
+        if bar:
+            return one if self == 1 else many
+        return super().__format__(spec)

@@ -109,10 +109,10 @@ class CellContext:
         found = []
         left_out = self.session.chats.take_left_out(chat)
         if left_out:
-            found.append(text("note.left_out", lang, turns=left_out, first=left_out[0]))
+            found.append(text("note.left_out", lang, count=len(left_out), turns=left_out, first=left_out[0]))
         stale = [index + 1 for index in sorted(self.session.chats.get(chat).stale)]
         if stale:
-            found.append(text("note.stale", lang, turns=stale))
+            found.append(text("note.stale", lang, count=len(stale), turns=stale))
         return found
 
     def has_told(self, view: View, bundle: Bundle, metadata: dict[str, Any]) -> None:

@@ -16,9 +16,10 @@ from .cell import CellContext
 from .frontend import display
 from .interrupts import Interrupted
 from .output.tables import Rendered
-from .parsing.cell_guard import check_cell
+from .parsing.cell_guard import check_cell, check_magics
 from .parsing.key_guard import check_no_key
 from .parsing.option_table import help_table
+from .parsing.scanner import first_word
 from .session.keys import check_holds_none
 from .session.session import Session
 
@@ -85,13 +86,17 @@ class Engine:
         except InputError:
             failed(self.session, chat=None)  # not the one it names: that may be the key
             raise
-        return self._in_language(lambda: self._asking.ask_cell(line, body))
+        return self._in_language(lambda: self._asked(line, body))
+
+    def _asked(self, line: str, body: str | None) -> Answer | None:
+        check_magics(line, body)
+        return self._asking.ask_cell(line, body)
 
     def steer(self, line: str) -> Answer | None:
         """Do ``%qf``; return the answer of a command that asks."""
         from .ask import retry  # noqa: PLC0415 - a first question doesn't need it
 
-        name, _, words = line.strip().partition(" ")
+        name, words = first_word(line)
         if name in retry.COMMANDS:
             return self._in_language(lambda: self._asking.ask_again(retry.COMMANDS[name], words))
         said = self._in_language(lambda: self._commanded(line))
@@ -108,8 +113,13 @@ class Engine:
 
     def steer_cell(self, line: str, body: str) -> Any:
         """Do ``%%qf``."""
-        name, _, rest = line.strip().partition(" ")
-        return self._in_language(lambda: self._cell_command(name)(self.cell, rest.strip(), body))
+        name, rest = first_word(line)
+
+        def work() -> Any:
+            check_magics(line, body)
+            return self._cell_command(name)(self.cell, rest, body)
+
+        return self._in_language(work)
 
     def _cell_command(self, name: str) -> CellCommand:
         """

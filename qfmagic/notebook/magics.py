@@ -203,7 +203,10 @@ def _told(error: BaseException) -> str:
     return "".join(traceback.format_exception(type(error), error, trace))
 
 
-_CELL = re.compile(r"%%(qianfan|qf)(?:\s|$)")
+# Names end at any character beyond ASCII too: a Chinese keyboard's blank or bracket.
+_CELL = re.compile(r"%%(qianfan|qf)(?![\w.?])", re.ASCII)
+_BELOW = re.compile(r"\s*%%(qianfan|qf)(?![\w.?])", re.ASCII)
+_LINE = re.compile(r"(\s*(?:[\w., ]+=\s*)?)%(qianfan|qf)([^\x00-\x7f].*)")
 # A line that IPython would take for a question about its last word, where it is one to the model.
 _QUESTION = re.compile(r"(\s*(?:[\w., ]+=\s*)?)%qianfan\s+(.*\?)\s*")
 
@@ -224,10 +227,31 @@ def _taken_literally(lines: list[str]) -> list[str]:
             return lines
         head, body = lines[first][ours.end(1) :].strip(), "".join(lines[first + 1 :]) or "\n"
         return [f"get_ipython().run_cell_magic({ours[1]!r}, {head!r}, {body!r})\n"]
+    if below := _magic_below(lines):
+        # The whole cell as a body: it is checked for keys, then refused.
+        return [f"get_ipython().run_cell_magic({below!r}, '%%', {''.join(lines)!r})\n"]
     return [_as_call(line) for line in lines]
 
 
+def _magic_below(lines: list[str]) -> str | None:
+    """The name of a cell magic of ours below the first line, where IPython would only print a message and go on."""
+    if not any(map(_BELOW.match, lines)):
+        return None
+    from IPython.core.inputtransformer2 import make_tokens_by_line  # noqa: PLC0415 - few cells have one
+
+    for tokens in make_tokens_by_line(lines):  # not within a string or a bracket: there it is Python's
+        start = next((token for token in tokens if token.string.strip()), None)
+        if start is not None and start.string.startswith("%"):
+            found = _BELOW.match(lines[start.start[0] - 1])
+            if found:
+                return found[1]
+    return None
+
+
 def _as_call(line: str) -> str:
+    named = _LINE.match(line)
+    if named:
+        return f"{named[1]}get_ipython().run_line_magic({named[2]!r}, {named[3].strip()!r})\n"
     question = _QUESTION.fullmatch(line)
     if question is None:
         return line
@@ -256,9 +280,9 @@ _KEPT: WeakKeyDictionary[InteractiveShell, "dict[str, Conversation]"] = WeakKeyD
 _LOADED: WeakKeyDictionary[InteractiveShell, QianfanMagics] = WeakKeyDictionary()
 
 
-def load(shell: InteractiveShell) -> None:
-    """Register the magics."""
-    magics = QianfanMagics(shell)
+def load(shell: InteractiveShell, environ: Mapping[str, str] | None = None) -> None:
+    """Register the magics; *environ* is ``os.environ`` when not given."""
+    magics = QianfanMagics(shell, environ)
     shell.register_magics(magics)
     shell.input_transformers_cleanup.insert(0, _taken_literally)
     shell.Completer.custom_matchers.append(magics.completing)

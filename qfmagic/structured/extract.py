@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..client.auth.arguments import check_options
 from ..client.client import Prompt, Qianfan
 from ..core.answer import Answer
 from ..core.errors import QianfanError
@@ -36,6 +37,7 @@ def extract(prompt: Prompt, schema: Any, *, client: Qianfan | None = None, repai
         SchemaError: No answer fitted; ``partial`` is the last that is whole.
         QianfanError: As :meth:`Qianfan.ask`.
     """
+    check_options(options)
     wanted, most = Schema.of(schema), check_repairs(repairs)
     own = None if client else Qianfan()
     asker = client or own
@@ -62,6 +64,7 @@ async def aextract(
     prompt: Prompt, schema: Any, *, client: Qianfan | None = None, repairs: int = 1, **options: Any
 ) -> Answer:
     """Twin of :func:`extract` for ``await``."""
+    check_options(options)
     wanted, most = Schema.of(schema), check_repairs(repairs)
     own = None if client else Qianfan()
     asker = client or own

@@ -114,7 +114,7 @@ def test_the_call_that_would_break_a_budget_of_tokens_is_stopped():
     with pytest.raises(BudgetError) as caught:
         counted.before("a", 20, 21)
     said = str(caught.value)
-    assert "about 41 tokens, and 60 tokens of the budget of 100 tokens are spent." in said
+    assert "about 41 tokens, and 60 tokens of 100 tokens are used." in said
     assert "%qf set budget=" in said
     assert "预算 100 个 token 已用 60 个 token" in caught.value.message("zh")
 
@@ -123,9 +123,9 @@ def test_a_budget_of_money_counts_question_and_answer_by_their_prices():
     counted = meter("1CNY")
     counted.after(answer(100, 200), kind="ask")  # 0.70
     counted.before("a", 300).release()
-    with pytest.raises(BudgetError, match="about 0.33 CNY, and 0.70 CNY of the budget of 1.00 CNY"):
+    with pytest.raises(BudgetError, match="about 0.33 CNY, and 0.70 CNY of 1.00 CNY are used"):
         counted.before("a", 30, 100)
-    with pytest.raises(BudgetError, match="no price for unknown"):
+    with pytest.raises(BudgetError, match="No price for unknown"):
         counted.before("unknown", 1)
 
 
@@ -134,7 +134,7 @@ def test_what_was_spent_is_the_same_to_whoever_asks():
     counted = meter("1CNY")
     counted.after(answer(30, 30, model="unpriced"), kind="ask")
     assert counted.spent(Budget.parse("1CNY")) == pytest.approx(0.6)
-    with pytest.raises(BudgetError, match="about 0.50 CNY, and 0.60 CNY of the budget"):
+    with pytest.raises(BudgetError, match="about 0.50 CNY, and 0.60 CNY of 1.00 CNY are used"):
         counted.before("a", 500)
     assert counted.spent(Budget.parse("9tok")) == 60
 
@@ -146,7 +146,7 @@ def test_a_budget_that_is_passed_is_told_once():
     counted.after(answer(10, 20), kind="ask")
     assert counted.take_overshoot() is None
     counted.after(answer(10, 20), kind="ask")
-    assert counted.take_overshoot().describe("en") == "the budget of 50 tokens is passed by 10 tokens"
+    assert counted.take_overshoot().describe("en") == "budget of 50 tokens exceeded by 10 tokens"
     assert counted.take_overshoot() is None
     budget[0] = Budget.parse("55tok")
     assert "by 5 tokens" in counted.take_overshoot().describe("en")
@@ -158,7 +158,7 @@ def test_a_budget_that_is_passed_is_told_once():
 def test_a_budget_of_money_asks_for_prices_before_anything_else():
     counted = meter("1CNY")
     counted.check_priced("a")
-    with pytest.raises(BudgetError, match="no price for unknown"):
+    with pytest.raises(BudgetError, match="No price for unknown"):
         counted.check_priced("unknown")
     meter("10tok").check_priced("unknown")
     meter("1CNY", free=lambda: True).check_priced("unknown")
@@ -176,7 +176,7 @@ def test_what_costs_nothing_is_not_spent_and_not_stopped():
 def test_calls_under_way_stay_within_the_budget_together():
     counted = meter("100tok")
     with counted.before("a", 60) as held:
-        with pytest.raises(BudgetError, match="with 60 tokens more set aside"):
+        with pytest.raises(BudgetError, match="with 60 tokens reserved"):
             counted.before("a", 60)
         held.release()
         with counted.before("a", 60):
@@ -233,4 +233,4 @@ def test_what_costs_nothing_in_place_of_something_leaves_that_set_aside():
     held = meter.before("m", 80)
     assert meter.before("m", 80, free=lambda: True, instead=held) is held
     held.release()
-    assert not meter._held
+    assert not meter.reserved

@@ -37,23 +37,23 @@ def test_a_price_is_found_by_whichever_name_and_counts_question_and_answer(tmp_p
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("not toml", "can't be read"),
-        ("a = 1", "holds no prices"),
-        (ROWS + "[other]\n", "holds no prices"),
-        ("price = [1]", "holds no prices"),
-        ("[[price]]\ninput = 1\nper = 1000", "price 1: model is None"),
-        ('[[price]]\nmodel = "a"\nper = 1000', "input is None; allowed is [0, ∞) CNY"),
-        ('[[price]]\nmodel = "a"\ninput = -1\nper = 1000', "input is -1"),
-        (f'[[price]]\nmodel = "a"\ninput = 1{"0" * 400}\nper = 1000', "input is 1000"),
-        (f'[[price]]\nmodel = "a"\ninput = 1{"0" * 5000}\nper = 1000', "can't be read"),
-        (f"a = {'[' * 3000}", "can't be read"),
-        ('[[price]]\nmodel = "a"\ninput = true\nper = 1000', "input is True"),
-        ('[[price]]\nmodel = "a"\ninput = nan\nper = 1000', "input is nan"),
-        ('[[price]]\nmodel = "a"\ninput = 1\noutput = "2"\nper = 1000', "output is '2'"),
-        ('[[price]]\nmodel = "a"\ninput = 1', "per is None; allowed is 1000, 1000000"),
-        ('[[price]]\nmodel = "a"\ninput = 1\nper = 100', "per is 100"),
-        ('[[price]]\nmodel = "a"\ninputs = 1\nper = 1000', "there is no field 'inputs'. Did you mean input"),
-        (ROWS + '[[price]]\nmodel = "yi_34b_chat"\ninput = 1\nper = 1000', "price 3: yi_34b_chat has a price already"),
+        ("not toml", "Cannot read"),
+        ("a = 1", "is not a price file"),
+        (ROWS + "[other]\n", "is not a price file"),
+        ("price = [1]", "is not a price file"),
+        ("[[price]]\ninput = 1\nper = 1000", "price 1: invalid model=None"),
+        ('[[price]]\nmodel = "a"\nper = 1000', "invalid input=None. Allowed: [0, ∞) CNY"),
+        ('[[price]]\nmodel = "a"\ninput = -1\nper = 1000', "invalid input=-1"),
+        (f'[[price]]\nmodel = "a"\ninput = 1{"0" * 400}\nper = 1000', "invalid input=1000"),
+        (f'[[price]]\nmodel = "a"\ninput = 1{"0" * 5000}\nper = 1000', "Cannot read"),
+        (f"a = {'[' * 3000}", "Cannot read"),
+        ('[[price]]\nmodel = "a"\ninput = true\nper = 1000', "invalid input=True"),
+        ('[[price]]\nmodel = "a"\ninput = nan\nper = 1000', "invalid input=nan"),
+        ('[[price]]\nmodel = "a"\ninput = 1\noutput = "2"\nper = 1000', "invalid output='2'"),
+        ('[[price]]\nmodel = "a"\ninput = 1', "invalid per=None. Allowed: 1000, 1000000"),
+        ('[[price]]\nmodel = "a"\ninput = 1\nper = 100', "invalid per=100"),
+        ('[[price]]\nmodel = "a"\ninputs = 1\nper = 1000', "unknown field 'inputs'. Did you mean input"),
+        (ROWS + '[[price]]\nmodel = "yi_34b_chat"\ninput = 1\nper = 1000', "price 3: duplicate price for yi_34b_chat"),
     ],
 )
 def test_a_file_that_says_something_else_is_refused_with_the_place(tmp_path, text, said):
@@ -78,7 +78,7 @@ def test_a_model_without_a_price_costs_what_the_dearest_does():
 def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path):
     (tmp_path / "p.toml").write_bytes(b"\xff\xfe")
     for path in (tmp_path / "none.toml", tmp_path, tmp_path / "p.toml"):
-        with pytest.raises(OptionError, match="can't be read"):
+        with pytest.raises(OptionError, match="Cannot read"):
             Prices.of_toml(path)
 
 

@@ -58,12 +58,12 @@ def test_a_clean_notebook_is_shown_with_its_answers(tmp_path):
     assert said.text == (
         "a.ipynb (cassette: a.qf.jsonl)\n"
         "\n"
-        "  cell  In  turn    model        API  parameters       tokens  from  finish\n"
-        "  2     2   main 1  yi_34b_chat  v1   temperature=0.3  4+20    live  stop\n"
-        "  3     3   main 2  yi_34b_chat  v1   temperature=0.3  4+20    live  stop\n"
-        "  4     4   main 3  yi_34b_chat  v1   temperature=0.3  4+20    live  stop\n"
+        "  cell  In  turn    model        API  parameters       tokens  transport  finish\n"
+        "  2     2   main 1  yi_34b_chat  v1   temperature=0.3  4+20    live       stop\n"
+        "  3     3   main 2  yi_34b_chat  v1   temperature=0.3  4+20    live       stop\n"
+        "  4     4   main 3  yi_34b_chat  v1   temperature=0.3  4+20    live       stop\n"
         "\n"
-        "  answers: 3, nothing wrong"
+        "  answers: 3, no problems found"
     )
 
 
@@ -168,7 +168,7 @@ def test_json_says_it_all_in_a_fixed_form():
             {
                 "notebook": "none.ipynb",
                 "cassette": None,
-                "error": "none.ipynb: there is no such file.",
+                "error": "none.ipynb: file not found.",
                 "answers": [],
                 "batches": [],
                 "findings": [],
@@ -177,7 +177,7 @@ def test_json_says_it_all_in_a_fixed_form():
         "errors": 1,
         "warnings": 1,
     }
-    assert said.err == ["none.ipynb: there is no such file."]
+    assert said.err == ["none.ipynb: file not found."]
 
 
 def test_json_has_a_question_about_many_rows_by_itself():

@@ -218,7 +218,7 @@ def test_wrong_keys_end_it_with_what_there_is(client, service):
     rows = caught.value.result
     assert len(rows) == 100
     assert rows[0]["answer"] == "fine"
-    assert rows[-1]["error"] == "not asked"
+    assert rows[-1]["error"] == "not sent"
 
 
 def test_a_network_that_is_gone_ends_it():
@@ -326,7 +326,7 @@ def test_an_interrupt_carries_what_there_is_those_under_way_included(client, ser
     sent = len(service.bodies)
     # Python's own handler may strike while one row is being handed on.
     assert 17 <= sent - 1 <= answered <= sent, "what was sent is paid for, and has a moment to end"
-    assert caught.value.result[-1]["error"] == "not asked"
+    assert caught.value.result[-1]["error"] == "not sent"
 
 
 def test_an_interrupted_iterator_loses_no_row_that_was_read(client, service):
@@ -411,8 +411,8 @@ def test_wrong_keys_in_the_middle_of_an_iterator_come_behind_the_rows(client, se
 
 
 def test_answers_of_a_slow_source_are_handed_on_before_it_goes_on(client, monkeypatch):
-    there, hand_over = threading.Event(), WorkerPool._hand_over
-    monkeypatch.setattr(WorkerPool, "_hand_over", lambda self: (hand_over(self), there.set()))
+    there, flush = threading.Event(), WorkerPool.flush
+    monkeypatch.setattr(WorkerPool, "flush", lambda self: (flush(self), there.set()))
     seen, came = [], []
 
     def slow():
@@ -480,7 +480,7 @@ def test_a_wide_row_and_a_long_text_go_whole(client, service):
 
 @pytest.mark.parametrize(
     ("template", "told"),
-    [("{{ my col }}", "row['my col']"), ("{{ class }}", "row['class']"), ("{{ a + }}", "no Python expression")],
+    [("{{ my col }}", "row['my col']"), ("{{ class }}", "row['class']"), ("{{ a + }}", "is not a Python expression")],
 )
 def test_a_column_that_is_no_name_is_told_with_the_way_to_write_it(client, service, template, told):
     with pytest.raises(PromptError, match=re.escape(told)):
@@ -489,7 +489,7 @@ def test_a_column_that_is_no_name_is_told_with_the_way_to_write_it(client, servi
 
 
 def test_a_function_of_pythons_is_no_column(client, service):
-    with pytest.raises(PromptError, match="no column or variable 'input'"):
+    with pytest.raises(PromptError, match="Unknown column or variable 'input'"):
         qfmagic.map([{"text": "a"}], "{{ input }} {{ text }}", client=client)
     qfmagic.map([{"text": "a"}], "{{ len(text) }}", client=client)
     assert prompts(service) == ["1"]
@@ -536,9 +536,9 @@ def test_a_record_that_cannot_be_read_is_asked_again(client, service, tmp_path):
     assert len(service.bodies) == 2
 
 
-def test_a_file_that_is_locked_is_waited_for_once(client, service, tmp_path):
+def test_a_file_that_is_locked_is_waited_for_once(client, service, tmp_path, monkeypatch):
+    monkeypatch.setattr("qfmagic.batch.answer_cache.LOCK_WAIT_S", 0.01)
     kept = AnswerCache(tmp_path / "k.sqlite")
-    kept._database.execute("pragma busy_timeout = 10")
     with closing(sqlite3.connect(tmp_path / "k.sqlite", isolation_level=None)) as other:
         other.execute("begin immediate")
         for n in range(3):
@@ -553,7 +553,7 @@ def test_a_file_that_is_locked_is_waited_for_once(client, service, tmp_path):
 def test_a_place_where_nothing_can_be_kept_is_told(client, service, tmp_path, path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "table.csv").write_text("text\n" * 2000)
-    with pytest.raises(OptionError, match="keep= takes"):
+    with pytest.raises(OptionError, match="keep= accepts"):
         qfmagic.map(["a"], "{{ item }}", client=client, keep=tmp_path / path)
     assert not service.bodies
 
@@ -580,7 +580,7 @@ def test_a_budget_holds_for_what_is_asked_again(client, service):
     assert type(done.error).__name__ == "SchemaError"
     assert "budget" in done.error.message("en")
     assert sum(sum(call.used) for call in meter.calls) == 30 * len(service.bodies) <= 300
-    assert not meter._held
+    assert not meter.reserved
 
 
 def test_a_budget_sets_aside_what_a_repair_may_take(client, service):
@@ -623,7 +623,7 @@ def test_a_client_that_is_closed_meanwhile_ends_it_with_a_word(service):
         with pytest.raises(QianfanError, match="closed") as caught:
             qfmagic.map(range(6), "{{ item }}", client=client, workers=2)
     gate.set()
-    assert {row["error"] for row in caught.value.result} <= {"QianfanError: interrupted", "not asked"}
+    assert {row["error"] for row in caught.value.result} <= {"QianfanError: interrupted", "not sent"}
 
 
 def test_where_nothing_is_known_the_first_answer_tells_what_the_budget_lets_begin(client, service):
@@ -639,7 +639,7 @@ def test_a_repair_whose_question_does_not_fit_is_not_sent(service):
     with Qianfan(model="yi_34b_chat", settings=Settings(**KEYS), transport=service) as client:
         (row,) = qfmagic.map(["a"], "{{ item }}", client=client, schema="name str", stream=False)
     assert len(service.bodies) == 1
-    assert "no room" in row["error"]
+    assert "exceeds the model's limit" in row["error"]
     assert row["name"] is None
 
 

@@ -101,6 +101,10 @@ def start_lab(folder, settings=(), **environ):
     page = home / "config" / "labconfig" / "page_config.json"
     page.parent.mkdir(parents=True)
     page.write_text(json.dumps(PAGE))
+    # One history file for all kernels of a server: where one locks it, IPython prints a warning into another's cell.
+    profile = home / "ipython" / "profile_default"
+    profile.mkdir(parents=True)
+    (profile / "ipython_kernel_config.py").write_text("c.HistoryManager.enabled = False\n")
     plain = {k: v for k, v in os.environ.items() if not k.startswith(("QIANFAN_", "QFMAGIC_", "JUPYTER_", "JPY_"))}
     token = "browser-tests"
     environ = {

@@ -135,7 +135,8 @@ def test_an_error_leaves_only_the_error(visit, service):
     live(page).wait_for()
     service.reply.chunks.let_all()
     page.wait()
-    assert [output["output_type"] for output in page.outputs(1)] == ["error"]
+    outputs = page.outputs(1)
+    assert [output["output_type"] for output in outputs] == ["error"], outputs
 
 
 def test_reloading_the_page_loses_nothing(visit, service):

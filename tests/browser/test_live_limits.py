@@ -177,7 +177,7 @@ def test_a_formula_neither_acts_nor_leaves_its_place(page, display):
 
 def test_an_answer_has_no_part_in_our_lines(page):
     """What it says of itself is in its own element, which nothing of it leaves, in no direction."""
-    page.model(context="3 of 5 turns sent")
+    page.model(context="sent 3 of 5 turns")
     view = page.view()
     page.send(t=f"{LABELS['gap']}\n\n- שלום *x*\n- `y`\n\n| a |\n|---|\n| {LABELS['waiting']} |\n", r=LABELS["waiting"])
     page.settle()

@@ -103,10 +103,10 @@ def test_harmless_text_appears_as_written(shown, harmless):
 
 
 def test_the_head_says_what_goes_on(page):
-    page.model(context="3 of 5 turns sent", elapsed=12.3)
+    page.model(context="sent 3 of 5 turns", elapsed=12.3)
     view = page.view()
     assert view.locator(".qf-head").inner_text().split("\n")[0].startswith("yi_34b_chat")
-    assert "3 of 5 turns sent" in view.locator(".qf-head").inner_text()
+    assert "sent 3 of 5 turns" in view.locator(".qf-head").inner_text()
     assert view.locator(".qf-status").inner_text() == LABELS["waiting"]
     page.send(wait="the service asks to wait 3 s")
     page.page.wait_for_function("document.querySelector('.qf-status').textContent.includes('asks to wait')")

@@ -29,11 +29,15 @@ from qfmagic.core.errors import (
     TransportError,
     UnavailableError,
 )
+from qfmagic.core.wire.signing import sign
 from qfmagic.testing.scripted import HeldStream, ScriptedTransport
 from qfmagic.testing.stub_server import LoopbackServer
+from qfmagic.transport.stub.checks import check_signature, signed_at
 from qfmagic.transport.stub.reply import Reply
 from qfmagic.transport.stub.service import StubKeys, StubService
 from qfmagic.transport.stub.transport import StubTransport
+from tests.support.faults.server import FaultServer
+from tests.support.faults.table import FINE
 
 KEYS = StubKeys()
 HELLO = "Hello! How can I assist you today?"
@@ -183,11 +187,15 @@ def test_every_kind_of_key_over_real_sockets(settings, model, path):
         return stub(request._replace(path=request.path.removeprefix(path)))
 
     def signed_for_whole_path(request):
-        probe = StubService()
-        probe._check_signature(request)  # raises if it doesn't cover the path as it was sent
+        check_signature(request, KEYS.access_key, KEYS.secret_key)  # raises if it doesn't cover the path as it was sent
         inner = request._replace(path=request.path.removeprefix(path))
-        probe._check_signature = lambda _: None
-        return probe(inner)
+        _, _, _, expires, signed, _ = request.headers["authorization"].split("/")
+        authorization = sign(
+            access_key=KEYS.access_key, secret_key=KEYS.secret_key, method=inner.method, path=inner.path,
+            query=inner.query, headers={name: inner.headers[name] for name in signed.split(";")},
+            at=signed_at(request), expires=int(expires),
+        )  # fmt: skip
+        return stub(inner._replace(headers={**inner.headers, "authorization": authorization}))
 
     with LoopbackServer(behind) as server:
         url = server.url + path
@@ -205,7 +213,7 @@ def test_every_kind_of_key_over_real_sockets(settings, model, path):
     [
         ({}, "yi_34b_chat", CredentialError, "QIANFAN_ACCESS_KEY"),
         ({}, "ernie-4.0-8k", CredentialError, "QIANFAN_BEARER_TOKEN"),
-        ({"ak": "wrong-1", "sk": "wrong-2"}, "yi_34b_chat", AuthenticationError, r"API key \(QIANFAN_AK\) is unknown"),
+        ({"ak": "wrong-1", "sk": "wrong-2"}, "yi_34b_chat", AuthenticationError, r"Unknown API key \(QIANFAN_AK\)"),
         ({"ak": KEYS.ak, "sk": "wrong-2"}, "yi_34b_chat", AuthenticationError, r"secret key \(QIANFAN_SK\)"),
         (
             {"access_key": "wrong-1", "secret_key": "wrong-2"},
@@ -219,13 +227,13 @@ def test_every_kind_of_key_over_real_sockets(settings, model, path):
             AuthenticationError,
             "QIANFAN_SECRET_KEY",
         ),
-        ({"access_token": "wrong-1"}, "yi_34b_chat", AuthenticationError, "Used: QIANFAN_ACCESS_TOKEN"),
+        ({"access_token": "wrong-1"}, "yi_34b_chat", AuthenticationError, "Keys used: QIANFAN_ACCESS_TOKEN"),
         ({"bearer_token": "wrong-1"}, "ernie-4.0-8k", AuthenticationError, "V2 API key"),
         (
             {"ak": "wrong-1", "sk": "wrong-2", "access_key": "wrong-3", "secret_key": "wrong-4"},
             "yi_34b_chat",
             AuthenticationError,
-            "QIANFAN_ACCESS_KEY, QIANFAN_SECRET_KEY are set too",
+            "QIANFAN_ACCESS_KEY, QIANFAN_SECRET_KEY are also set",
         ),
     ],
 )
@@ -359,9 +367,9 @@ def test_an_unreachable_service_says_so():
         ),
         (Reply((b'{"error_code":18,"error_msg":"qps"}',), 429), RateLimitError, "qps"),
         (Reply((b"",), 404), GoneError, "31 August 2026"),
-        (Reply((b"",), 410), GoneError, "has no V2 form"),
-        (Reply((b"",), 200), (ProtocolError,), "answer"),
-        (Reply((b'{"id":"as-1"}',), 200), ProtocolError, "unknown shape"),
+        (Reply((b"",), 410), GoneError, "has no V2 version"),
+        (Reply((b"",), 200), (ProtocolError,), "response"),
+        (Reply((b'{"id":"as-1"}',), 200), ProtocolError, "Unknown JSON structure"),
         (Reply((b'{"id":"as-1","result":"fine"}',), 500), UnavailableError, "500"),
         (httpx.ReadError("reset by peer"), TransportError, "reset by peer"),
         (httpx.ConnectTimeout("slow"), ConnectError, "within 10 s"),
@@ -421,7 +429,7 @@ def test_a_connection_cut_over_real_sockets_keeps_what_came():
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     with Qianfan(settings=Settings(access_token="t", base_url=url), model="yi_34b_chat") as client:
         stream = client.stream("hi")
-        with pytest.raises(TransportError, match="broke") as error:
+        with pytest.raises(TransportError, match="Connection lost") as error:
             list(stream)
     assert error.value.partial.text == "So far"
     thread.join()
@@ -436,7 +444,7 @@ def test_silence_before_the_first_text(scripted):
 def test_silence_between_texts_keeps_what_came(scripted):
     stream = scripted(held(v1("So far"))).stream("hi", timeout=0.1)
     assert next(stream).text == "So far"
-    with pytest.raises(ResponseTimeout, match="nothing more for 0.1 s") as error:
+    with pytest.raises(ResponseTimeout, match="no data for 0.1 s") as error:
         next(stream)
     assert error.value.partial.text == "So far"
 
@@ -556,17 +564,14 @@ def test_no_secret_in_the_logs(caplog):
 
 
 def test_warm_connections_are_used_again():
-    with LoopbackServer() as server:
-        connections = []
-        accept = server._server.get_request
-        server._server.get_request = lambda: connections.append(1) or accept()
-        with Qianfan(
-            settings=Settings(access_token=KEYS.access_token, base_url=server.url), model="yi_34b_chat"
-        ) as client:
-            for _ in range(3):
-                with client.stream("推荐一些中国自驾游路线") as stream:
-                    list(stream)
-    assert len(connections) == 1
+    with (
+        FaultServer([FINE["v1"]]) as server,
+        Qianfan(settings=Settings(access_token="t", base_url=server.url), model="yi_34b_chat") as client,
+    ):
+        for _ in range(3):
+            with client.stream("hi") as stream:
+                list(stream)
+    assert (server.connections, len(server.heads)) == (1, 3)
 
 
 def test_gzip_is_read():

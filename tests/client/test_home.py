@@ -45,7 +45,7 @@ def test_private_folder_shared_like_tmp_is_refused(tmp_path):
     home = tmp_path / "home"
     home.mkdir()
     home.chmod(0o1777)
-    with pytest.raises(HomeError, match="Others can write"):
+    with pytest.raises(HomeError, match="is writable by other users"):
         private_folder(home)
 
 

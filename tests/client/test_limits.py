@@ -3,12 +3,14 @@
 import asyncio
 import gc
 import threading
+from contextlib import closing
 
 import httpx
 import pytest
 
 from qfmagic import Qianfan, Settings
 from qfmagic.client import throttle
+from qfmagic.client.background_loop import BackgroundLoop
 from qfmagic.client.exchange import HttpExchange
 from qfmagic.client.service import Service
 from qfmagic.core.errors import AuthenticationError, OptionError, QianfanError, RateLimitError, TransportError
@@ -87,7 +89,7 @@ def refused(code, **headers):
 
 def test_pauses_are_the_sdks():
     world = World(replies(refused(336100)), retry_count=4)
-    with pytest.raises(QianfanError, match=r"Asked 4 times in 8\.5 s"):
+    with pytest.raises(QianfanError, match=r"Failed after 4 attempts in 8\.5 s"):
         world.ask()
     assert world.pauses == [1.5, 2.5, 4.5]
     assert [(wait.seconds, wait.attempt, wait.attempts) for wait in world.waits] == [
@@ -124,6 +126,10 @@ def test_every_attempt_is_signed_anew():
     assert first != second
 
 
+async def other_tasks():
+    return len(asyncio.all_tasks()) - 1
+
+
 def test_a_stop_in_a_pause_ends_it_at_once():
     asked = threading.Event()
 
@@ -133,12 +139,15 @@ def test_a_stop_in_a_pause_ends_it_at_once():
 
     with LoopbackServer(busy) as server:
         settings = Settings(access_token="t", base_url=server.url, backoff_factor=60)
-        with Qianfan(settings=settings, model="yi_34b_chat") as client:
+        with (
+            closing(BackgroundLoop()) as loop,
+            Qianfan(settings=settings, model="yi_34b_chat", loop=loop) as client,
+        ):
             stream = client.stream("hi")
             assert next(stream).wait.seconds >= 60
             assert stream.drain(0.01) == []
             stream.close()
-            assert stream._exchange.finished.is_set()
+            assert loop.submit(other_tasks()).result(timeout=5) == 0
             assert stream.answer.finish_reason == "interrupted"
             assert list(stream) == []
             assert len(server.requests) == 1
@@ -148,7 +157,7 @@ def test_a_pause_is_logged_without_secrets(caplog):
     caplog.set_level("INFO", logger="qfmagic")
     World(replies(refused(18), FINE), access_token="very-secret").ask()
     (record,) = caplog.records
-    assert record.getMessage() == "Too many requests in a second. Asking again in 1.5 s (2 of 3)."
+    assert record.getMessage() == "Limit of requests per second (QPS) reached. Retrying in 1.5 s (2 of 3)."
 
 
 def test_errors_of_the_token_endpoint_are_asked_again_once_for_all():
@@ -202,7 +211,7 @@ def test_requests_wait_for_the_limit_and_say_so():
     world = World(replies(FINE))
     world.ask(3, limits=RateLimits(rpm=2))
     assert world.times == [0, 0, 60]
-    assert [wait.describe("en") for wait in world.waits] == ["Limit: 2 requests per minute (rpm). Asking in 60 s."]
+    assert [wait.describe("en") for wait in world.waits] == ["Rate limit rpm=2 (requests per minute). Sending in 60 s."]
 
 
 def test_tokens_are_counted_as_the_service_counts_them():
@@ -310,5 +319,5 @@ def test_a_transport_error_tells_how_often_it_was_asked():
     def broken(_):
         raise httpx.ReadError("reset")
 
-    with pytest.raises(TransportError, match="Asked 3 times"):
+    with pytest.raises(TransportError, match="Failed after 3 attempts"):
         World(broken).ask()

@@ -52,7 +52,7 @@ def test_values_have_the_fields_types():
     )
     assert (found.no_auth, found.timeout, found.sign_expiration) == (True, 12.5, 60)
     for name, value in [("QIANFAN_NO_AUTH", "maybe"), ("QIANFAN_LLM_API_RETRY_TIMEOUT", "soon")]:
-        with pytest.raises(OptionError, match=f"{name} is '{value}'"):
+        with pytest.raises(OptionError, match=f"Invalid {name}='{value}'"):
             Settings.from_env({name: value})
 
 

@@ -206,3 +206,8 @@ def test_records_lose_nothing():
 def test_what_is_no_record_is_told(record):
     with pytest.raises(ValueError):
         turn_from_record(record)
+
+
+def test_label_shows_the_execution_count():
+    assert Turn("q", Answer("a"), count=7).label == "In 7"
+    assert Turn("q", Answer("a")).label == ""

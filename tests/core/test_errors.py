@@ -1,5 +1,7 @@
 """Errors say in both languages what happened and what to do."""
 
+import hashlib
+import json
 import pickle
 import re
 import string
@@ -72,10 +74,34 @@ def test_an_error_speaks_its_language():
 
 
 def test_values_are_shown_as_a_reader_expects():
-    assert text("option.value", "en", name="a", value=None, allowed=["x", "y"]) == "a= isn't possible; allowed: x, y."
+    assert text("option.value", "en", name="a", value=None, allowed=["x", "y"]) == "Invalid a=. Allowed: x, y."
     assert text("option.unknown", "zh", name="x", suggestions=Text("option.did_you_mean", {"names": ["y"]})).startswith(
         "未知选项 'x'。您是否想写 y？"
     )
+
+
+def test_a_text_has_the_singular_for_one_and_the_plural_for_any_other_count():
+    said = [text("compare.unasked", "en", count=1, of=count) for count in (0, 1, 2)]
+    assert said == [f"1 of {word} not sent" for word in ("0 questions", "1 question", "2 questions")]
+    assert text("compare.unasked", "zh", count=1, of=1) == "1 个问题中有 1 个未发送"
+    assert text("timeout.first", "en", seconds=2).startswith("No answer within 2 s.")  # other formats stay
+
+
+@pytest.mark.parametrize(
+    ("key", "sent"),
+    [
+        ("ask.go_on", "f94cff263b0bc136"),
+        ("schema.instruction", "ee2e47c739d0a0ed"),
+        ("schema.repair", "7466a879473e914d"),
+        ("schema.no_json", "c1bc597b00f18c72"),
+        ("schema.broken", "d308a973d9457a77"),
+        ("schema.unfit", "8b9e3a9cf97e7edd"),
+        ("schema.several", "efc16a4a5639efe5"),
+    ],
+)
+def test_a_text_that_is_sent_to_models_never_changes(key, sent):
+    """Recorded requests are found by their hash, and these texts are part of it."""
+    assert hashlib.sha256(json.dumps(messages()[key], sort_keys=True).encode()).hexdigest()[:16] == sent
 
 
 def test_the_tree():
@@ -88,11 +114,11 @@ def test_the_tree():
 def test_a_service_error_shows_code_text_id_cause_and_advice():
     error = make_error("v1", 110, "Access token invalid", request_id="as-1")
     assert str(error).startswith(
-        "Qianfan refused (code 110): Access token invalid. [id as-1] The access token is not valid (any more). Set a new"
+        "Qianfan returned an error (code 110): Access token invalid. [id as-1] The access token is invalid or has expired. Set a new"
     )
-    assert str(ServiceError(status=503)) == "Qianfan refused (code 503): no explanation given."
+    assert str(ServiceError(status=503)) == "Qianfan returned an error (code 503): no explanation given."
     hinted = error.with_hint("keys.used", used="QIANFAN_AK")
-    assert str(hinted).endswith("Used: QIANFAN_AK.")
+    assert str(hinted).endswith("Keys used: QIANFAN_AK.")
     assert "所用密钥：QIANFAN_AK。" in hinted.message("zh")
     assert (hinted.code, hinted.request_id, hinted.retry) == (110, "as-1", "token")
 
@@ -102,7 +128,7 @@ def test_the_whole_chain_is_there_on_demand():
     error.__cause__ = OSError("the inner cause")
     assert "OSError: the inner cause" in error.details()
     hinted = error.with_hint("retry.tried", attempts=3, seconds=4.1)
-    assert str(hinted).endswith("Asked 3 times in 4.1 s.")
+    assert str(hinted).endswith("Failed after 3 attempts in 4.1 s.")
     assert "4.1 秒内已尝试 3 次" in hinted.details("zh")
     assert "OSError: the inner cause" in hinted.details()
 

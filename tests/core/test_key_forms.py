@@ -13,6 +13,9 @@ from qfmagic.core.keys.forms import holds_form, holds_word
         "bce-v3%2FALTAK-a1B2c3D4e5F6g7H8%2F0123456789abcdef0123456789abcdef01234567",
         "24.0123456789abcdef0123456789abcdef.2592000.1700000000-1234567",
         "QIANFAN_SK=a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6",
+        "QIANFAN_SK＝“a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6”",
+        "ｂｃｅ－ｖ３／ＡＬＴＡＫ－ａ１Ｂ２ｃ３Ｄ４ｅ５Ｆ６／０１２３４５６７８９ａｂｃｄｅｆ",
+        "bce－v3／ALTAK－a1B2c3D4e5F6g7H8／0123456789abcdef",
     ],
 )
 def test_holds_form_finds_keys_of_the_service(text):

@@ -4,7 +4,7 @@ import pytest
 
 from qfmagic.core.errors import ModelError
 from qfmagic.core.i18n import read_table
-from qfmagic.core.models import ModelLimits, Registry, registry, suggest
+from qfmagic.core.models import ModelLimits, Registry, did_you_mean, registry, suggest
 
 V2_LIST = [
     "ernie-4.0-8k",
@@ -106,16 +106,16 @@ def test_api_overrides_the_row():
         ((None,), "model="),
         (("",), "model="),
         (("yi_34b_chat", None, "v3"), "v1, v2"),
-        (("ernie-5.1", None, "v1"), "V1 has no model"),
+        (("ernie-5.1", None, "v1"), "Unknown V1 model"),
         (("yi_34b_cht", None, "v1"), "yi_34b_chat"),
         ((None, "test1", "v2"), "V1 service"),
         (("yi_34b_cat", "test1"), "yi_34b_chat"),
         (("ernie-5.1", "test1"), "not a V1 model"),
-        ((None, "https://aip.baidubce.com/chat/test1"), "behind /chat/"),
-        ((None, "test1?x=1"), "behind /chat/"),
-        ((None, "../token"), "behind /chat/"),
-        ((None, "a/../../token"), "behind /chat/"),
-        ((None, ""), "behind /chat/"),
+        ((None, "https://aip.baidubce.com/chat/test1"), "after /chat/"),
+        ((None, "test1?x=1"), "after /chat/"),
+        ((None, "../token"), "after /chat/"),
+        ((None, "a/../../token"), "after /chat/"),
+        ((None, ""), "after /chat/"),
     ],
 )
 def test_names_that_lead_nowhere(arguments, said):
@@ -168,3 +168,13 @@ def test_a_parameter_has_one_type_whatever_the_model():
 )
 def test_json_is_asked_for_with_a_parameter_where_a_row_on_v2_has_it(arguments, takes):
     assert registry().target(*arguments).takes_json is takes
+
+
+def test_name_of_resolves_titles_and_keeps_unknown_names():
+    assert registry().name_of("Yi-34B-Chat") == "yi_34b_chat"
+    assert registry().name_of("no-such-model") == "no-such-model"
+
+
+def test_did_you_mean_is_empty_without_near_misses():
+    assert did_you_mean([]) == ""
+    assert did_you_mean(["a", "b"]).describe("en") == "Did you mean a, b?"

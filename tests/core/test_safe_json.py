@@ -209,7 +209,7 @@ def test_hostile_json_in_a_cassette_is_a_broken_line(tmp_path, written):
     with pytest.raises(RecordingError):
         exchange(written)
     path = tmp_path / "a.qf.jsonl"
-    path.write_text(f"{cassette._HEADER}\n{written}\n{written}\n{cassette._END}\n")
+    path.write_text(f"{cassette.HEADER}\n{written}\n{written}\n{cassette.END}\n")
     if written:
         with pytest.raises(QianfanError) as caught:
             cassette.read(path)

@@ -47,10 +47,10 @@ ADVICE = {
     "ContentError": ("Change the text", "修改文本"),
     "GoneError": ("model=ernie-4.0-turbo-8k", "model=ernie-4.0-turbo-8k"),
     "QuotaError": ("billing page", "计费页面"),
-    "RateLimitError": ("%qf set|Try again", "%qf set|稍后再试"),
-    "RequestError": ("The option dry", "选项 dry"),
+    "RateLimitError": ("%qf set|Retry in a moment", "%qf set|稍后再试"),
+    "RequestError": ("Use dry to show", "选项 dry"),
     "ServiceError": ("%qf doctor", "%qf doctor"),
-    "UnavailableError": ("Try again", "稍后再试"),
+    "UnavailableError": ("Retry in a moment", "稍后再试"),
 }
 
 
@@ -195,7 +195,7 @@ def check_kept(talk, turns, answer, state):
     history = talk.kernel.run("%qf history").plain
     counts = (2, 2) if state == "answered" else (1, 1)
     head = history.splitlines()[0]
-    assert f"{counts[0]} of {counts[1]} turns" in head or f"共 {counts[1]} 轮中会携带 {counts[0]} 轮" in head
+    assert f"send {counts[0]} of {counts[1]} turn" in head or f"会发送 {counts[1]} 轮中的 {counts[0]} 轮" in head
     last = [line for line in history.splitlines() if "hi" in line.split()]
     assert [text(f"state.{state}", talk.lang) in line for line in last] == [True for _ in kept]
 

@@ -77,10 +77,10 @@ def test_the_pauses_are_told(fault):
             error = raised
     assert (error is None) == (fault.error is None)
     if error is not None:
-        assert f"Asked {fault.asked} times" in str(error)
+        assert f"Failed after {fault.asked} attempts" in str(error)
         assert f"已尝试 {fault.asked} 次" in error.message("zh")
     assert [wait.attempt for wait in waits] == list(range(2, fault.asked + 1))
-    assert all("Asking again in" in wait.describe("en") for wait in waits)
+    assert all("Retrying in" in wait.describe("en") for wait in waits)
 
 
 def test_a_connection_with_bytes_left_over_spoils_no_other_answer():
@@ -121,7 +121,7 @@ def test_a_server_that_is_not_there_is_asked_again_and_then_told():
         gone = server.url
     with (
         Qianfan(settings=settings(gone), model=MODELS["v1"]) as client,
-        pytest.raises(errors.ConnectError, match="Asked 3 times"),
+        pytest.raises(errors.ConnectError, match="Failed after 3 attempts"),
     ):
         client.ask("hi")
 

@@ -5,11 +5,13 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from qfmagic import Qianfan, Settings
+from qfmagic.client.background_loop import BackgroundLoop
 from tests.support.faults.server import HOLD, STREAM, FaultServer, chunk, told
 from tests.support.faults.table import FINE, FIRST, GOOD, SO_FAR
 
@@ -121,7 +123,8 @@ client.close()
 def test_streams_that_are_given_up_leave_nothing():
     with (
         FaultServer([HELD]) as server,
-        Qianfan(settings=Settings(access_token="t", base_url=server.url), model="yi_34b_chat") as client,
+        closing(BackgroundLoop()) as loop,
+        Qianfan(settings=Settings(access_token="t", base_url=server.url), model="yi_34b_chat", loop=loop) as client,
     ):
         next(client.stream("hi"))
         threads = threading.active_count()
@@ -131,7 +134,7 @@ def test_streams_that_are_given_up_leave_nothing():
             stream.close()
         del stream
         gc.collect()
-        tasks = client._loop.submit(_tasks()).result(timeout=5)
+        tasks = loop.submit(_tasks()).result(timeout=5)
         assert tasks == 0
         assert threading.active_count() <= threads + 20  # the server's own
 

@@ -80,9 +80,7 @@ def test_no_error_and_no_log_shows_a_key(wire, names, wrong, caplog):
             with pytest.raises(QianfanError) as error:
                 list(stream)
             everything = shown(error.value)
-            everything += (
-                repr(client) + repr(settings) + repr(stream) + repr(stream._exchange) + repr(error.value.partial)
-            )
+            everything += repr(client) + repr(settings) + repr(stream) + repr(vars(stream)) + repr(error.value.partial)
     assert any("SEKRET" in head for head in server.heads) or names == ("access_key", "secret_key")
     assert "SEKRET" not in everything
     assert caplog.records

@@ -53,7 +53,7 @@ def test_certificates_of_ones_own(secure, bundle, monkeypatch, variable):
 
 
 def test_a_certificate_nobody_vouches_for_is_told_and_never_taken(secure):
-    with pytest.raises(ConnectError, match=r"certificate of 127.0.0.1:\d+ can't be verified.*SSL_CERT_FILE"):
+    with pytest.raises(ConnectError, match=r"Cannot verify the certificate of 127.0.0.1:\d+.*SSL_CERT_FILE"):
         ask(secure.url, retry_count=5)
     assert secure.heads == []
     assert ask(secure.url, ssl_verification=False) == GOOD
@@ -73,7 +73,7 @@ def test_certificates_that_can_not_be_read_are_told(secure, tmp_path, monkeypatc
     if content is not None:
         path.write_bytes(content)
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
-    with pytest.raises(ConnectError, match=r"SSL_CERT_FILE can't be read: .*bundle\.pem"):
+    with pytest.raises(ConnectError, match=r"Cannot read the certificates in SSL_CERT_FILE=.*bundle\.pem"):
         ask(secure.url)
     assert secure.connections == 0
 
@@ -96,7 +96,7 @@ def test_a_proxy_with_a_password_tunnels_to_a_secure_server(secure, bundle, monk
     with Proxy(secure.port, authorization=wanted) as proxy:
         assert ask(far, proxy=f"http://user:{password}@{proxy.address}") == GOOD
         assert proxy.asked == [f"CONNECT qianfan.test:{secure.port} HTTP/1.1"]
-        with pytest.raises(ConnectError, match=r"proxy http://127.0.0.1:\d+ refused the way .*407") as error:
+        with pytest.raises(ConnectError, match=r"Proxy http://127.0.0.1:\d+ rejected the connection .*407") as error:
             ask(far, proxy=f"http://user:no{password}@{proxy.address}")
         assert password not in error.value.details()
         monkeypatch.setenv("https_proxy", f"http://user:{password}@{proxy.address}")

@@ -151,9 +151,8 @@ STEER = [
 ]
 LOOK = """
     import gc
-    from qfmagic.notebook.magics import _LOADED
     session = magics.engine.session
-    seen, pending = {}, [*_LOADED.values()]
+    seen, pending = {}, [magics]
     while pending:
         one = pending.pop()
         if id(one) in seen or one is session.environ:

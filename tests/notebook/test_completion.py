@@ -13,6 +13,7 @@ from qfmagic.notebook import magics as magics_module
 from qfmagic.notebook.completion import candidates, matcher, place
 from qfmagic.notebook.parsing.option_table import help_table
 from qfmagic.notebook.session.session import Session
+from qfmagic.testing.harness import magics_of
 
 V1 = "%%qianfan model=yi_34b_chat "
 
@@ -365,7 +366,7 @@ def test_no_engine_for_other_cells(shell):
     for code in ("mo", "%%time", "%%qianfan\nprose"):
         with provisionalcompleter():
             list(completer.completions(code, len(code)))
-    completer.custom_matchers[:] = [magics_module._LOADED[shell].completing]
+    completer.custom_matchers[:] = [magics_of(shell).completing]
     assert calls == []
 
 

@@ -48,7 +48,7 @@ def test_in_a_kernel_nothing_of_it_is_left(start, tmp_path, xmode):
     for cell in CELLS:
         ran = kernel.run(cell, cell="c")
         assert ran.error[0] == "OptionError"
-        assert "delete the key from the cell yourself, and revoke it" in ran.error[1]
+        assert "delete the key from the cell and revoke it" in ran.error[1].lower()
         assert canary not in json.dumps([ran.error, ran.traceback, ran.outputs], default=str) + ran.stdout
         shown = kernel.run(LOOK).stdout
         assert canary not in shown
@@ -100,7 +100,8 @@ def test_in_a_terminal_too_whether_the_row_is_written_already_or_not(plain, tmp_
     sources = rows(path)
     assert [row[1] for row in sources if not row[1].startswith(TAKEN_OUT)] == ["before = 1", "after = 2"]
     assert len(sources) == len(CELLS) + 2
-    remembered = [manager.input_hist_raw, manager.input_hist_parsed, plain.user_ns["In"], manager._i00, manager._i]
+    remembered = [manager.input_hist_raw, manager.input_hist_parsed, plain.user_ns["In"]]
+    remembered += [manager._i00, manager._i]  # noqa: SLF001 - IPython's own copies
     remembered += [value for name, value in plain.user_ns.items() if name.startswith("_i")]
     assert "withheldCANARY" not in f"{remembered} {capsys.readouterr()}"
     assert b"withheldCANARY" not in b"".join(one.read_bytes() for one in tmp_path.glob("history.sqlite*"))
@@ -135,7 +136,7 @@ def test_a_question_that_holds_a_key_is_not_sent(start, tmp_path):
     for number, cell in enumerate(HOLDING):
         ran = kernel.run(cell.format(key=KEY), cell=str(number))
         assert ran.error[0] == "PromptError"
-        assert "the key of QIANFAN_BEARER_TOKEN" in ran.error[1]
+        assert "the key in QIANFAN_BEARER_TOKEN" in ran.error[1]
         assert KEY not in str(ran)
         assert KEY not in kernel.run(LOOK).stdout
         assert KEY not in kernel.run("%qf history").plain

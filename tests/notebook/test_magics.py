@@ -6,18 +6,15 @@ import pytest
 
 from qfmagic.core.answer import Answer
 from qfmagic.core.errors import InputError, OptionError, QianfanError
-from qfmagic.notebook import magics as magics_module
 from qfmagic.notebook.parsing.option_table import help_table
+from qfmagic.testing.harness import magics_of
 from qfmagic.testing.scripted import ScriptedTransport
 from qfmagic.transport.stub.reply import Reply
+from tests.support.services import session_of as session
 
 
 def ask(shell, line="", cell="hi"):
     return shell.run_cell_magic("qianfan", f"model=yi_34b_chat {line}", cell)
-
-
-def session(shell):
-    return magics_module._LOADED[shell].engine.session
 
 
 def sent(answer):
@@ -29,11 +26,7 @@ def play(shell):
     """Let the notebook's client answer from a script."""
 
     def use(*steps):
-        from qfmagic import Qianfan, Settings
-
-        transport = ScriptedTransport(steps)
-        client = Qianfan(settings=Settings(access_token="t", bearer_token="b"), transport=transport, label="stub")
-        session(shell)._made, session(shell)._client_is_for = (lambda *_: client), None
+        session(shell).network = transport = ScriptedTransport(steps)
         return transport
 
     return use
@@ -53,7 +46,7 @@ def test_the_text_prints_as_it_arrives_and_once(shell, capsys):
     shell.run_cell("%%qianfan model=yi_34b_chat\nhi")
     shown = capsys.readouterr().out
     assert shown.count("Hello! How can I assist") == 1
-    assert "[◈ stub: a stand-in answered, not the service]" in shown
+    assert "[◈ simulated answer, not from Qianfan]" in shown
     shell.run_cell("_")
     assert capsys.readouterr().out.count("Hello! How can I assist") == 1
 
@@ -88,7 +81,7 @@ def test_context(shell, option, count, capsys):
     ask(shell)
     ask(shell)
     assert len(sent(ask(shell, option))) == count
-    assert ("of 2 turns went along" in capsys.readouterr().out) == (count < 5)
+    assert ("of 2 earlier turns" in capsys.readouterr().out) == (count < 5)
 
 
 def test_raw_sends_the_text_as_it_stands(shell):
@@ -157,20 +150,20 @@ def test_the_text_behind_the_options_is_untouched(shell, line, text):
     ("line", "said"),
     [
         ("temprature=1", "Did you mean temperature"),
-        ("temperature=1 temperature=0.5", "twice"),
+        ("temperature=1 temperature=0.5", "Duplicate option temperature"),
         ("temperature=", "temperature=''"),
         ("temperature=hot", r"\(0, 1.0\]"),
         ("stop=END", "at most 4 entries"),
         ("stream=maybe", "bool"),
         ("format=pdf", "markdown, text, json, code, html"),
-        ("user_id='open", "quotes"),
+        ("user_id='open", "Unclosed quote in user_id"),
         ("timeout=soon", "float"),
         ("context=some", "all, none"),
-        ("model=a,,b", "an empty name"),
+        ("model=a,,b", "Empty name"),
         ("into=2x", "Python variable"),
         ("into=class", "Python variable"),
         ("once=true", "Unknown option 'once'"),
-        ("some text", "goes into the cell's body"),
+        ("some text", "in the cell's body"),
         ("timeout=-1", "timeout"),
         ("chat=", "chat"),
     ],
@@ -196,9 +189,9 @@ def test_keys_are_not_taken_on_a_line(shell, name):
         ("markdown", "**b** <img src=x onerror=alert(1)>", "**b** <img", "**b** &lt;img"),
         ("text", "**b** <img>", "**b** <img>", "```\n**b** <img>\n```"),
         ("json", 'Here:\n```json\n{"a": 1}\n```', '{\n  "a": 1\n}', '```json\n{\n  "a": 1\n}\n```'),
-        ("json", "no", "no\n\n[◈ not valid JSON", "not valid JSON"),
+        ("json", "no", "no\n\n[◈ invalid JSON", "invalid JSON"),
         ("code", "```python\nx = 1\n```", "x = 1", "```python\nx = 1"),
-        ("code", "nothing", "no code block found", "no code block found"),
+        ("code", "nothing", "no code block in the answer", "no code block in the answer"),
         ("html", "<b>x</b><script>alert(1)</script>", "<b>x</b>", "&lt;b>"),
     ],
 )
@@ -235,7 +228,7 @@ def test_what_came_before_an_error_stays(shell, play, capsys):
         ask(shell)
     shown = capsys.readouterr().out
     assert "So far" in shown
-    assert "incomplete: the answer broke off" in shown
+    assert "incomplete: the answer ended early" in shown
     turns = session(shell).chats.get("main").turns
     assert [(turn.state, turn.answer.text) for turn in turns] == [("interrupted", "So far")]
     play(Reply.of_json({"id": "x", "result": "ok"}))
@@ -301,22 +294,22 @@ def test_set_settings_and_unset(shell, capsys):
     [
         ("set", "Usage"),
         ("set temperature", "Usage"),
-        ("set nothing=1", "no setting"),
+        ("set nothing=1", "Unknown setting"),
         ("set temprature=1", "Did you mean temperature"),
         ("set model=yi_34b_chat temperature=7", "(0, 1.0]"),
         ("set model=rwkv_4_world", "endpoint="),
         ("set context=some", "all, none"),
         ("set lang=fr", "en, zh, auto"),
         ("unset", "Usage"),
-        ("unset nothing", "no setting"),
+        ("unset nothing", "Unknown setting"),
         ("settings now", "Usage"),
         ("transport carrier-pigeon", "live"),
         ("histry", "Did you mean history"),
         ("models yi_34", "Did you mean yi_34b_chat"),
-        ("reset nobody", "no conversation"),
+        ("reset nobody", "Unknown conversation"),
         ("history chat", "Usage"),
         ("help sett", "Did you mean set"),
-        ("set into=x", "no setting"),
+        ("set into=x", "Unknown setting"),
     ],
 )
 def test_commands_that_say_nothing_sensible(shell, line, said, capsys):
@@ -331,7 +324,7 @@ def test_commands_that_say_nothing_sensible(shell, line, said, capsys):
 def test_a_parameter_the_model_does_not_take_is_told(shell, capsys):
     steer(shell, "set model=ernie-char-fiction-8k system=导游", capsys)
     assert ask(shell, "once").request.get("system") is None
-    assert "not sent, since yi_34b_chat doesn't take it: system" in capsys.readouterr().out
+    assert "system not supported by yi_34b_chat, not sent" in capsys.readouterr().out
 
 
 def test_a_model_or_endpoint_on_the_line_replaces_what_is_set(shell, capsys):
@@ -352,14 +345,14 @@ def test_history(shell, capsys):
     assert "1 of 2 turns" in shown
     lines = shown.splitlines()
     assert [line.split()[0] for line in lines[-2:]] == ["1", "2"]
-    assert "left out (limit)" in lines[-2]
+    assert "not sent (limit)" in lines[-2]
     assert "介绍下长城" in lines[-1]
     assert "no turns yet" in steer(shell, "history chat=other", capsys)
 
 
 def test_reset(shell, capsys):
     ask(shell)
-    assert "its 1 turns are kept as main~1" in steer(shell, "reset", capsys)
+    assert "1 turn kept as main~1" in steer(shell, "reset", capsys)
     assert sent(ask(shell)) == ["hi"]
     ask(shell, "chat=other")
     steer(shell, "reset other", capsys)
@@ -373,7 +366,7 @@ def test_models(shell, capsys):
     shown = steer(shell, "models ERNIE-Character-Fiction-8K", capsys)
     assert "(0, 1.0]" in shown
     assert "0.95" in shown
-    assert "24000 chars, 6144 tokens, system included" in shown
+    assert "24000 chars, 6144 tokens, system prompt included" in shown
 
 
 def test_transport(shell, capsys):
@@ -396,8 +389,8 @@ def test_help_shows_every_row(shell, capsys):
 def test_chinese(shell, capsys):
     steer(shell, "set lang=zh", capsys)
     ask(shell)
-    assert "本回答来自替身" in capsys.readouterr().out
-    with pytest.raises(InputError, match="不接受 temperature=2"):
+    assert "模拟回答" in capsys.readouterr().out
+    with pytest.raises(InputError, match="temperature=2 对 Yi-34B-Chat 无效"):
         ask(shell, "temperature=2")
 
 
@@ -434,7 +427,7 @@ def test_new_keys_are_used_with_the_next_question(shell, capsys, monkeypatch):
 
 
 def test_the_traits_are_the_settings(shell):
-    magics = magics_module._LOADED[shell]
+    magics = magics_of(shell)
     table = help_table()
     expected = {name for name, row in (table.options | table.described | table.settings).items() if row.settable}
     assert set(magics.trait_names(config=True)) == expected

@@ -112,7 +112,13 @@ def test_what_was_recorded_is_no_empty_page(both):
     _, recorded, _, _ = both
     shown = without_origin(recorded).decode()
     assert all(f"第 {n} 次" in shown for n in (1, 2, 3, 5, 6))
-    for part in ("think", '\\"answer\\": 4', "cut by the model's output limit", "it can't be", "(False, 11, 'stop')"):
+    for part in (
+        "think",
+        '\\"answer\\": 4',
+        "truncated at the model's output limit",
+        "it can't be",
+        "(False, 11, 'stop')",
+    ):
         assert part in shown
 
 

@@ -5,6 +5,7 @@ import json
 
 import httpx
 
+from qfmagic.testing.harness import magics_of
 from qfmagic.transport.stub.reply import Reply
 
 KEYS = {"access_token": "t", "bearer_token": "b"}
@@ -62,24 +63,21 @@ class _Body(httpx.AsyncByteStream):
             yield chunk
 
 
-def put_in(session, service, label="live"):
-    """Have the session's questions answered by *service*, as if it were *label*."""
-    from qfmagic import Qianfan, Settings
+def session_of(shell):
+    """The session of a shell with the extension loaded."""
+    return magics_of(shell).engine.session
 
-    def made(mode, settings, tape):
-        name = label if tape is None else "record"
-        return Qianfan(
-            settings=Settings(**KEYS, retry_count=1), transport=service, tape=tape, label=name, loop=session.loop
-        )
 
-    session._made, session._client_is_for = made, None
+def send_through(shell, transport, monkeypatch):
+    """Have *transport* answer a notebook's requests as if it were the service: what it answers costs something."""
+    environ = {"QFMAGIC_TRANSPORT": "live", "QIANFAN_LLM_API_RETRY_COUNT": "1"}
+    environ |= {"QIANFAN_ACCESS_TOKEN": KEYS["access_token"], "QIANFAN_BEARER_TOKEN": KEYS["bearer_token"]}
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    session_of(shell).network = transport
+    return transport
 
 
 def serve(shell, monkeypatch):
-    """Have a service answer the notebook's questions; what it answers costs something."""
-    from qfmagic.notebook.magics import _LOADED
-
-    monkeypatch.setenv("QFMAGIC_TRANSPORT", "live")
-    found = Service()
-    put_in(_LOADED[shell].engine.session, found)
-    return found
+    """Have a service answer the notebook's requests."""
+    return send_through(shell, Service(), monkeypatch)

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from qfmagic.core.answer import Answer
 from qfmagic.core.conversation import Conversation, Turn
 from qfmagic.notebook.conversation.export import exported
-from qfmagic.notebook.magics import _LOADED
 from qfmagic.notebook.output.bundle import answer_bundle
 from qfmagic.notebook.output.views import StaticView
+from qfmagic.testing.harness import magics_of
 from tests.support.services import refusal, v2
 
 STYLES = ("markdown", "text", "json", "code", "html")
@@ -49,7 +49,7 @@ class Session:
     def __init__(self, shell, service) -> None:
         self._shell, self._service = shell, service
         self._shown: list[dict] = []
-        front = _LOADED[shell].engine.cell.front
+        front = magics_of(shell).engine.cell.front
         front.view = lambda ask, style, whole_cell: StaticView(lambda bundle, **_: self._shown.append(bundle))
         front.publish = self._shown.append
         front.conclude = lambda bundle, metadata: self._shown.append(bundle)

@@ -79,7 +79,7 @@ def test_what_nothing_asks_for_is_one_failure(run, recorded, mode):
     result.assert_outcomes(passed=3, failed=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
-        ["*The cassette test_words.qf.jsonl holds answers that nothing asked for (1): ernie-lite-8k “two” (*"]
+        ["*Cassette test_words.qf.jsonl has 1 answer that no request used: ernie-lite-8k “two” (*"]
     )
     result.stdout.fnmatch_lines(["FAILED test_words.qf.jsonl::cassette*"])
 
@@ -106,7 +106,7 @@ def test_a_changed_question_fails_and_the_nearest_is_named(run, recorded):
     recorded.write_text(TESTS.replace('"two"', '"too"'))
     result = run("--qianfan=replay")
     result.assert_outcomes(passed=3, failed=1)
-    result.stdout.fnmatch_lines(["*The nearest one (*) differs: message 1 (user) “t?-w-?{+o+}o”*"])
+    result.stdout.fnmatch_lines(["*Differences from the nearest (*): message 1 (user) “t?-w-?{+o+}o”*"])
 
 
 def test_in_workers_too_what_nothing_asks_for_is_one_failure(run, recorded):
@@ -136,11 +136,11 @@ def test_a_cassette_that_is_missing_or_edited_is_told(run, pytester, recorded):
     file.write_text(file.read_text("utf-8").replace('"one"', '"won"'), "utf-8")
     result = run("--qianfan=replay")
     result.assert_outcomes(errors=4)
-    result.stdout.fnmatch_lines(["Line ? of the cassette test_words.qf.jsonl was changed after it was recorded.*"])
+    result.stdout.fnmatch_lines(["Line ? of cassette test_words.qf.jsonl was edited after recording.*"])
     file.unlink()
     result = run("--qianfan=replay")
     result.assert_outcomes(errors=4)
-    result.stdout.fnmatch_lines(["There is no cassette test_words.qf.jsonl. *: pytest --qianfan=auto."])
+    result.stdout.fnmatch_lines(["Cassette test_words.qf.jsonl not found. *: pytest --qianfan=auto."])
 
 
 def test_the_stub_answers_without_the_option_and_nothing_else_is_changed(run, pytester):
@@ -215,14 +215,14 @@ def test_a_cassette_that_can_no_longer_be_written_is_an_error_of_the_test(run, p
     )
     result = run("--qianfan=auto")
     result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(["The cassette test_lost.qf.jsonl can't be written (*"])
+    result.stdout.fnmatch_lines(["Cannot write cassette test_lost.qf.jsonl (*"])
 
 
 def test_what_is_wrong_in_the_configuration_or_a_marker_is_told(run, pytester):
     pytester.makepyfile("import pytest\n@pytest.mark.qianfan('x')\ndef test_(qianfan_client):\n    pass")
     result = run()
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["The marker qianfan takes its options by name: *"])
+    result.stdout.fnmatch_lines(["The marker qianfan accepts keyword options only: *"])
     assert "--qianfan: invalid choice: 'no'" in run("--qianfan=no").stderr.str()
     result.stdout.no_fnmatch_line("*PytestUnknownMarkWarning*")
     pytester.makeini("[pytest]\naddopts = -p qfmagic.testing.plugin\nqianfan = no\n")

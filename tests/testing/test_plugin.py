@@ -118,7 +118,7 @@ def project(tmp_path_factory, server):
     for run in runs:
         output, _ = run.communicate()
         assert run.returncode == 0, output
-    assert "Answers come from: auto talk.qf.jsonl." in made.read("talk.ipynb")
+    assert "Transport: auto talk.qf.jsonl." in made.read("talk.ipynb")
     assert made.read("talk.qf.jsonl").count('"n":') == 2
     server.requests.clear()
     return made
@@ -158,12 +158,12 @@ def test_what_is_wrong_with_a_notebook_or_its_cassette_fails(project, server):
     for passed in ("says_live::ipynb::Cell 3", "says_live.ipynb::cassette", "shorter::ipynb::Cell 2"):
         assert f"wrong/{passed} PASSED" in lines, output
     assert "wrong/shorter.ipynb::cassette FAILED" in lines
-    assert "The cassette wrong/shorter.qf.jsonl holds answers that nothing asked for (1): " in output
+    assert "Cassette wrong/shorter.qf.jsonl has 1 answer that no request used: " in output
     assert "“and the second”" in output
     assert "wrong/changed::ipynb::Cell 2 FAILED" in lines
     assert "differs: message 1 (user) “[-first-]{+another+} question”" in output
-    assert "changed.ipynb: its cassette holds more than was asked for, but not every cell ran and passed" in output
-    assert "There is no cassette missing.qf.jsonl" in output
+    assert "changed.ipynb: the cassette has unused answers, but not every cell ran and passed" in output
+    assert "Cassette missing.qf.jsonl not found" in output
     assert "missing.ipynb::cassette" not in output
     assert server.requests == []
 
@@ -185,6 +185,6 @@ def test_the_stub_and_the_service_answer_where_they_are_asked_to(project, server
     assert live == {"failed": 1, "passed": 1}, told
     assert "CredentialError: No key" in told, told
     assert auto == {"failed": 1, "passed": 4}, said
-    assert "new.qf.jsonl holds answers that nothing asked for (1): ernie-lite-8k “and the second”" in said
+    assert "new.qf.jsonl has 1 answer that no request used: ernie-lite-8k “and the second”" in said
     assert (new / "new.qf.jsonl").read_text("utf-8").count('"n":') == 3
     assert len(server.requests) == 1  # what the cassette lacked

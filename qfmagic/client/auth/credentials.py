@@ -1,10 +1,13 @@
 """Which of the configured keys a call uses: the official SDK's precedence."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from ...core.errors import CredentialError
+from ...core.i18n import Text
+from ...core.keys.pasted import KeyForm, misplaced, swapped
 from ...core.models import Wire
 from ..settings import Settings
 
@@ -19,6 +22,14 @@ _VARIABLES: dict[Kind, str] = {
     "bearer": "QIANFAN_BEARER_TOKEN",
     "access_code": "QIANFAN_ACCESS_CODE",
     "none": "QIANFAN_NO_AUTH",
+}
+
+
+_FIELDS: dict[Kind, tuple[str, ...]] = {
+    "app": ("ak", "sk"),
+    "iam": ("access_key", "secret_key"),
+    "access_token": ("access_token",),
+    "bearer": ("bearer_token",),
 }
 
 
@@ -44,6 +55,11 @@ class Credential:
     def variables(self) -> str:
         """The environment variables it comes from."""
         return _VARIABLES[self.kind]
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """Its parts, by their fields in the settings."""
+        return dict(zip(_FIELDS.get(self.kind, ()), (self.key, self.secret), strict=False))
 
 
 def available(settings: Settings, wire: Wire) -> list[Credential]:
@@ -72,9 +88,12 @@ def choose(settings: Settings, wire: Wire) -> Credential:
         CredentialError: There is none; the error says which would do, and what is there for the other API.
     """
     found = available(settings, wire)
+    own = settings.official(wire)
     if found:
-        check_form(found[0])
+        check_form(found[0], official=own)
         return found[0]
+    every = (name for names in _FIELDS.values() for name in names)
+    check_kind({name: getattr(settings, name) for name in every}, official=own)
     pairs = (("ak", "sk"), ("access_key", "secret_key"))
     for pair in pairs if wire == "v1" else pairs[1:]:
         given = [name for name in pair if getattr(settings, name)]
@@ -90,12 +109,42 @@ def choose(settings: Settings, wire: Wire) -> Credential:
     raise CredentialError(f"keys.missing_{wire}")
 
 
-def check_form(credential: Credential) -> None:
+def check_form(credential: Credential, *, official: bool = False) -> None:
     """
-    Check that the keys can be keys.
+    Check that the keys can be keys, and of this kind.
+
+    Args:
+        credential: The keys.
+        official: Whether they go to Baidu itself; a gateway may have keys of its own, of any form.
 
     Raises:
-        CredentialError: One holds a line break, a blank, or something beyond ASCII.
+        CredentialError: One holds a line break, a blank, or something beyond ASCII; or has the form of another kind.
     """
+    check_kind(credential.fields, official=official)
     if not all(_KEY.fullmatch(part) for part in (credential.key, credential.secret)):
         raise CredentialError("keys.form", variable=credential.variables)
+
+
+def check_kind(keys: Mapping[str, str], *, official: bool = False) -> None:
+    """
+    Check that no key has the form of another kind; *keys* are by the fields of the settings, *official* as above.
+
+    Raises:
+        CredentialError: One has. The error names the variables, and doesn't repeat the key.
+    """
+    if swapped(keys):
+        raise CredentialError("keys.swapped")
+    found = misplaced(keys, sure=not official)
+    if found is not None:
+        raise CredentialError("keys.misplaced", **told_kind(*found))
+
+
+def told_kind(name: str, form: KeyForm) -> dict[str, object]:
+    """The values of the texts about a key in the wrong variable."""
+    return {"variable": f"QIANFAN_{name.upper()}", "kind": Text(f"keys.form.{form.name}")}
+
+
+def other_kind(credential: Credential) -> Text | None:
+    """A hint for keys that were rejected and have the form of another kind, None if they don't."""
+    found = misplaced(credential.fields)
+    return None if found is None else Text("keys.looks_misplaced", told_kind(*found))

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from ...core.errors import GoneError, QianfanError
+from ...core.errors import QianfanError
 from ...core.i18n import Described, Text
 from ...core.models import WIRES, Wire
 from ...core.pacing.clock_skew import clock_hint
@@ -19,7 +19,7 @@ from ..auth.credentials import available, choose
 from ..http.network import Network, shown_address
 from ..http.request import Clock, Outgoing
 from ..settings import Settings
-from .key_check import CHECK_TIMEOUT_S, MODEL, read_object
+from .key_check import CHECK_TIMEOUT_S, MODEL, read_object, v1_ended
 
 Topic = Literal["keys", "reach", "proxy", "certificates", "clock", "v1"]
 Level = Literal["ok", "warning", "error"]
@@ -63,7 +63,7 @@ async def check(
     network = Network(settings, transport)
     found = [*_keys(settings), *_certificates(settings)]
     try:
-        looks = [_guarded(_look(network, target, clock)) for target in _targets(settings)]
+        looks = [_guarded(_look(network, settings, target, clock)) for target in _targets(settings)]
         for several in await asyncio.gather(*looks):
             said = {finding.describe("en") for finding in found}
             found += [finding for finding in several if finding.describe("en") not in said]
@@ -86,7 +86,7 @@ def _keys(settings: Settings) -> list[DiagnosisFinding]:
         try:
             used = choose(settings, wire)
         except QianfanError as error:
-            form = error.key in ("keys.form", "keys.half")
+            form = error.key in ("keys.form", "keys.half", "keys.misplaced", "keys.swapped")
             (found if form else missing).append(DiagnosisFinding("keys", "error" if form else "warning", error))
         else:
             values = {"wire": wire.upper(), "variables": used.variables}
@@ -110,7 +110,7 @@ def _targets(settings: Settings) -> list[_Target]:
     return found
 
 
-async def _look(network: Network, target: _Target, clock: Clock) -> list[DiagnosisFinding]:
+async def _look(network: Network, settings: Settings, target: _Target, clock: Clock) -> list[DiagnosisFinding]:
     outgoing = target.outgoing
     proxy = _proxy(network, outgoing.base)
     found: list[DiagnosisFinding] = []
@@ -122,11 +122,11 @@ async def _look(network: Network, target: _Target, clock: Clock) -> list[Diagnos
     except QianfanError as error:
         topic: Topic = "reach"
         topic = "certificates" if error.key in ("connect.certificate", "connect.bundle") else topic
-        topic = "proxy" if error.key.startswith("connect.proxy") else topic
+        topic = "proxy" if error.key.startswith(("connect.proxy", "connect.socks")) else topic
         return [*found, DiagnosisFinding(topic, "error", error)]
     payload = read_object(body)
     said = gateway_error(status, headers) or service_error(target.wire, payload, status=status)
-    if target.wire == "v1" and (isinstance(said, GoneError) or status in (404, 410)):
+    if target.wire == "v1" and v1_ended(settings, said, status, body):
         found.append(DiagnosisFinding("v1", "warning", Text("check.v1_gone", {"host": outgoing.host})))
     elif payload or said is not None:
         found.append(DiagnosisFinding("reach", "ok", Text("check.reached", {"host": outgoing.host})))
@@ -141,6 +141,7 @@ async def _look(network: Network, target: _Target, clock: Clock) -> list[Diagnos
 def _proxy(network: Network, address: str) -> str:
     try:
         parts = urlsplit(address)
+        port = parts.port
     except ValueError:
         return ""
-    return network.proxy_for(parts.scheme, parts.hostname or "")
+    return network.proxy_for(parts.scheme, parts.hostname or "", port)

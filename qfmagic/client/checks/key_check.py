@@ -134,7 +134,7 @@ async def _try(
         return KeyVerdict(credential, "unchecked")
     service = Service(only(settings, credential), transport, clock=clock)
     try:
-        check_form(credential)
+        check_form(credential, official=settings.official("v2" if credential.kind == "bearer" else "v1"))
         match credential.kind:
             case "bearer":
                 return KeyVerdict(credential, "ok", usage=await _ask(service, model))
@@ -186,10 +186,20 @@ async def _ask_nothing(service: Service, settings: Settings, credential: Credent
     outgoing = await service.authorizer.authorize(outgoing, credential, "v1")
     status, received, body = await service.network.fetch(outgoing, CHECK_TIMEOUT_S, "timeout.reach")
     error = gateway_error(status, received) or service_error("v1", read_object(body), status=status)
-    if error is None and status in (404, 410):
+    if v1_ended(settings, error, status, body):
         error = GoneError(status=status, cause="cause.v1_gone", remedy="remedy.v1_gone")
+    elif status == 404 and (error is None or isinstance(error, GoneError)):
+        error = AccessError(status=status, cause="cause.not_found")
     if error is not None:
         raise error
+
+
+def v1_ended(settings: Settings, error: ServiceError | None, status: int, body: bytes) -> bool:
+    """Whether an answer says that the V1 API has ended: not if it is a page of another server than Baidu's."""
+    if status == 410 or (isinstance(error, GoneError) and status != 404):
+        return True
+    ended = error is None or isinstance(error, GoneError)
+    return ended and status == 404 and (settings.official("v1") or not body.strip())
 
 
 def read_object(body: bytes) -> dict[str, object]:

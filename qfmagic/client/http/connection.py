@@ -139,6 +139,10 @@ class _Stream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable":  # of a connection that rests: its end, or what nobody asked for
             return self._ended or bool(self._came)
+        if info == "buffered":  # bytes that have come and nobody has read
+            return len(self._came)
+        if info == "is_paused":  # whether the network was told to wait
+            return not self._transport.is_reading()
         return self._transport.get_extra_info(info)
 
 

@@ -6,7 +6,6 @@ import ssl
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from urllib.parse import urlencode, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
@@ -16,6 +15,7 @@ from ...version import __version__
 from ..settings import OFFLINE, Settings
 from .connection import Connection
 from .pool import ConnectionPool
+from .proxies import PROXIES, environments_proxy, read_proxy
 from .request import Outgoing
 from .unpacked import unpacked
 
@@ -23,7 +23,6 @@ MAX_CONNECTIONS = 100
 MAX_BODY = 64 * 1024 * 1024  # bytes of an answer, before it is given up; bounds the memory
 # Where certificates are named: OpenSSL's own variables, then those of the official SDK's HTTP library.
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY")
 _UNSET = ("", "0", "false", "no", "off")
 
 
@@ -40,7 +39,7 @@ class Network:
         self._settings = settings
         self._transport = transport
         self._network: dict[tuple[str, str, int | None, str], httpx.AsyncBaseTransport] = {}
-        self._proxies: dict[tuple[str | None, ...], str] = {}
+        self._proxies: dict[tuple[str | int | None, ...], str] = {}
         self._addresses: dict[str, httpx.URL] = {}
 
     async def aclose(self) -> None:
@@ -79,10 +78,10 @@ class Network:
                 content=outgoing.body,
                 extensions={"timeout": {"connect": connect}},
             )
-            proxy = self.proxy_for(url.scheme, url.host)
+            proxy = self.proxy_for(url.scheme, url.host, url.port)
             response = await self._transport_for(url, proxy).handle_async_request(request)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-            raise ConnectError("connect.address", address=_without_user(outgoing.base)) from None
+            raise ConnectError("connect.address", address=without_user(outgoing.base)) from None
         except httpx.ConnectTimeout as error:
             raise ConnectError("connect.timeout", host=outgoing.host, seconds=connect) from error
         except (httpx.ConnectError, httpx.ProxyError) as error:
@@ -127,11 +126,11 @@ class Network:
         if self._transport is None and os.environ.get(OFFLINE, "").strip().lower() not in _UNSET:
             raise ConnectError("connect.offline", variable=OFFLINE)
 
-    def proxy_for(self, scheme: str, host: str) -> str:
+    def proxy_for(self, scheme: str, host: str, port: int | None = None) -> str:
         """The proxy on the way to a host, by the settings, else by the environment; "" for none."""
         if self._transport is not None:
             return ""
-        return self._settings.proxy or self._environments_proxy(scheme, host)
+        return read_proxy(self._settings.proxy) or self._environments_proxy(scheme, host, port)
 
     def _address(self, written: str) -> httpx.URL:
         """
@@ -145,12 +144,12 @@ class Network:
             self._addresses = {written: httpx.URL(written)}
         return self._addresses[written]
 
-    def _environments_proxy(self, scheme: str, host: str) -> str:
+    def _environments_proxy(self, scheme: str, host: str, port: int | None) -> str:
         """As the environment has it now; looked up again only where it has changed, as that reads all of it."""
-        key = scheme, host, *map(os.environ.get, PROXIES)
+        key = scheme, host, port, *map(os.environ.get, PROXIES)
         if key not in self._proxies:
             self._proxies.clear()
-            self._proxies[key] = "" if proxy_bypass(host) else getproxies().get(scheme) or ""
+            self._proxies[key] = environments_proxy(scheme, host, port)
         return self._proxies[key]
 
     def _transport_for(self, url: httpx.URL, proxy: str) -> httpx.AsyncBaseTransport:
@@ -163,8 +162,10 @@ class Network:
                 make = self._lane(url, proxy)
                 make()  # a proxy that can't be one is told now
             except (ValueError, ImportError, httpx.InvalidURL) as error:
+                if isinstance(error, ImportError):
+                    raise ConnectError("connect.socks", proxy=shown_address(proxy)) from None
                 # The text of most repeats a part of the address, with the password in it.
-                reason = str(error) if isinstance(error, ImportError) else type(error).__name__
+                reason = type(error).__name__
                 raise ConnectError("connect.proxy_form", proxy=shown_address(proxy), reason=reason) from None
             self._network[key] = ConnectionPool(make)
         return self._network[key]
@@ -265,5 +266,6 @@ def shown_address(address: str) -> str:
         return "?"
 
 
-def _without_user(address: str) -> str:
+def without_user(address: str) -> str:
+    """An address with its path; a user and password in it don't show."""
     return address if "@" not in address else shown_address(address)

@@ -1,6 +1,7 @@
 """What has the form of a key, though nobody here knows it; long and varied enough that it stands for none."""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 
 from .escapes import undone
@@ -12,7 +13,7 @@ _FORMS = (
     re.compile(r"bce-v3/ALTAK-[A-Za-z0-9]{16,}(?![\w/])", re.IGNORECASE),
     re.compile(r"(?<![\w.])2[45]\.[0-9a-f]{32}\.[0-9]+\.[0-9]{9,}"),
     re.compile(
-        r"QIANFAN_(?:[AS]K|ACCESS_KEY|SECRET_KEY|ACCESS_TOKEN|BEARER_TOKEN)[\"']?\]?\s{0,3}[=:,]\s{0,3}[\"']?"
+        r"QIANFAN_(?:[AS]K|ACCESS_KEY|SECRET_KEY|ACCESS_TOKEN|BEARER_TOKEN)[\"']?\]?\s{0,3}[=:,]\s{0,3}[\"'“”‘’「]?"
         r"(?P<key>[A-Za-z0-9]{16,})(?![\w.(\[])"
     ),
 )
@@ -32,6 +33,8 @@ def holds_word(line: str) -> bool:
 
 def _views(text: str) -> Iterator[str]:
     yield text
+    if not text.isascii():
+        yield unicodedata.normalize("NFKC", text)  # options are read without full-width characters
     yield from (layer.text for layer in undone(text))
 
 

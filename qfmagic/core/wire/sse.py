@@ -48,6 +48,11 @@ class SSEDecoder:
         self._started = False
         self._opened = False
 
+    @property
+    def buffered(self) -> int:
+        """The length of what has come of events that are not complete."""
+        return self._partial_size + sum(map(len, self._data)) + sum(map(len, self._stray))
+
     def feed(self, chunk: bytes) -> list[Event]:
         """
         Take the next bytes and return the events they complete.

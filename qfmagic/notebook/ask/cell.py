@@ -12,6 +12,7 @@ from ..output.bundle import Bundle, answer_bundle, code_blocks, notes
 from ..output.views import View
 from ..parsing.key_guard import check_no_key
 from ..parsing.line import Arguments, parse_line
+from ..parsing.loose import model_named
 from ..session.session import Session
 from .prepare import prepare_any
 from .provenance import provenance
@@ -158,7 +159,7 @@ def _prompt_of(arguments: Arguments, body: str | None) -> str:
     if arguments.text:
         word = arguments.text.split()[0]  # only this one: somebody may have put a key there
         check_no_key(word)
-        error = OptionError("option.prompt_on_line", text=word)
+        error = OptionError("option.prompt_on_line", text=word).with_hint("option.example", name=model_named(word))
         for name in ("expect", "schema"):
             if name in arguments.options:
                 error = error.with_hint(f"{name}.quotes")

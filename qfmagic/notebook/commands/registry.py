@@ -7,6 +7,7 @@ from ...core.models import did_you_mean, suggest
 from ..output.tables import Rendered
 from ..parsing.key_guard import check_no_key
 from ..parsing.option_table import help_table
+from ..parsing.scanner import first_word
 from ..session.session import Session
 from . import auth, cassette, conversation, usage
 from .doctor import doctor
@@ -25,7 +26,7 @@ def run(session: Session, line: str, commands: Mapping[str, Command]) -> Rendere
         OptionError: There is no such command, or its words are wrong.
         InputError: As the command says.
     """
-    name, _, rest = line.strip().partition(" ")
+    name, rest = first_word(line)
     command = commands.get(name or "help")
     if command is None:
         check_no_key(name)
@@ -33,7 +34,7 @@ def run(session: Session, line: str, commands: Mapping[str, Command]) -> Rendere
             raise OptionError("command.cell_only", name=name)
         hint = did_you_mean(suggest(name, commands))
         raise OptionError("command.unknown", name=name, suggestions=hint)
-    return command(session, rest.strip())
+    return command(session, rest)
 
 
 COMMANDS: Mapping[str, Command] = {

@@ -43,7 +43,7 @@ class Conversations:
     """
 
     def __init__(self, order: Callable[[], Sequence[str]] = tuple, recorder: Recorder | None = None) -> None:
-        self._order = order
+        self.order = order
         self.recorder = recorder
         self.count: Callable[[], int | None] = lambda: None  # the number the front end shows beside the cell that runs
         self.conversations: dict[str, Conversation] = {}
@@ -149,7 +149,7 @@ class Conversations:
         """Where a cell's first turn belongs: by the document's order, else by that in which cells were first run."""
         if self._cell is None or not conversation.turns:
             return len(conversation.turns)
-        order = self._order()
+        order = self.order()
         return conversation.place_for(self._cell, order if self._cell in order else tuple(self.seen))
 
     def skip(self, chat: str) -> None:

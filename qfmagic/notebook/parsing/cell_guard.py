@@ -1,12 +1,15 @@
 """The one look at a cell before anything is done with it: it may hold a key, known or by its form."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 
 from ...core.errors import OptionError, PromptError
 from ...core.keys.forms import holds_form, holds_word
 from ...core.keys.spellings import spellings_of
 
+BELOW = "%%"  # the line that stands for a cell with its cell magic below the first line
+_MAGIC = re.compile(r"\s*%%(qianfan|qf)(?![\w.?])", re.ASCII)
 _OPTION = re.compile(r"[A-Za-z_][\w.-]*=(.*)", re.DOTALL)
 
 
@@ -29,8 +32,22 @@ def check_cell(secrets: Mapping[str, str], line: str, texts: Iterable[str]) -> N
         found = spellings.find(one)
         if found is not None:
             raise PromptError("prompt.holds_key", variable=secrets[found])
-    if holds_word(_options(line)) or any(map(holds_form, everything)):
+    if holds_word(_options(unicodedata.normalize("NFKC", line))) or any(map(holds_form, everything)):
         raise OptionError("option.looks_secret")
+
+
+def check_magics(line: str, body: str | None) -> None:
+    """
+    Check that a cell holds one cell magic of ours, on its first line: another would be sent as part of the prompt.
+
+    Raises:
+        OptionError: It holds another, and not the flag ``raw``. An indented line is part of the prompt.
+    """
+    whole = line == BELOW
+    for number, below in enumerate((body or "").splitlines(), 1 if whole else 2):
+        found = _MAGIC.match(below)
+        if found and (whole or (below.startswith("%") and "raw" not in line.split())):
+            raise OptionError("cell.magic_below", name=found[1], line=number)
 
 
 def _options(line: str) -> str:

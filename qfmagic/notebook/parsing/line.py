@@ -5,10 +5,12 @@ from keyword import iskeyword
 from typing import Any, NamedTuple
 
 from ...core.errors import OptionError
+from ...core.keys.names import key_variable
 from ...core.models import did_you_mean, suggest
-from .key_guard import SECRETS, check_no_key
+from .key_guard import check_no_key
+from .loose import check_form, ends_of, flag_at, option_at, separators_at, typed
 from .option_table import OptionRow, help_table
-from .scanner import _KEY, _WORD, _skip_blanks, _value
+from .scanner import _WORD, _skip_blanks, _value
 
 # Options that are Python expressions: what evaluates them takes the {{ }} in them in its own way.
 EXPRESSIONS = ("expect", "over")
@@ -48,18 +50,22 @@ def parse_line(line: str, rows: Mapping[str, OptionRow] | None = None) -> Argume
     position = _skip_blanks(line, 0)
     text = ""
     while position < len(line):
-        key = _KEY.match(line, position)
-        word = _WORD.match(line, position)
+        position = separators_at(line, position, rows)
+        key, flag = option_at(line, position, rows), flag_at(line, position, rows)
         if key:
-            name = known(key[1], rows).name
+            name = known(key.name, rows).name
             if name in written:
                 raise OptionError("option.twice", name=name)
-            written[name], position = _value(name, line, key.end())
-        elif word and word[0] in rows and rows[word[0]].kind == "flag":
-            flags.add(word[0])
-            position = word.end()
+            value, position = _value(name, line, key.end, ends_of(name, rows))
+            written[name] = typed(value, rows[name], line[:position])
+        elif flag:
+            flags.add(flag.name)
+            position = flag.end
         else:
+            word = _WORD.match(line, position)
             ended = word is not None and word[0] == "--"
+            if not ended:
+                check_form(line, position, rows)
             text = line[position + 2 :].lstrip(" ") if ended else line[position:]
             break
         position = _skip_blanks(line, position)
@@ -81,12 +87,14 @@ def parse_pairs(line: str, rows: Mapping[str, OptionRow], usage: str) -> dict[st
     values: dict[str, Any] = {}
     position = _skip_blanks(line, 0)
     while position < len(line):
-        key = _KEY.match(line, position)
+        position = separators_at(line, position, rows)
+        key = option_at(line, position, rows)
         if not key:
+            check_form(line, position, rows)
             raise OptionError("command.usage", usage=usage)
-        row = known(key[1], rows, missing="settings.unknown")
-        written, position = _value(row.name, line, key.end())
-        values[row.name] = row.parse(written)
+        row = known(key.name, rows, missing="settings.unknown")
+        written, position = _value(row.name, line, key.end, ends_of(row.name, rows))
+        values[row.name] = row.parse(typed(written, row, line[:position]))
         position = _skip_blanks(line, position)
     return values
 
@@ -111,9 +119,10 @@ def known(name: str, rows: Mapping[str, OptionRow], *, missing: str = "option.un
     Raises:
         OptionError: There is none; the error has the near misses.
     """
-    if name.lower() in SECRETS:
-        raise OptionError("option.secret", name=name, variable=SECRETS[name.lower()])
     row = rows.get(name)
+    variable = key_variable(name) if row is None else None
+    if variable is not None:
+        raise OptionError("option.secret", name=name, variable=variable)
     check_no_key(name if row is None else "")
     if row is None or row.kind == "flag":
         close = suggest(name, rows)

@@ -10,10 +10,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from ...client.auth.credentials import Credential, Kind, available
+from ...client.auth.credentials import Credential, Kind, available, check_kind
 from ...client.auth.key_store import KeyPlace, KeyStore
 from ...client.settings import Settings, dotenv_path, fingerprint, read_dotenv
 from ...core.errors import CredentialError, OptionError, PromptError, QianfanError
+from ...core.keys.pasted import read_key
 from ...core.keys.spellings import spellings_of
 from ...core.models import WIRES, Wire
 
@@ -120,7 +121,7 @@ class Keys:
             {variable(name): value for name, value in known.items()} for known in (self.vault.known, self._given)
         ]
         names = [variable(name) for name in SECRETS]
-        return {value: name for layer in layers for name in names if (value := (layer.get(name) or "").strip())}
+        return {value: name for layer in layers for name in names if (value := read_key(layer.get(name) or ""))}
 
     def check_not_in(self, body: Mapping[str, Any]) -> None:
         """
@@ -139,7 +140,7 @@ class Keys:
             CredentialError: A part is missing, or can't be part of a key. The error doesn't repeat it.
         """
         names = FIELDS[kind]
-        given = {name: Secret(str(values.get(name) or "").strip()) for name in names}
+        given = {name: Secret(read_key(str(values.get(name) or ""))) for name in names}
         missing = [name for name in names if not given[name]]
         if missing:
             there = [name for name in names if given[name]]
@@ -148,6 +149,7 @@ class Keys:
             raise CredentialError("keys.half", given=variable(there[0]), missing=variable(missing[0]))
         if not all(map(_KEY.fullmatch, given.values())):
             raise CredentialError("keys.form", variable=Credential(kind).variables)
+        check_kind(given)
         self._given |= given
         self._sources |= dict.fromkeys(names, source)
 

@@ -28,6 +28,8 @@ from .preferences import Preferences
 from .transport_mode import FORCED, TAPED, VARIABLE, Transport, from_variable, here, read_transport, tape_of
 
 if TYPE_CHECKING:
+    import httpx
+
     from ...transport.cassette.tape import CassetteTape
 
 
@@ -54,6 +56,10 @@ class Session:
     Args:
         environ: The environment.
         config: The settings made with ``%config`` or in ``ipython_config.py``, read at each use.
+
+    Attributes:
+        network: A transport that requests are sent through instead of the network, and instead of the stub; None for
+            those. A cassette is asked first.
     """
 
     def __init__(self, environ: Mapping[str, str], config: Callable[[], Mapping[str, Any]] = dict) -> None:
@@ -70,6 +76,7 @@ class Session:
         self.verdicts: dict[Kind, SessionVerdict] = {}
         self.watchers: list[Watcher] = []
         self.loop = BackgroundLoop()
+        self.network: httpx.AsyncBaseTransport | None = None
         self._client: Qianfan | None = None
         self._client_is_for: object = None
         self._transport: Transport | None = None
@@ -210,7 +217,7 @@ class Session:
         transport, tape = self.transport, self.tape
         chosen = self.preferences.client()
         settings = Settings(**chosen) if transport.keyless else self.keys.settings(**chosen)
-        wanted = transport.keyless, transport.mode, settings, tape
+        wanted = transport.keyless, transport.mode, settings, tape, self.network
         if self._client is None or self._client_is_for != wanted:
             self._replace(self._made(transport.mode, settings, tape))
             self._client_is_for = wanted
@@ -224,14 +231,15 @@ class Session:
             from ...transport.cassette.tape import NoNetwork  # noqa: PLC0415 - brings httpx
 
             return Qianfan(settings=settings, transport=NoNetwork(), tape=tape, label=mode, loop=self.loop)
-        return Qianfan(settings=settings, tape=tape, label="live" if tape is None else "record", loop=self.loop)
+        label = "live" if tape is None else "record"
+        return Qianfan(settings=settings, transport=self.network, tape=tape, label=label, loop=self.loop)
 
     def _stub(self, settings: Settings) -> Qianfan:
+        from ...transport.stub.service import StubKeys  # noqa: PLC0415 - brings httpx
         from ...transport.stub.transport import StubTransport  # noqa: PLC0415 - brings httpx
 
-        transport = StubTransport(pace=float(self.environ.get("QFMAGIC_STUB_PACE") or 0))
-        keys = transport.keys
-        settings = replace(settings, ak=keys.ak, sk=keys.sk, bearer_token=keys.bearer_token)
+        transport = self.network or StubTransport(pace=float(self.environ.get("QFMAGIC_STUB_PACE") or 0))
+        settings = replace(settings, **StubKeys()._asdict())
         return Qianfan(settings=settings, transport=transport, label="stub", loop=self.loop)
 
     def _replace(self, client: Qianfan) -> None:

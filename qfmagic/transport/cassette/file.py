@@ -28,8 +28,8 @@ VERSION = 1
 SUFFIX = ".qf.jsonl"
 LOCK_TIMEOUT = 10.0  # seconds to wait for others who write the same file
 _WRITTEN = re.compile(r"\S[^\n]*")
-_HEADER = canonical({"cassette": VERSION, "made_by": "qfmagic"})
-_END = canonical({"end": True})
+HEADER = canonical({"cassette": VERSION, "made_by": "qfmagic"})
+END = canonical({"end": True})
 
 
 class Cassette(NamedTuple):
@@ -95,7 +95,7 @@ def parse(data: bytes, path: Path) -> Cassette:
     for number, line in written_lines(content):
         if number == 1:
             continue
-        if line == _END:
+        if line == END:
             ended = True
             continue
         untidy = untidy or ended
@@ -223,7 +223,7 @@ def check_writable(path: Path) -> None:
 def _replace(path: Path, exchanges: Iterable[Recorded]) -> None:
     """Write a whole file."""
     ordered = sorted(exchanges, key=lambda recorded: recorded.key)
-    content = "".join(f"{line}\n" for line in (_HEADER, *(recorded.line() for recorded in ordered), _END))
+    content = "".join(f"{line}\n" for line in (HEADER, *(recorded.line() for recorded in ordered), END))
     replace_file(path, content.encode("utf-8", "replace"))
 
 

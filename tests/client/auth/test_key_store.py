@@ -158,7 +158,7 @@ def test_a_keyring_that_hangs_is_given_up_and_not_asked_for_every_cell(vault, ri
 
     monkeypatch.setattr(Ring, "get_password", hang)
     for _ in range(3):
-        with pytest.raises(CredentialError, match="didn't answer within 0.05 s"):
+        with pytest.raises(CredentialError, match="did not respond within 0.05 s"):
             vault.read("iam", NAMES)
     assert len(asked) == 1
     answer.set()
@@ -173,7 +173,7 @@ def test_a_keyring_that_hangs_is_given_up_and_not_asked_for_every_cell(vault, ri
 def test_keys_that_left_the_keyring_are_told(vault, ring):
     vault.save("iam", IAM)
     ring.kept.clear()
-    with pytest.raises(CredentialError, match="doesn't have the saved keys any more"):
+    with pytest.raises(CredentialError, match="no longer has the saved keys"):
         vault.read("iam", NAMES)
     assert vault.forget("iam") == KEYRING
 
@@ -214,10 +214,10 @@ def test_a_file_that_is_broken_is_told_without_what_is_in_it(vault, content):
 
 def test_a_file_that_cannot_be_read_or_written_is_told(vault, no_keyring, tmp_path):
     vault.path.mkdir(parents=True)
-    with pytest.raises(CredentialError, match="can't be read from"):
+    with pytest.raises(CredentialError, match="Cannot read the saved keys from"):
         vault.read("iam", NAMES)
     (tmp_path / "file").write_text("")
-    with pytest.raises(CredentialError, match=r"can't be (read|written)"):
+    with pytest.raises(CredentialError, match=r"Cannot (read|write) the saved keys"):
         KeyStore({"QFMAGIC_HOME": str(tmp_path / "file")}).save("iam", IAM)
 
 

@@ -59,8 +59,10 @@ def test_one_that_the_server_has_ended_meanwhile_is_not():
 
         async def use(lane):
             for _ in range(3):
-                assert await read(await ask(lane, server.url)) == b"fine"
-                await until(lane._connection.has_expired)  # the server's goodbye is here
+                response = await ask(lane, server.url)
+                assert await read(response) == b"fine"
+                stream = response.extensions["network_stream"]
+                await until(lambda stream=stream: stream.get_extra_info("is_readable"))  # the server's goodbye is here
 
         run(server.url, use)
     assert (server.connections, len(server.heads)) == (3, 3)
@@ -94,7 +96,7 @@ def test_what_came_before_a_connection_broke_is_read_before_that_is_told(end, er
         async def use(lane):
             response = await ask(lane, server.url)
             stream = response.extensions["network_stream"]
-            await until(lambda: stream._ended)
+            await until(lambda: stream.get_extra_info("socket").fileno() < 0)
             came = []
             with pytest.raises(error):
                 await keep(response, came)
@@ -111,8 +113,8 @@ def test_a_body_that_nobody_reads_is_left_on_the_network():
         async def use(lane):
             response = await ask(lane, server.url)
             stream = response.extensions["network_stream"]
-            await until(lambda: not stream._transport.is_reading())
-            assert HIGH_WATER_BYTES < len(stream._came) < 2 * HIGH_WATER_BYTES
+            await until(lambda: stream.get_extra_info("is_paused"))
+            assert HIGH_WATER_BYTES < stream.get_extra_info("buffered") < 2 * HIGH_WATER_BYTES
             assert await read(response) == body
 
         run(server.url, use)

@@ -39,12 +39,12 @@ def test_the_reason_is_told():
     window = Window()
     window.book(0, 0, RateLimits(rpm=1))
     slot = window.book(0, 0, RateLimits(rpm=1))
-    assert slot.reason.describe("en") == "Limit: 1 requests per minute (rpm)."
-    assert "Questions asked before" in window.book(0, 0, RateLimits()).reason.describe("en")
+    assert slot.reason.describe("en") == "Rate limit rpm=1 (requests per minute)."
+    assert "Earlier requests are queued" in window.book(0, 0, RateLimits()).reason.describe("en")
 
 
 def test_a_question_that_never_fits_is_told_at_once():
-    with pytest.raises(OptionError, match="about 101 tokens, more than tpm=100"):
+    with pytest.raises(OptionError, match="about 101 tokens and exceeds tpm=100"):
         Window().book(0, 101, RateLimits(tpm=100))
 
 

@@ -153,15 +153,15 @@ def test_under_any_failures_it_ends(named, status, headers, draw, attempts):
 @pytest.mark.parametrize(
     ("error", "attempt", "said"),
     [
-        (BUSY, 2, "The service is under high load. Asking again in 2.5 s (3 of 3)."),
+        (BUSY, 2, "The service is overloaded. Retrying in 2.5 s (3 of 3)."),
         (
             make_error("v2", "new", "x", status=503),
             1,
-            "The service is unavailable for the moment. Asking again in 1.5 s",
+            "The service is temporarily unavailable. Retrying in 1.5 s",
         ),
-        (TransportError("connect.cut", reason="x"), 1, "The connection broke before the answer. Asking again"),
-        (ConnectError("connect.failed", host="h", reason="x"), 1, "The service wasn't reached."),
-        (ProtocolError("protocol.empty"), 1, "The connection broke"),
+        (TransportError("connect.cut", reason="x"), 1, "Connection lost before the answer. Retrying"),
+        (ConnectError("connect.failed", host="h", reason="x"), 1, "Cannot connect to the service."),
+        (ProtocolError("protocol.empty"), 1, "Connection lost"),
     ],
 )
 def test_a_pause_says_why(error, attempt, said):
@@ -173,7 +173,7 @@ def test_a_pause_says_why(error, attempt, said):
 def test_a_code_without_a_cause_is_the_reason_itself():
     error = make_error("v2", "new", "x")
     assert "error (code new)" in decided(error, codes=frozenset({"new"})).describe("en")
-    assert Wait(72.4, decided().reason).describe("en").endswith("Asking in 72 s.")
+    assert Wait(72.4, decided().reason).describe("en").endswith("Sending in 72 s.")
 
 
 # ---- clocks

@@ -98,12 +98,12 @@ def test_a_v2_stream_asks_for_its_usage():
 @pytest.mark.parametrize(
     ("messages", "said"),
     [
-        ([Message("user", "a"), Message("assistant", "b")], "2 messages"),
+        ([Message("user", "a"), Message("assistant", "b")], "number of messages: 2"),
         ([Message("assistant", "a")], "Message 1"),
         ([Message("user", "a"), Message("user", "b"), Message("user", "c")], "Message 2"),
-        ([Message("user", "a"), Message("assistant", " "), Message("user", "b")], "Message 2 has no text"),
-        ([Message("user", " \n")], "empty"),
-        ([], "0 messages"),
+        ([Message("user", "a"), Message("assistant", " "), Message("user", "b")], "Message 2 is empty"),
+        ([Message("user", " \n")], "Empty prompt"),
+        ([], "number of messages: 0"),
     ],
 )
 def test_messages_that_break_the_rule_are_refused(messages, said):
@@ -240,7 +240,7 @@ def test_a_v2_body():
         '{"choices":[{"message":null}]}',
         '{"choices":[null]}',
     ):
-        with pytest.raises(ProtocolError, match="unknown shape"):
+        with pytest.raises(ProtocolError, match="Unknown JSON structure"):
             read_body("v2", odd.encode())
     for odd in (
         {"choices": "x"},
@@ -249,11 +249,11 @@ def test_a_v2_body():
         {"choices": [{"delta": {"content": 5}}]},
         {"choices": [{"delta": {"content": [5]}}]},
     ):
-        with pytest.raises(ProtocolError, match="unknown shape"):
+        with pytest.raises(ProtocolError, match="Unknown JSON structure"):
             streamed("v2", odd)
-    with pytest.raises(ProtocolError, match="unknown shape"):
+    with pytest.raises(ProtocolError, match="Unknown JSON structure"):
         streamed("v1", v1(reasoning_content=5))
-    with pytest.raises(ProtocolError, match="unknown shape"):
+    with pytest.raises(ProtocolError, match="Unknown JSON structure"):
         streamed("v1", v1(5))
 
 

@@ -6,16 +6,12 @@ import sys
 import nbformat
 import pytest
 
-from qfmagic import ExpectationError, Qianfan, QianfanError, Settings
+from qfmagic import ExpectationError, QianfanError
 from qfmagic.core.answer import Answer
 from qfmagic.core.errors import InputError, OptionError, PromptError, RequestError
-from qfmagic.notebook import magics as magics_module
 from qfmagic.testing.scripted import ScriptedTransport
 from qfmagic.transport.stub.reply import EVENT_TYPE, Reply
-
-
-def session(shell):
-    return magics_module._LOADED[shell].engine.session
+from tests.support.services import session_of as session
 
 
 def ask(shell, expect, line="", cell="hi"):
@@ -30,9 +26,7 @@ def say(shell):
         transport = ScriptedTransport(
             text if isinstance(text, Reply) else Reply.of_json({"id": "x", "result": text}) for text in texts
         )
-        settings = Settings(access_token="t", bearer_token="b")
-        client = Qianfan(settings=settings, transport=transport, label="stub")
-        session(shell)._made, session(shell)._client_is_for = (lambda *_: client), None
+        session(shell).network = transport
         return transport
 
     return use
@@ -85,27 +79,31 @@ def test_an_answer_that_meets_it_passes(shell, say, said, expect):
 @pytest.mark.parametrize(
     ("said", "expect", "why"),
     [
-        (WALL, "/Small/", "expect=/Small/: nothing in it matches. It begins: The Great Wall (长城) is 21196 km long."),
-        (WALL, "/great/", "nothing in it matches"),
-        (WALL, "'/wall.*long/i'", "nothing in it matches"),
+        (
+            WALL,
+            "/Small/",
+            "expect=/Small/: pattern not found. Beginning of the answer: The Great Wall (长城) is 21196 km long.",
+        ),
+        (WALL, "/great/", "pattern not found"),
+        (WALL, "'/wall.*long/i'", "pattern not found"),
         (WALL, "'/{{ city }}/'", "expect=/北京/"),
-        (WALL, "json", "it isn't JSON (Expecting value: line 1 column 1 (char 0))."),
-        (FENCED + FENCED, "json", "it isn't JSON"),
+        (WALL, "json", "invalid JSON (Expecting value: line 1 column 1 (char 0))."),
+        (FENCED + FENCED, "json", "invalid JSON"),
         ("```json\n{'a': 1}\n```", "json", "Expecting property name"),
-        ("NaN", "json", "it isn't JSON (NaN)"),
-        ("[" * 100_000, "json", "it isn't JSON (nested too deeply"),
-        (WALL, "'len(answer.text) > 2000'", "expect=len(answer.text) > 2000: that is false."),
-        (WALL, "'{{ city }} in answer.text'", "expect={{ city }} in answer.text: that is false."),
-        (WALL, "'int(answer.text)'", "that raised ValueError: invalid literal for int()"),
+        ("NaN", "json", "invalid JSON (NaN)"),
+        ("[" * 100_000, "json", "invalid JSON (nested too deeply"),
+        (WALL, "'len(answer.text) > 2000'", "expect=len(answer.text) > 2000: the expression is false."),
+        (WALL, "'{{ city }} in answer.text'", "expect={{ city }} in answer.text: the expression is false."),
+        (WALL, "'int(answer.text)'", "the expression raised ValueError: invalid literal for int()"),
         (WALL, "'answer.nothing'", "AttributeError"),
-        (WALL, "'check(answer)'", "that raised AssertionError: too long."),
-        (WALL, "'fail(answer)'", "that raised AssertionError."),
-        (WALL, "answer.text.isascii", "that gives builtin_function_or_method"),
-        (WALL, "answer", "that gives Answer"),
-        (WALL, "'later(answer)'", "that gives coroutine"),
-        ("x" * 300, "/y/", f"It begins: {'x' * 77}..."),
-        ("\x1b[2Jgone\n\n\tback", "/y/", r"It begins: \x1b[2Jgone back"),
-        ("\x1b[2J", "'repeat(answer)'", r"that raised ValueError: \x1b[2J."),
+        (WALL, "'check(answer)'", "the expression raised AssertionError: too long."),
+        (WALL, "'fail(answer)'", "the expression raised AssertionError."),
+        (WALL, "answer.text.isascii", "the expression returns builtin_function_or_method"),
+        (WALL, "answer", "the expression returns Answer"),
+        (WALL, "'later(answer)'", "the expression returns coroutine"),
+        ("x" * 300, "/y/", f"Beginning of the answer: {'x' * 77}..."),
+        ("\x1b[2Jgone\n\n\tback", "/y/", r"Beginning of the answer: \x1b[2Jgone back"),
+        ("\x1b[2J", "'repeat(answer)'", r"the expression raised ValueError: \x1b[2J."),
     ],
 )
 def test_one_that_doesn_t_fails_and_says_why(shell, say, said, expect, why):
@@ -134,14 +132,14 @@ def test_one_that_doesn_t_fails_and_says_why(shell, say, said, expect, why):
 def test_an_empty_answer_has_no_beginning():
     from qfmagic.notebook.ask.expect import expectation
 
-    with pytest.raises(ExpectationError, match=r"\(it is empty\)"):
+    with pytest.raises(ExpectationError, match=r"\(empty\)"):
         expectation("/x/", {}).check(Answer(""), {}, lambda _: None)
 
 
 def test_the_error_speaks_chinese(shell, say):
     shell.run_line_magic("qf", "set lang=zh")
     say("好")
-    with pytest.raises(ExpectationError, match="回答不符合 expect=/坏/：没有匹配的文字。回答开头：好"):
+    with pytest.raises(ExpectationError, match="回答不符合 expect=/坏/：未找到匹配的文字。回答开头：好"):
         ask(shell, "/坏/")
 
 
@@ -183,27 +181,27 @@ def test_a_pattern_needs_no_quotes(shell, say, expect, text):
 @pytest.mark.parametrize(
     ("expect", "said"),
     [
-        ("'len(answer.text) >' 20", "'20' is not an option.*stands in quotes"),
-        ("/Great", "no closing slash"),
-        ("'/(/'", r"not a regular expression: missing \)"),
-        ("'/a{99999999999999}/'", "not a regular expression"),
-        ("/a/x", "i .*, s .* and m"),
-        ("/a/ii-", "no closing slash"),
-        ("//", "doesn't look at the answer"),
-        ("", "allowed: expect=/PATTERN/"),
-        ("'len(answer.text'", "neither a pattern between slashes, nor json, nor a Python expression"),
+        ("'len(answer.text) >' 20", "'20' is not an option.*Quote the value"),
+        ("/Great", "Missing closing slash"),
+        ("'/(/'", r"Invalid regular expression in expect=/\(/: missing \)"),
+        ("'/a{99999999999999}/'", "Invalid regular expression"),
+        ("/a/x", r"Allowed after the closing slash: i .*, s .*, m "),
+        ("/a/ii-", "Missing closing slash"),
+        ("//", "does not use the answer"),
+        ("", "Allowed: expect=/PATTERN/"),
+        ("'len(answer.text'", "Allowed: a pattern between slashes, json, or a Python expression"),
         ("'x = answer'", "Python expression"),
         ("'长城很长 吗'", "expect='/words/'"),
-        ("Great", "there is no variable Great. To look for a word: expect=/Great/"),
-        ("'[x for x in answer.text if x in y]'", "no variable y"),
-        ("42", "doesn't look at the answer"),
-        ("'\"Great Wall\"'", "doesn't look at the answer"),
-        ("'lambda answer: answer.text'", "doesn't look at the answer"),
-        ("'\"{{ answer }}\"'", "doesn't look at the answer"),
-        ("{{ code }}", "doesn't look at the answer"),
-        ("'answer.{{ code }}'", "a part of a name"),
-        ("'answer_{{ code }}'", "a part of a name"),
-        ("'check(answer, {{ code }}=1)'", "a part of a name"),
+        ("Great", "Undefined variable Great in expect=Great. To search for a word: expect=/Great/"),
+        ("'[x for x in answer.text if x in y]'", "Undefined variable y"),
+        ("42", "does not use the answer"),
+        ("'\"Great Wall\"'", "does not use the answer"),
+        ("'lambda answer: answer.text'", "does not use the answer"),
+        ("'\"{{ answer }}\"'", "does not use the answer"),
+        ("{{ code }}", "does not use the answer"),
+        ("'answer.{{ code }}'", "not part of a name"),
+        ("'answer_{{ code }}'", "not part of a name"),
+        ("'check(answer, {{ code }}=1)'", "not part of a name"),
     ],
 )
 def test_what_can_t_be_checked_is_refused_before_anything_is_sent(shell, say, expect, said):
@@ -224,7 +222,7 @@ def test_an_expression_in_braces_that_fails_is_told_before_anything_is_sent(shel
 def test_dry_only_looks_whether_it_is_well_formed(shell, capsys):
     assert ask(shell, "/never/", "dry") is None
     assert "expect" not in capsys.readouterr().out
-    with pytest.raises(OptionError, match="no closing slash"):
+    with pytest.raises(OptionError, match="Missing closing slash"):
         ask(shell, "/never", "dry")
 
 
@@ -252,7 +250,7 @@ def test_no_text_of_a_model_is_executed(shell, say):
         "'str(answer)'",
     ):
         assert ask(shell, expect).text == hostile
-    with pytest.raises(OptionError, match="doesn't look at the answer"):
+    with pytest.raises(OptionError, match="does not use the answer"):
         ask(shell, "{{ earlier }}")
     assert ran == []
 
@@ -286,7 +284,7 @@ def test_the_answer_is_shown_and_kept_before_the_cell_fails(shell, say, capsys):
 
 def test_quiet_shows_nothing_but_the_error(shell, say, capsys):
     say("first")
-    with pytest.raises(ExpectationError, match="It begins: first"):
+    with pytest.raises(ExpectationError, match="Beginning of the answer: first"):
         ask(shell, "/other/", "quiet once into=kept")
     assert capsys.readouterr().out == ""
     assert shell.user_ns["kept"].text == "first"
@@ -298,7 +296,7 @@ def test_an_answer_that_broke_off_is_not_judged(shell, say, after):
     """What came may meet it; that says nothing of the answer. An error under way is told as what it is."""
     begun = 'data: {"id":"x","sentence_id":0,"is_end":false,"result":"first"}\n\n'
     say(Reply(((begun + after).encode(),), 200, {"content-type": EVENT_TYPE}))
-    with pytest.raises(QianfanError, match="busy" if after else "can't be judged") as caught:
+    with pytest.raises(QianfanError, match="busy" if after else "was not checked") as caught:
         ask(shell, "/first/")
     assert isinstance(caught.value, ExpectationError) == (not after)
     (turn,) = session(shell).chats.get("main").turns
@@ -354,7 +352,7 @@ def test_nbval_fails_where_it_isn_t_met_and_nowhere_else(notebook):
     code, said = run(*command)
     assert code == 1
     assert "1 failed, 3 passed" in said
-    assert "ExpectationError: The answer doesn't meet expect=/turn 9|第 9 轮/: nothing in it matches." in said
+    assert "ExpectationError: The answer does not match expect=/turn 9|第 9 轮/: pattern not found." in said
 
 
 @pytest.mark.kernel

@@ -69,12 +69,12 @@ def test_a_cut_answer_goes_on_and_is_one_turn(lab, service):
 
 
 def test_what_is_whole_does_not_go_on(lab, service):
-    assert "No answer in conversation main" in lab.run("%qf continue", "b").error[1]
-    assert "Nothing was asked" in lab.run("%qf retry", "b").error[1]
+    assert "Conversation main has no truncated or interrupted answer" in lab.run("%qf continue", "b").error[1]
+    assert "has no questions yet" in lab.run("%qf retry", "b").error[1]
     assert "no turn 7" in lab.run("%qf retry 7", "b").error[1]
     service.replies += [reply("whole")]
     lab.run("%%qianfan\ncount", "a")
-    assert "is whole" in lab.run("%qf continue 1", "b").error[1]
+    assert "has a complete answer" in lab.run("%qf continue 1", "b").error[1]
     assert len(service.requests) == 1
 
 

@@ -3,18 +3,20 @@
 import json
 import os
 import signal
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 
 import pytest
 
-from qfmagic import Answer, ExpectationError, Qianfan, SchemaError, Settings
+from qfmagic import Answer, ExpectationError, SchemaError
 from qfmagic.core.errors import OptionError
-from qfmagic.notebook import magics as magics_module
+from qfmagic.testing.harness import magics_of
 from qfmagic.testing.scripted import ScriptedTransport
 from qfmagic.testing.stub_server import LoopbackServer
 from qfmagic.transport.stub.reply import Reply
 from tests.support.documents import asked, cassette, found, recorded, request_of
-from tests.support.services import v2
+from tests.support.services import send_through, v2
 
 SHORT = "'name str, score float'"
 GOOD = '{"name": "a", "score": 0.5}'
@@ -28,7 +30,7 @@ class Review:
 
 
 def engine(shell):
-    return magics_module._LOADED[shell].engine
+    return magics_of(shell).engine
 
 
 def turns(shell, chat="main"):
@@ -37,6 +39,12 @@ def turns(shell, chat="main"):
 
 def ask(shell, line="", cell="Rate it.", schema=SHORT):
     return shell.run_cell_magic("qianfan", f"model=yi_34b_chat schema={schema} {line}", cell)
+
+
+def stored(journal, where=""):
+    """The records of turns that the journal has on disk."""
+    with closing(sqlite3.connect(journal.path)) as database:
+        return database.execute(f"select record from turns {where}").fetchall()
 
 
 def reply(said):
@@ -61,16 +69,12 @@ def streamed(said):
 
 
 @pytest.fixture
-def say(shell):
+def say(shell, monkeypatch):
     """Let the model say these texts, one a question."""
 
     def use(*said):
         steps = [reply(one) if isinstance(one, str) else one for one in said]
-        transport = ScriptedTransport(steps)
-        client = Qianfan(settings=Settings(access_token="t", bearer_token="b"), transport=transport, label="live")
-        session = engine(shell).session
-        session._made, session._client_is_for = (lambda *_: client), None
-        return transport
+        return send_through(shell, ScriptedTransport(steps), monkeypatch)
 
     return use
 
@@ -97,7 +101,7 @@ def test_the_stub_answers_with_an_object_that_fits(shell, model, stream, questio
 
 def test_where_the_stub_cannot_answer_it_is_not_the_schema_that_is_wrong(shell):
     schema = '{"properties":{"code":{"type":"string","pattern":"^[A-Z]{3}$"}}}'
-    with pytest.raises(SchemaError, match="A stub made this up, and can't do so for every schema"):
+    with pytest.raises(SchemaError, match="Simulated answer: the stub does not support every schema"):
         ask(shell, schema=schema)
 
 
@@ -147,7 +151,7 @@ def test_asking_again_stays_outside_of_the_conversation(shell, say, capsys):
     assert second[:2] == [*first, "no JSON here"]
     assert "holds no JSON" in second[2]
     assert third == [*first, GOOD, "Why?"]
-    assert "asked again 1×" in capsys.readouterr().out
+    assert "repaired 1×" in capsys.readouterr().out
 
 
 def test_all_that_was_paid_for_is_counted(shell, say):
@@ -209,7 +213,7 @@ def test_the_first_answer_stays_when_asking_again_fails(shell, say, capsys):
 def test_the_first_answer_stays_when_a_blank_one_is_all_that_comes_again(shell, say, capsys):
     say("earlier", '{"name": "b"}', "", "", "")
     shell.run_cell_magic("qianfan", "model=yi_34b_chat", "Hello.")
-    with pytest.raises(SchemaError, match=r"score: Field required.* Asking again failed: Nothing came"):
+    with pytest.raises(SchemaError, match=r"score: Field required.* Retry failed: The answer is empty"):
         ask(shell)
     assert '"name": "b"' in capsys.readouterr().out
     assert shell.user_ns["_"].text == turns(shell)[1].answer.text == '{"name": "b"}'
@@ -220,7 +224,7 @@ def test_the_first_answer_stays_when_a_blank_one_is_all_that_comes_again(shell, 
 
 def test_the_first_answer_stays_when_what_comes_again_breaks_off(shell, say, capsys):
     say(v2('{"name": "b"}'), broken_off('{"name": "c", '))
-    with pytest.raises(SchemaError, match=r"score: Field required.* Asking again failed: The connection broke off"):
+    with pytest.raises(SchemaError, match=r"score: Field required.* Retry failed: The connection was lost"):
         ask_v2(shell)
     assert '"name": "b"' in capsys.readouterr().out
     (turn,) = turns(shell)
@@ -230,7 +234,7 @@ def test_the_first_answer_stays_when_what_comes_again_breaks_off(shell, say, cap
 def test_an_answer_that_breaks_off_fails_and_leaves_the_variable_alone(shell, say):
     transport = say(broken_off('{"name": "a", '), broken_off(GOOD))
     shell.user_ns["row"] = "before"
-    with pytest.raises(SchemaError, match="The connection broke off"):
+    with pytest.raises(SchemaError, match="The connection was lost"):
         ask_v2(shell, "into=row")
     assert len(transport.requests) == 1
     assert shell.user_ns["row"] == "before"
@@ -261,7 +265,7 @@ def test_an_answer_is_kept_before_it_is_looked_at(shell, say, monkeypatch):
     class Looking(Review):
         def __post_init__(self):
             journal = engine(shell).session.journal
-            kept.extend(journal._database.execute("select record from turns where partial"))
+            kept.extend(stored(journal, "where partial"))
 
     shell.user_ns["Looking"] = dataclass(Looking)
     say(GOOD)
@@ -275,7 +279,7 @@ def test_what_is_asked_again_says_what_it_had_no_room_for(shell, say, capsys):
     capsys.readouterr()
     ask(shell)
     assert [len(one) for one in sent(transport)] == [1, 3, 3]
-    assert "context: 0 of 1" in capsys.readouterr().out
+    assert "sent 0 of 1 earlier turn" in capsys.readouterr().out
     first, second = turns(shell)
     assert second.parent is None
     assert first.in_history
@@ -303,7 +307,7 @@ def test_an_interrupt_while_it_is_asked_again_keeps_the_first_answer(shell, say)
 
 def test_an_answer_that_fills_the_limit_leaves_no_room_to_ask_again(shell, say):
     transport = say("no JSON " * 1500)
-    with pytest.raises(SchemaError, match="no room"):
+    with pytest.raises(SchemaError, match="exceeds the model's limit"):
         ask(shell)
     assert len(transport.requests) == 1
 
@@ -321,8 +325,8 @@ def test_an_expectation_can_look_at_the_object(shell, say):
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("schema='name strng'", "'name strng' is wrong"),
-        ("schema=Nowhere", "schema=Nowhere names nothing"),
+        ("schema='name strng'", "part 'name strng' of the short form"),
+        ("schema=Nowhere", "Undefined name in schema=Nowhere"),
         ('schema={"type":"strin"}', "Unknown type"),
         (f"schema={SHORT} repairs=-1", "repairs"),
         (f"schema={SHORT} repairs=many", "repairs"),
@@ -366,7 +370,7 @@ def test_live_it_ends_as_one_static_output_that_says_so(start):
         assert ran.status == "ok", ran.error
         (output,) = ran.outputs
         assert output["data"].keys() == {"text/markdown", "text/plain"}
-        assert "asked again 1×" in output["data"]["text/plain"]
+        assert "repaired 1×" in output["data"]["text/plain"]
         assert ran.opened  # there was a live view
         assert ran.models == set()
         assert len(ran.metadata["rejected"]) == 1
@@ -390,7 +394,7 @@ def test_what_was_asked_again_is_on_the_cassette_and_in_the_journal(shell, tmp_p
         shell.run_line_magic("qf", f"transport record {path}")
         assert ask(shell, "stream=false").value == VALUE
     journal = engine(shell).session.journal
-    assert "no JSON at all" in next(journal._database.execute("select record from turns"))[0]
+    assert "no JSON at all" in stored(journal)[0][0]
     shell.run_line_magic("qf", "reset")
     shell.run_line_magic("qf", f"transport replay {path}")
     answer = ask(shell, "stream=false")

@@ -63,7 +63,7 @@ def test_what_was_recorded_is_replayed_without_service_or_keys(live, service, mo
     for name in KEY_ENVIRON:
         monkeypatch.delenv(name)
     qf(live, capsys, "reset")
-    assert "Answers come from: replay a.qf.jsonl." in qf(live, capsys, "transport replay a.qf.jsonl")
+    assert "Transport: replay a.qf.jsonl." in qf(live, capsys, "transport replay a.qf.jsonl")
     assert [ask(live), ask(live, "and now?"), ask(live, "aside", "once")] == first
     assert len(service.requests) == 3
     qf(live, capsys, "drop 2")
@@ -71,7 +71,7 @@ def test_what_was_recorded_is_replayed_without_service_or_keys(live, service, mo
         ask(live, "and then?")
     assert "qf transport auto" in str(error.value)
     assert len(service.requests) == 3
-    assert "Exchanges: 3; played in this session: 3; recorded: 0." in qf(live, capsys, "transport")
+    assert "Exchanges: 3; replayed in this session: 3; recorded: 0." in qf(live, capsys, "transport")
 
 
 def test_auto_asks_for_what_is_new_and_switching_starts_at_the_beginning(live, service, capsys):
@@ -80,7 +80,7 @@ def test_auto_asks_for_what_is_new_and_switching_starts_at_the_beginning(live, s
         assert ask(live, "aside", "once") == "1. re: aside"
         assert len(service.requests) == expected
     assert ask(live, "aside", "once") == "2. re: aside"  # no cell is named here: it's another question
-    assert "played in this session: 1; recorded: 1." in qf(live, capsys, "transport")
+    assert "replayed in this session: 1; recorded: 1." in qf(live, capsys, "transport")
 
 
 def test_a_changed_setting_does_not_start_it_again(live, service, capsys):
@@ -97,7 +97,7 @@ def test_replaying_waits_for_no_limit_and_tests_no_key(live, service, capsys):
     ask(live, "aside", "once")
     qf(live, capsys, "transport replay a.qf.jsonl")
     asked = len(service.requests)
-    assert "Answers come from replay: nothing of the network was looked at." in qf(live, capsys, "doctor")
+    assert "Transport replay: network checks skipped." in qf(live, capsys, "doctor")
     assert "use no keys" in qf(live, capsys, "auth check")
     assert len(service.requests) == asked
 
@@ -108,7 +108,7 @@ def test_what_cannot_be_recorded_is_said_below_the_answer(live, capsys):
     PATH.mkdir()
     capsys.readouterr()
     assert ask(live) == "1. re: hi"
-    assert "The cassette a.qf.jsonl can't be" in capsys.readouterr().out
+    assert "Cannot write cassette a.qf.jsonl" in capsys.readouterr().out
 
 
 def test_a_recorded_stub_stays_a_stub(shell, monkeypatch, capsys):
@@ -120,7 +120,7 @@ def test_a_recorded_stub_stays_a_stub(shell, monkeypatch, capsys):
     qf(shell, capsys, "transport replay a.qf.jsonl")
     qf(shell, capsys, "reset")
     ask(shell, line="model=yi_34b_chat")
-    assert "[◈ stub:" in capsys.readouterr().out
+    assert "[◈ simulated answer" in capsys.readouterr().out
 
 
 def test_a_cell_that_changes_the_folder_changes_nothing(live, monkeypatch):
@@ -158,7 +158,7 @@ def test_modes(written, expected):
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("nothing", "'nothing' is no transport"),
+        ("nothing", "Unknown transport 'nothing'"),
         ("live x", "Usage: %qf transport live"),
         ("record a b", "Usage: %qf transport record PATH"),
         ("replay a pace=fast", "pace"),
@@ -177,28 +177,28 @@ def test_the_environment_names_a_mode_too(monkeypatch, tmp_path):
     assert from_variable("replay:a b.jsonl", {}) == Transport("replay", Path("a b.jsonl"))
     assert from_variable("record:C:/x.jsonl", {}).path == Path("C:/x.jsonl")
     assert from_variable("stub", {}) == Transport("stub")
-    with pytest.raises(OptionError, match="is no transport"):
+    with pytest.raises(OptionError, match="Unknown transport"):
         from_variable("record-all", {})
     notebook = {"JPY_SESSION_NAME": str(tmp_path / "an analysis.ipynb")}
     assert from_variable("auto", notebook).path == Path("an analysis.qf.jsonl")
     monkeypatch.chdir("/usr")
     assert from_variable("auto", notebook).path == tmp_path / "an analysis.qf.jsonl"
-    with pytest.raises(OptionError, match="Which file"):
+    with pytest.raises(OptionError, match="Cassette path required"):
         from_variable("auto", {"JPY_SESSION_NAME": "console"})
 
 
 def test_a_missing_file_changes_nothing(live, service, capsys):
-    with pytest.raises(CassetteError, match="There is no cassette none.jsonl"):
+    with pytest.raises(CassetteError, match="Cassette none.jsonl not found"):
         qf(live, capsys, "transport replay none.jsonl")
-    with pytest.raises(CassetteError, match="can't be written"):
+    with pytest.raises(CassetteError, match="Cannot write"):
         qf(live, capsys, "transport auto nowhere/none.jsonl")
-    assert "Answers come from: live." in qf(live, capsys, "transport")
+    assert "Transport: live." in qf(live, capsys, "transport")
     assert ask(live) == "1. re: hi"
 
 
 def test_the_environment_names_a_file_that_is_not_there(shell, monkeypatch, capsys):
     monkeypatch.setenv("QFMAGIC_TRANSPORT", "replay:none.jsonl")
-    with pytest.raises(CassetteError, match="There is no cassette none.jsonl"):
+    with pytest.raises(CassetteError, match="Cassette none.jsonl not found"):
         ask(shell)
     assert "replay none.jsonl" in qf(shell, capsys, "settings")
     qf(shell, capsys, "transport stub")
@@ -218,18 +218,18 @@ def recorded(live, capsys):
 
 def test_a_list_of_what_there_is(recorded, capsys):
     listed = qf(recorded, capsys, "cassette")
-    assert "Exchanges in a.qf.jsonl: 3" in listed
+    assert "a.qf.jsonl: 3 exchanges" in listed
     assert listed.count("recorded") == 3
     qf(recorded, capsys, "transport replay a.qf.jsonl")
     ask(recorded, "of 李四", "once")
     listed = qf(recorded, capsys, "cassette list")
-    assert listed.count("not played") == 2
+    assert listed.count("not replayed") == 2
     assert "of 李四" in listed
     assert "2. re: of 李四" in listed
-    assert qf(recorded, capsys, "cassette list path=a.qf.jsonl").count("not played") == 2
+    assert qf(recorded, capsys, "cassette list path=a.qf.jsonl").count("not replayed") == 2
     qf(recorded, capsys, "transport stub")
-    assert "not played" not in qf(recorded, capsys, "cassette path=a.qf.jsonl")
-    with pytest.raises(OptionError, match="No cassette is in use"):
+    assert "not replayed" not in qf(recorded, capsys, "cassette path=a.qf.jsonl")
+    with pytest.raises(OptionError, match="No cassette in use"):
         qf(recorded, capsys, "cassette")
 
 
@@ -242,7 +242,7 @@ def test_one_of_them_is_shown(recorded, capsys):
     for wrong in ("show", "show 1 2", "list all", "burn", "redact", "prune 3", "list path=a path=b"):
         with pytest.raises(OptionError, match="Usage"):
             qf(recorded, capsys, f"cassette {wrong}")
-    with pytest.raises(OptionError, match="among the cassette's 3"):
+    with pytest.raises(OptionError, match="which has 3 exchanges"):
         qf(recorded, capsys, "cassette show 4")
 
 
@@ -250,10 +250,12 @@ def test_a_file_in_use_is_known_by_any_name(recorded, capsys):
     Path("link.jsonl").symlink_to(PATH)
     qf(recorded, capsys, "transport replay link.jsonl")
     ask(recorded, "of 李四", "once")
-    assert qf(recorded, capsys, "cassette list path=a.qf.jsonl").count("not played") == 2
-    assert "kept: 1" in qf(recorded, capsys, "cassette prune path=./a.qf.jsonl")
+    assert qf(recorded, capsys, "cassette list path=a.qf.jsonl").count("not replayed") == 2
+    assert "2 exchanges not used in this session deleted, 1 kept" in qf(
+        recorded, capsys, "cassette prune path=./a.qf.jsonl"
+    )
     for line in ("transport replay", "cassette list path="):
-        with pytest.raises(CassetteError, match="There is no cassette ~nobody-of-that-name/a"):
+        with pytest.raises(CassetteError, match="Cassette ~nobody-of-that-name/a"):
             qf(recorded, capsys, f"{line}{'' if line.endswith('=') else ' '}~nobody-of-that-name/a")
 
 
@@ -262,18 +264,18 @@ def test_what_the_notebook_no_longer_asks_is_dropped(recorded, capsys):
     with pytest.raises(CassetteError, match="Run the whole notebook first"):
         qf(recorded, capsys, "cassette prune")
     ask(recorded, "of 李四", "once")
-    assert "dropped: 2; kept: 1" in qf(recorded, capsys, "cassette prune")
+    assert "2 exchanges not used in this session deleted, 1 kept" in qf(recorded, capsys, "cassette prune")
     assert [one.play().outcome.text for one in cassette.read(PATH).exchanges.values()] == ["2. re: of 李四"]
     with pytest.raises(CassetteError):
         ask(recorded, "of nobody", "once")
 
 
 def test_words_are_taken_out_and_it_still_answers(recorded, capsys):
-    assert "changed: 2" in qf(recorded, capsys, "cassette redact 张三 李四")
+    assert "2 exchanges changed" in qf(recorded, capsys, "cassette redact 张三 李四")
     content = PATH.read_text(encoding="utf-8")
     assert "张三" not in content
     assert "李四" not in content
-    assert "changed: 0" in qf(recorded, capsys, "cassette redact 张三")
+    assert "0 exchanges changed" in qf(recorded, capsys, "cassette redact 张三")
     qf(recorded, capsys, "transport replay a.qf.jsonl")
     assert ask(recorded, "of 张三", "once") == "1. re: of […]"
     assert ask(recorded, "of nobody", "once") == "3. re: of nobody"

@@ -7,9 +7,9 @@ import pytest
 
 from qfmagic.accounting.meter import Meter
 from qfmagic.core.errors import BudgetError, OptionError, ProtocolError
-from qfmagic.notebook import magics as magics_module
 from qfmagic.notebook.session.session import Session
 from tests.support.services import serve, v2
+from tests.support.services import session_of as session
 
 PRICES = """
 [[price]]
@@ -18,10 +18,6 @@ input = 100
 output = 200
 per = 1000
 """
-
-
-def session(shell):
-    return magics_module._LOADED[shell].engine.session
 
 
 def ask(shell, line="model=m", text="one two three"):
@@ -60,7 +56,7 @@ def rows(shown):
 
 
 def test_nothing_was_asked(usage):
-    assert usage() == "Nothing was asked yet.\n"
+    assert usage() == "No requests yet.\n"
 
 
 def test_what_each_cell_conversation_and_model_used(shell, service, usage):
@@ -71,9 +67,9 @@ def test_what_each_cell_conversation_and_model_used(shell, service, usage):
         ["model", "calls", "prompt", "answer", "tokens", "prompt", "▒", "answer", "█"],
         ["m", "2", "20", "40", "60", "▒" * 7 + "█" * 13],
         ["other", "1", "10", "20", "30", "▒" * 3 + "█" * 7],
-        ["all", "3", "30", "60", "90"],
+        ["total", "3", "30", "60", "90"],
     ]
-    assert [row[0] for row in rows(usage("by=chat"))[1:]] == ["(once)", "main", "side", "all"]
+    assert [row[0] for row in rows(usage("by=chat"))[1:]] == ["(once)", "main", "side", "total"]
     assert [row[1] for row in rows(usage("by=day"))[1:]] == ["3"]
     assert rows(usage())[1][0] == "In"
 
@@ -98,7 +94,7 @@ def test_stub_answers_cost_nothing_and_say_so(shell, usage):
     ask(shell, "model=yi_34b_chat")
     shown = usage("by=model")
     assert rows(shown)[1][:3] == ["yi_34b_chat", "1", "1"]
-    assert "1 of 1 answers came from recordings or the stub: they cost nothing" in shown
+    assert "1 of 1 answer came from a cassette or the stub: free" in shown
 
 
 def test_an_answer_of_unknown_size_is_estimated(shell, service, usage):
@@ -106,7 +102,7 @@ def test_an_answer_of_unknown_size_is_estimated(shell, service, usage):
     ask(shell)
     shown = usage("by=model")
     assert rows(shown)[1][:5] == ["m", "1", "~3", "~4", "~7"]
-    assert "~ is an estimate" in shown
+    assert "~ marks estimates" in shown
 
 
 def test_costs_by_the_users_prices(shell, service, usage, prices):
@@ -116,7 +112,7 @@ def test_costs_by_the_users_prices(shell, service, usage, prices):
     shown = usage("by=model")
     assert [row[5] for row in rows(shown)] == ["CNY", "5.00", "?", "5.00"]
     assert rows(shown)[-1][5:8] == ["5.00", "+", "?"]
-    assert "? is the cost of 1 answers" in shown
+    assert "? marks the unknown cost of 1 answer whose" in shown
     prices.write_text(PRICES.replace("200", "400"), encoding="utf-8")
     assert rows(usage("by=model"))[1][5] == "9.00"  # read again when it has changed
 
@@ -131,7 +127,7 @@ def test_in_chinese(shell, service, usage, prices):
 
 @pytest.mark.parametrize("words", ["everything", "by=colour", "all notebook", "by=day by=day", "here"])
 def test_words_it_does_not_know(shell, words):
-    with pytest.raises(OptionError, match="%qf usage|allowed"):
+    with pytest.raises(OptionError, match="%qf usage|Allowed"):
         shell.run_line_magic("qf", f"usage {words}")
 
 
@@ -153,7 +149,7 @@ def test_earlier_kernels_and_other_notebooks_are_told_by_the_journal(shell, serv
     earlier.save_call(own.meter.calls[0]._replace(at=0.0, model="older"))
     earlier.close()
     assert [row[0] for row in rows(usage("by=model"))[1:]] == ["m"]
-    assert [row[0] for row in rows(usage("notebook by=model"))[1:]] == ["m", "older", "all"]
+    assert [row[0] for row in rows(usage("notebook by=model"))[1:]] == ["m", "older", "total"]
     assert rows(usage("all"))[-1][1] == "3"
     everywhere = [row[:2] for row in rows(usage("all by=chat"))[1:-1]]
     assert ["other:", "main"] in everywhere
@@ -196,13 +192,13 @@ def test_a_journal_that_can_not_be_read_is_told(shell, service, usage, journal):
         database.execute("alter table calls drop column times")
     ask(shell, "model=m once")
     for words in ("notebook", "all"):
-        with pytest.raises(OptionError, match="isn't kept here .*times"):
+        with pytest.raises(OptionError, match=r"No journal \(.*times"):
             usage(words)
 
 
 def test_without_a_journal_only_this_kernel_is_known(shell, service, usage):
     ask(shell)
-    with pytest.raises(OptionError, match=r"isn't kept here \(it is switched off"):
+    with pytest.raises(OptionError, match=r"No journal \(switched off: journal=false\)"):
         usage("notebook")
 
 
@@ -214,7 +210,7 @@ def test_a_prices_file_is_found_after_the_folder_has_changed(shell, service, usa
     ask(shell)
     monkeypatch.chdir(tmp_path / "below")
     assert "5.00" in usage()
-    with pytest.raises(OptionError, match="can't be read"):
+    with pytest.raises(OptionError, match="Cannot read"):
         shell.run_line_magic("qf", "set prices=prices.toml")
     assert "5.00" in usage()
     shell.run_line_magic("qf", "set prices=../prices.toml")
@@ -233,10 +229,10 @@ def test_a_prices_file_is_found_after_the_folder_has_changed(shell, service, usa
 def test_a_budget_stops_before_the_call_that_would_break_it(shell, service, usage):
     shell.run_line_magic("qf", "set budget=35tok")
     ask(shell)
-    with pytest.raises(BudgetError, match="about 6 tokens, and 30 tokens of the budget of 35 tokens are spent"):
+    with pytest.raises(BudgetError, match="about 6 tokens, and 30 tokens of 35 tokens are used"):
         ask(shell, "model=m once", "one two three four five six")
     assert len(service.bodies) == 1  # nothing was sent
-    assert "Budget: 30 tokens of 35 tokens spent in this kernel." in usage()
+    assert "Budget: 30 tokens of 35 tokens used in this kernel." in usage()
     shell.run_line_magic("qf", "set budget=100tok")
     assert ask(shell).text == "fine"
 
@@ -250,11 +246,11 @@ def test_the_longest_answer_counts_where_it_is_set(shell, service):
 
 def test_a_budget_of_money_needs_a_price(shell, service, prices):
     shell.run_line_magic("qf", "set budget=6CNY")
-    with pytest.raises(BudgetError, match="no price for m"):
+    with pytest.raises(BudgetError, match="No price for m"):
         ask(shell)
     shell.run_line_magic("qf", f"set prices={prices}")
     ask(shell)  # 5 CNY
-    with pytest.raises(BudgetError, match=r"about 1.40 CNY, and 5.00 CNY of the budget of 6.00 CNY"):
+    with pytest.raises(BudgetError, match=r"about 1.40 CNY, and 5.00 CNY of 6.00 CNY are used"):
         ask(shell, "model=m once", "a " * 14)
 
 
@@ -263,9 +259,9 @@ def test_what_is_spent_is_told_by_one_measure_though_a_price_is_lost(shell, serv
     ask(shell)
     prices.write_text(PRICES.replace('"m"', '"other"'), encoding="utf-8")
     shown = usage()
-    assert "Budget: 5.00 CNY of 6.00 CNY spent in this kernel." in shown
+    assert "Budget: 5.00 CNY of 6.00 CNY used in this kernel." in shown
     assert "at the highest price in the file" in shown
-    with pytest.raises(BudgetError, match=r"and 5.00 CNY of the budget of 6.00 CNY"):
+    with pytest.raises(BudgetError, match=r"and 5.00 CNY of 6.00 CNY are used"):
         ask(shell, "model=other once", "a " * 14)
 
 
@@ -273,7 +269,7 @@ def test_an_answer_that_passes_the_budget_says_so_once(shell, service, capsys):
     shell.run_line_magic("qf", "set budget=20tok")
     capsys.readouterr()
     ask(shell)
-    assert "the budget of 20 tokens is passed by 10 tokens" in capsys.readouterr().out
+    assert "budget of 20 tokens exceeded by 10 tokens" in capsys.readouterr().out
 
 
 def test_a_variable_that_is_no_budget_is_named_and_harms_nothing_else(shell, service, monkeypatch):

@@ -19,15 +19,16 @@ from qfmagic.core.errors import (
     SchemaError,
 )
 from qfmagic.core.i18n import text as text_of
-from qfmagic.notebook import magics as magics_module
 from qfmagic.notebook.ask import several
 from qfmagic.notebook.ask.question import prepare
 from qfmagic.notebook.ask.sending import RunningRequest
 from qfmagic.notebook.conversation.journal import Journal
 from qfmagic.notebook.output.views import MultiView, View
+from qfmagic.testing.harness import magics_of
 from qfmagic.transport.stub.reply import Reply
 from tests.support.html_judge import OURS, markdown_faults, outlines
 from tests.support.services import refusal, serve, v2
+from tests.support.services import session_of as session
 
 CONTINUES = text_of("compare.continues", "en", model="m")
 
@@ -43,13 +44,9 @@ def service(shell, monkeypatch):
 def published(shell, monkeypatch):
     """The bundles that stay, and their metadata."""
     found = []
-    front = magics_module._LOADED[shell].engine.cell.front
+    front = magics_of(shell).engine.cell.front
     monkeypatch.setattr(front, "conclude", lambda bundle, metadata: found.append((bundle, metadata)))
     return found
-
-
-def session(shell):
-    return magics_module._LOADED[shell].engine.session
 
 
 def ask(shell, line="model=m,other", text="How long is it?"):
@@ -80,7 +77,7 @@ def test_the_same_question_goes_to_each_and_the_answers_stay_below_a_table(shell
     assert "--- m\n  the wall is long\n\n--- other\n  The wall is very long." in bundle["text/plain"]
     marked = "---\n\n**m**\n\n{}\n\nthe wall is long\n\n{}\n\n---\n\n**other**\n\n{}\n\nThe wall is very long.\n\n{}"
     assert marked.format(*["<blockquote>", "</blockquote>"] * 2) in bundle["text/markdown"]
-    assert "0 of 1 pairs say the same" in bundle["text/plain"]
+    assert "0 of 1 pair identical word for word" in bundle["text/plain"]
     origin = metadata["qfmagic"]
     assert (origin["model"], origin["chat"], origin["others"][0]["model"]) == ("m", None, "other")
 
@@ -202,7 +199,7 @@ def test_the_answer_is_the_result_and_shown_once(shell, service, capsys):
 
 def test_every_answer_must_be_as_expected(shell, service):
     ask(shell, "model=m,other expect=/long/")
-    with pytest.raises(ExpectationError, match="begins: the wall is long"):
+    with pytest.raises(ExpectationError, match="Beginning of the answer: the wall is long"):
         ask(shell, "model=m,other expect=/very/")
 
 
@@ -280,7 +277,7 @@ def test_only_a_turn_of_the_conversation_can_go_on(shell, service, published, ca
     compare(shell)
     assert "The wall" in published[0][0]["text/plain"]
     assert not [bundle for bundle, _ in published if "%qf continue" in bundle["text/plain"]]
-    assert ["broke off" in bundle["text/plain"] for bundle, _ in published] == [finish is None] * 2
+    assert ["ended early" in bundle["text/plain"] for bundle, _ in published] == [finish is None] * 2
     ask(shell, "model=other once")
     assert "%qf continue" not in capsys.readouterr().out
     service.answers["m"] = ended("the wall", "m", finish)
@@ -291,12 +288,15 @@ def test_only_a_turn_of_the_conversation_can_go_on(shell, service, published, ca
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("model=m,,other", "an empty name"),
-        ("model=m,m", "names m twice"),
-        ("model=ERNIE-Lite-8K,ernie-lite-8k", "names ernie-lite-8k twice, as ERNIE-Lite-8K and ernie-lite-8k"),
-        ("model=m,other endpoint=x", "endpoint= is for one model"),
-        ("model=m,other format=html", "format=html is for one model"),
-        ("model=m,yi_34b_chat temperature=1.5", "temperature=1.5 isn't allowed for Yi-34B-Chat"),
+        ("model=m,,other", "Empty name"),
+        ("model=m,m", "Duplicate model m in model=m,m"),
+        (
+            "model=ERNIE-Lite-8K,ernie-lite-8k",
+            "Duplicate model ernie-lite-8k in model=ERNIE-Lite-8K,ernie-lite-8k (ERNIE-Lite-8K and ernie-lite-8k)",
+        ),
+        ("model=m,other endpoint=x", "endpoint= cannot be used with several models"),
+        ("model=m,other format=html", "format=html cannot be used with several models"),
+        ("model=m,yi_34b_chat temperature=1.5", "Invalid temperature=1.5 for Yi-34B-Chat"),
         ("model=m,other into=1x", "into="),
     ],
 )
@@ -310,13 +310,13 @@ def test_what_one_can_not_be_asked_is_sent_to_none(shell, service, line, said):
 @pytest.mark.parametrize(
     ("line", "kind", "said"),
     [
-        ("", OptionError, "Which models?"),
-        ("models=m,", OptionError, "an empty name"),
+        ("", OptionError, "Models required"),
+        ("models=m,", OptionError, "Empty name"),
         ("models=m n=0", OptionError, "n=0"),
         ("models=m n=two", OptionError, "n=two"),
         ("models=m n='{{ 0 }}'", OptionError, "n=0"),
-        ("models=Yi-34B-Chat,m,yi_34b_chat", OptionError, "names yi_34b_chat twice"),
-        ("models=m over=found raw", OptionError, "raw and over= don't go together"),
+        ("models=Yi-34B-Chat,m,yi_34b_chat", OptionError, "Duplicate model yi_34b_chat"),
+        ("models=m over=found raw", OptionError, "raw and over= cannot be combined"),
         ("models=m format=code", OptionError, "format=code"),
         ("models=m chat=x", OptionError, "'chat'"),
         ("models=m text", OptionError, "'text' is not an option"),
@@ -337,21 +337,21 @@ def test_an_empty_question(shell, service):
 
 def test_several_models_only_on_a_questions_own_line(shell, service):
     for line in ("set model=a,b", "retry model=a,b"):
-        with pytest.raises(OptionError, match="names several models"):
+        with pytest.raises(OptionError, match="Several models in"):
             shell.run_line_magic("qf", line)
     assert "model" not in session(shell).preferences.changed
-    magics_module._LOADED[shell].model = "m,other"  # as %config does
-    with pytest.raises(OptionError, match="model=m,other names several models"):
+    magics_of(shell).model = "m,other"  # as %config does
+    with pytest.raises(OptionError, match="Several models in model=m,other"):
         ask(shell, "")
     assert service.bodies == []
     ask(shell, "model=m")
-    with pytest.raises(OptionError, match="%%qf compare on its first line"):
+    with pytest.raises(OptionError, match="%%qf compare on the first line"):
         shell.run_line_magic("qf", "compare models=a,b")
 
 
 def test_a_budget_holds_for_all_of_them_before_any_is_sent(shell, service):
     shell.run_line_magic("qf", "set budget=7tok")
-    with pytest.raises(BudgetError, match="4 tokens more set aside"):
+    with pytest.raises(BudgetError, match="4 tokens reserved"):
         compare(shell)
     assert service.bodies == []
 
@@ -468,7 +468,7 @@ def test_what_has_come_is_kept_while_the_others_take_their_time(shell, service, 
 
     def saved(*what):
         save(*what)
-        later = Journal(journal.path, journal.notebook, journal._clock)
+        later = Journal(journal.path, journal.notebook, lambda: 0.0)
         kept.append(([(turn.answer.text, turn.state) for turn in later.last()[0].turns], len(later.calls())))
         later.close()
         gates["b" if kept[-1][1] else "a"].set()
@@ -487,7 +487,7 @@ def test_a_first_model_that_fails_leaves_nothing_under_way(shell, service):
     with pytest.raises(QianfanError):
         ask(shell)
     kept = session(shell).journal
-    later = Journal(kept.path, kept.notebook, kept._clock)
+    later = Journal(kept.path, kept.notebook, lambda: 0.0)
     assert later.last() == []
     assert [call.model for call in later.calls()] == ["other"]
     later.close()
@@ -558,8 +558,8 @@ def test_what_is_said_of_an_answer_is_not_in_it(shell, service, published):
     service.answers["m"] = v2("", "m")
     compare(shell, "models=m,other format=json")
     marked, plain = (published[0][0][kind] for kind in ("text/markdown", "text/plain"))
-    assert marked.endswith("\n\n</blockquote>\n\n◈ *not valid JSON*")
-    assert plain.endswith("--- other\n  The wall is very long.\n\n[◈ not valid JSON]")
+    assert marked.endswith("\n\n</blockquote>\n\n◈ *invalid JSON*")
+    assert plain.endswith("--- other\n  The wall is very long.\n\n[◈ invalid JSON]")
 
 
 def test_model_names_are_shown_as_they_are(shell, service, published):
@@ -639,7 +639,7 @@ def test_over_rows_each_model_is_asked_about_each(shell, service, published, moo
         ["m", "3/3", "8", "30", "60", "stop", "0.67"],
         ["other", "3/3", "8", "30", "60", "stop", "0.67"],
     ]
-    assert "2 of 3 pairs say the same" in bundle["text/plain"]
+    assert "2 of 3 pairs identical word for word" in bundle["text/plain"]
     assert [line.split() for line in bundle["text/plain"].split("\n\n")[2].splitlines()] == [
         ["row", "m", "other"],
         ["x", "positive", "positive"],
@@ -722,7 +722,7 @@ def test_over_rows_a_budget_stops_in_the_middle_and_keeps_what_there_is(shell, s
 def test_over_rows_a_price_that_is_missing_is_told_before_anything_is_asked(shell, service, moods, tmp_path):
     (tmp_path / "p.toml").write_text('[[price]]\nmodel = "m"\ninput = 1\nper = 1000\n', encoding="utf-8")
     shell.run_line_magic("qf", f"set prices={tmp_path / 'p.toml'} budget=1CNY")
-    with pytest.raises(BudgetError, match="no price for other"):
+    with pytest.raises(BudgetError, match="No price for other"):
         compare(shell, "models=m,other over=reviews", MOOD)
     assert service.bodies == []
 
@@ -730,14 +730,14 @@ def test_over_rows_a_price_that_is_missing_is_told_before_anything_is_asked(shel
 def test_what_passes_the_budget_is_told_once(shell, service, published):
     shell.run_line_magic("qf", "set budget=40tok")
     compare(shell)
-    assert "the budget of 40 tokens is passed by 22 tokens" in published[0][0]["text/plain"]
+    assert "budget of 40 tokens exceeded by 22 tokens" in published[0][0]["text/plain"]
 
 
 def test_over_rows_what_passes_the_budget_is_told(shell, service, published, moods):
     shell.run_line_magic("qf", "set budget=20tok")
     with pytest.raises(BudgetError):
         compare(shell, "models=m,other over=reviews", MOOD)
-    assert published[0][0]["text/plain"].count("the budget of 20 tokens is passed by") == 1
+    assert published[0][0]["text/plain"].count("budget of 20 tokens exceeded by") == 1
 
 
 def test_over_rows_an_interrupt_keeps_what_came(shell, service, published, moods):
@@ -773,7 +773,7 @@ def test_over_rows_what_an_interrupt_left_unasked_is_told(shell, service, publis
     assert 0 < answered < 40
     assert found[["model", "n"]].value_counts().to_dict() == {("m", 1): 40, ("other", 1): 40}
     assert found[found.answer.isna()].finish.isna().all()
-    assert f"{80 - answered} of 80 questions were not asked" in published[0][0]["text/plain"]
+    assert f"{80 - answered} of 80 questions not sent" in published[0][0]["text/plain"]
     assert (metadata["asked"], metadata["unasked"]) == (answered, 80 - answered)
 
 
@@ -849,7 +849,7 @@ def test_a_turn_whose_first_answer_does_not_fit_fails_and_keeps_it(shell, servic
     assert shell.user_ns["_"].text == "never"
     assert [turn.answer.text for turn in session(shell).chats.get("main").turns] == ["never"]
     assert len(published) == 1
-    with pytest.raises(OptionError, match="field model has the name of a column"):
+    with pytest.raises(OptionError, match="field model conflicts with a column"):
         ask(shell, "model=m,other schema='model str'", "Mood?")
 
 
@@ -857,7 +857,7 @@ def test_why_it_was_not_asked_again_is_told(shell, service, published):
     replies = [v2("no JSON", "m"), refusal("invalid_argument", "too much", 400)]
     service.answers = {"m": lambda body: replies.pop(0), "other": v2('{"mood": "bad"}', "other")}
     compare(shell, "models=m,other schema='mood good|bad' into=found", "Mood?")
-    assert "Asking again failed" in shell.user_ns["found"].error[0]
+    assert "Retry failed" in shell.user_ns["found"].error[0]
     assert "too much" in published[0][0]["text/plain"]
 
 
@@ -918,5 +918,5 @@ def test_over_rows_that_must_fit_a_schema(shell, service, moods):
 
 
 def test_a_field_named_like_a_column_is_refused(shell, service):
-    with pytest.raises(OptionError, match="field model has the name of a column"):
+    with pytest.raises(OptionError, match="field model conflicts with a column"):
         compare(shell, "models=m schema='model str'")

@@ -69,7 +69,7 @@ class Notebook:
         self.service = Service()
         self.session.client = lambda: self.service
         if self.knows_order:
-            self.session.chats._order = lambda: tuple(self.cells)
+            self.session.chats.order = lambda: tuple(self.cells)
 
     def run(self, cell, outcome="answered"):
         """Run a cell; the outcome is that of its last question. An error or an interrupt ends it."""
@@ -168,11 +168,11 @@ class KnownOrder(RuleBasedStateMachine):
         lived.session = Session({"QFMAGIC_JOURNAL": "false"})
         lived.session.client = lambda: self.notebook.service
         lived.session.chats = copy.deepcopy(self.notebook.session.chats)
-        lived.session.chats._order = self.notebook.session.chats._order
+        lived.session.chats.order = self.notebook.session.chats.order
         fresh.deleted = []
         fresh.start()
         if self.knows_order:
-            fresh.session.chats._order = self.notebook.session.chats._order
+            fresh.session.chats.order = self.notebook.session.chats.order
         kept, self.notebook.service.sent = self.notebook.service.sent, []
         self.notebook.service.outcome = "answered"
         assert lived.run_all() == fresh.run_all()

@@ -517,7 +517,7 @@ def test_the_document_reads_well():
         "# main\n\n## ◈ 1\n\n> 介绍下长城\n>\n> 快\n\n**长城**\n\n◈ *yi\\_34b\\_chat · 3 tokens*\n\n## ◈ 6\n\n> bye\n\nBye!\n\n"
         "## ◈ Not in the history\n\n- Turn 2: failed\n- Turn 3: interrupted\n"
         f"- Turn 4: {i18n.text('removed.dropped')}\n"
-        "- Turn 5: the model answered with no text\n"
+        "- Turn 5: the model returned an empty answer\n"
     )
     assert "- 第 3 轮：已中断" in exported(Conversation("main", asked), ".md", "zh")
     assert "Not in the history" not in exported(Conversation(turns=(turn("hi"),)), ".md")

@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -12,9 +13,8 @@ from qfmagic.core.conversation import Conversation, Turn
 from qfmagic.core.errors import ServiceError
 from qfmagic.core.usage import Usage
 from qfmagic.notebook.conversation.journal import Journal
-from qfmagic.notebook.magics import _LOADED
 from qfmagic.transport.stub.reply import EVENT_TYPE, Reply
-from tests.support.services import serve
+from tests.support.services import serve, session_of
 
 STREAM = {"content-type": EVENT_TYPE}
 
@@ -59,9 +59,9 @@ def test_a_turn_under_way_is_there_until_it_has_ended(tmp_path):
     assert [turn.prompt for turn in found.turns] == ["a", "b"]
 
 
-def test_a_locked_file_costs_the_record_not_the_answer(tmp_path):
+def test_a_locked_file_costs_the_record_not_the_answer(tmp_path, monkeypatch):
+    monkeypatch.setattr("qfmagic.notebook.conversation.journal.LOCK_WAIT_S", 0.01)
     kept = journal(tmp_path)
-    kept._database.execute("pragma busy_timeout = 10")
     other = sqlite3.connect(kept.path, isolation_level=None)
     other.execute("begin immediate")
     kept.save(Conversation(), Conversation().add("a", Answer("A")))
@@ -71,21 +71,21 @@ def test_a_locked_file_costs_the_record_not_the_answer(tmp_path):
     assert len(journal(tmp_path).last()) == 1
 
 
-def test_a_file_that_stays_locked_is_waited_for_once(tmp_path):
+def test_a_file_that_stays_locked_is_waited_for_once(tmp_path, monkeypatch, connections):
     """Else each record of an answer would hold up the notebook."""
+    monkeypatch.setattr("qfmagic.notebook.conversation.journal.LOCK_WAIT_S", 0.01)
     kept = journal(tmp_path)
     waits = []
-    kept._database.set_trace_callback(lambda said: waits.append(said) if "busy_timeout" in said else None)
+    connections[0].set_trace_callback(lambda said: waits.append(said) if "busy_timeout" in said else None)
     other = sqlite3.connect(kept.path, isolation_level=None)
     other.execute("begin immediate")
     first, second = Conversation().add("a", Answer("A")), Conversation("b").add("b", Answer("B"))
-    kept._wait(0.01)
     kept.save(Conversation(), first)
     kept.save(Conversation("b"), second)
-    assert waits[1:] == ["pragma busy_timeout = 50"]
+    assert waits == ["pragma busy_timeout = 50"]
     other.execute("rollback")
     kept.save(Conversation("b"), second)
-    assert waits[2:] == ["pragma busy_timeout = 1000"]
+    assert waits[1:] == ["pragma busy_timeout = 10"]
 
 
 def test_what_the_file_can_not_hold_costs_the_record_not_the_answer(tmp_path):
@@ -103,22 +103,30 @@ def test_journal_keeps_half_a_character(tmp_path):
     assert journal(tmp_path).last() == [whole]
 
 
-def full(kept):
+@pytest.fixture
+def connections(monkeypatch):
+    """The connections that are made to SQLite files, in their order."""
+    made, connect = [], sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **kwargs: made.append(connect(*args, **kwargs)) or made[-1])
+    return made
+
+
+def full(connection):
     """As a full disk: SQLite's own error, at the same place."""
-    kept._database.execute("pragma wal_checkpoint(truncate)")
-    kept._database.execute("pragma max_page_count = 1")
+    connection.execute("pragma wal_checkpoint(truncate)")
+    connection.execute("pragma max_page_count = 1")
 
 
-def room_again(kept):
-    kept._database.execute("pragma max_page_count = 1000000")
+def room_again(connection):
+    connection.execute("pragma max_page_count = 1000000")
 
 
-def test_journal_writes_what_it_lacks_when_there_is_room_again(tmp_path):
+def test_journal_writes_what_it_lacks_when_there_is_room_again(tmp_path, connections):
     kept = journal(tmp_path)
     counted = Meter(lambda: 0.0, keep=kept.save_call)
     first = Conversation().add("a", Answer("A"))
     kept.save(Conversation(), first)
-    full(kept)
+    full(connections[0])
     long = "长" * 10_000
     second = first.add("b", Answer(long))
     kept.save(first, second)
@@ -130,7 +138,7 @@ def test_journal_writes_what_it_lacks_when_there_is_room_again(tmp_path):
     lacking = journal(tmp_path)
     assert lacking.last() == [first]
     assert len(lacking.calls()) < 300
-    room_again(kept)
+    room_again(connections[0])
     third = second.add("d", Answer("D"))
     kept.save(second, third)
     counted.after(Answer("A", Usage(300, 1, 1)), kind="ask")
@@ -145,15 +153,15 @@ def test_journal_writes_what_it_lacks_when_there_is_room_again(tmp_path):
 )
 def test_resume_leaves_out_records_that_are_damaged_and_says_so(shell, monkeypatch, capsys, record):
     monkeypatch.setenv("QFMAGIC_JOURNAL", "true")
-    session = _LOADED[shell].engine.session
+    session = session_of(shell)
     kept = session.open_journal()
     other = Journal(kept.path, kept.notebook, iter(range(1000)).__next__)
     other.save(Conversation(), Conversation().add("a", Answer("A")).add("b", Answer("B")).add("c", Answer("C")))
-    other._database.execute("update turns set record = ? where seq = 1", (record,))
-    other._database.commit()
     other.close()
+    with closing(sqlite3.connect(kept.path)) as database, database:
+        database.execute("update turns set record = ? where seq = 1", (record,))
     shell.run_line_magic("qf", "resume")
-    assert "Turns left out because their journal records are corrupt: 1." in capsys.readouterr().out
+    assert "1 turn skipped: corrupt journal record." in capsys.readouterr().out
     assert [turn.prompt for turn in session.chats.get("main").turns] == ["a", "c"]
 
 
@@ -167,7 +175,7 @@ def test_a_journal_that_is_closed_costs_no_answer(tmp_path):
 def test_a_question_that_fails_without_a_word_leaves_nothing_under_way(shell, monkeypatch):
     monkeypatch.setattr("qfmagic.notebook.ask.sending.KEEP_EVERY_S", 0.0)
     service = serve(shell, monkeypatch)
-    session = _LOADED[shell].engine.session
+    session = session_of(shell)
     shell.run_line_magic("qf", "set journal=true model=m")
     saved = threading.Event()
     kept = session.open_journal()
@@ -178,7 +186,7 @@ def test_a_question_that_fails_without_a_word_leaves_nothing_under_way(shell, mo
     with pytest.raises(ServiceError):
         shell.run_cell_magic("qianfan", "", "hi")
     assert saved.is_set()
-    later = Journal(kept.path, kept.notebook, kept._clock)
+    later = Journal(kept.path, kept.notebook, lambda: 0.0)
     assert later.last() == []
     later.close()
 
@@ -205,11 +213,11 @@ def test_answer_says_once_that_the_journal_cannot_be_written(shell, monkeypatch,
     said = []
     for _ in range(3):
         shell.run_cell_magic("qianfan", "", "hi")
-        said.append(capsys.readouterr().out.count("The journal could not be written"))
+        said.append(capsys.readouterr().out.count("cannot write the journal"))
     assert said == [1, 0, 0]
     home.unlink()
     shell.run_cell_magic("qianfan", "", "there is room again")
-    (found,) = Journal(home / "journal.sqlite", _LOADED[shell].engine.session.journal.notebook, lambda: 0.0).last()
+    (found,) = Journal(home / "journal.sqlite", session_of(shell).journal.notebook, lambda: 0.0).last()
     assert found.turns[-1].prompt == "there is room again"
 
 

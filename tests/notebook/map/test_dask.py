@@ -118,11 +118,11 @@ def service(shell, frame, monkeypatch):
 @pytest.mark.parametrize(
     ("head", "body", "told"),
     [
-        ("ddf dry", "{{ text }}\n", "dry has no meaning"),
-        ("ddf sample=1", "{{ text }}\n", "sample has no meaning"),
-        ("ddf model=a,b", "{{ text }}\n", "one model"),
+        ("ddf dry", "{{ text }}\n", "dry is not supported"),
+        ("ddf sample=1", "{{ text }}\n", "sample is not supported"),
+        ("ddf model=a,b", "{{ text }}\n", "only with one"),
         ("ddf into=1x", "{{ text }}\n", "into"),
-        ("ddf", "\n", "no body"),
+        ("ddf", "\n", "no question"),
         ("ddf", "{{ txt }}\n", "Did you mean text?"),
         ("ddf workers=0", "{{ text }}\n", "workers"),
         ("ddf temperature=9 model=yi_34b_chat", "{{ text }}\n", "temperature"),

@@ -18,12 +18,11 @@ import pytest
 from qfmagic.batch.answer_cache import AnswerCache
 from qfmagic.core.errors import BudgetError
 from qfmagic.notebook.completion import candidates, place
-from qfmagic.notebook.magics import _LOADED
 from qfmagic.notebook.session.session import Session
 from qfmagic.testing.stub_server import LoopbackServer
 from qfmagic.transport.stub.reply import Reply
 from tests.support.held import KEY_ENVIRON
-from tests.support.services import put_in, refusal, serve, v2
+from tests.support.services import refusal, serve, session_of, v2
 
 MODEL = "ernie-4.5-turbo-128k"
 OPEN = Path("/proc/self/fd")
@@ -70,7 +69,7 @@ def test_the_frame_comes_back_with_answers_and_the_cell_keeps_a_summary(shell, s
     assert "re: Rate so so" in shown
     assert "rated" in shown
     assert "as-1" not in shown, "ids differ from run to run"
-    session = _LOADED[shell].engine.session
+    session = session_of(shell)
     assert not session.chats.get("main").turns, "rows are no turns"
     assert sum(call.times for call in session.meter.calls) == 3
     assert {call.kind for call in session.meter.calls} == {"map"}
@@ -117,8 +116,8 @@ def test_dry_shows_what_would_be_sent_and_sends_nothing(shell, service, frame, c
     assert not service.bodies
     assert '"content": "Rate good"' in shown
     assert '"temperature": 0.5' in shown
-    assert "Of 3 rows, 2 would be asked" in shown
-    assert "1 rows can't be asked" in shown
+    assert "2 of 3 rows would be sent" in shown
+    assert "1 row cannot be sent" in shown
 
 
 def test_a_schema_gives_typed_columns(shell, service, frame):
@@ -144,7 +143,7 @@ def test_a_budget_stops_it_and_what_came_is_there(shell, service, frame):
     error = failed(shell, "df into=rated workers=1")
     assert type(error).__name__ == "BudgetError"
     assert "1 of 3" in str(error)
-    assert shell.user_ns["rated"]["error"].tolist()[1:] == ["not asked"] * 2
+    assert shell.user_ns["rated"]["error"].tolist()[1:] == ["not sent"] * 2
     shell.run_line_magic("qf", "set budget=4000tok")
     run(shell, "df into=rated workers=1")
     assert len(service.bodies) == 3, "nothing is paid for twice"
@@ -175,7 +174,7 @@ def test_an_interrupt_keeps_what_is_done(shell, service, frame):
     assert isinstance(error, KeyboardInterrupt)
     done = shell.user_ns["rated"]["answer"].notna().sum()
     assert done >= 1
-    assert shell.user_ns["rated"]["error"].tolist()[-1] == "not asked"
+    assert shell.user_ns["rated"]["error"].tolist()[-1] == "not sent"
     service.answers[MODEL] = v2("later")
     before = len(service.bodies)
     run(shell, "df into=rated workers=8")
@@ -199,7 +198,7 @@ def test_an_interrupted_iterator_keeps_every_row_that_was_read(shell, service, c
                 await asyncio.to_thread(gate.wait)
             return await service.handle_async_request(request)
 
-    put_in(_LOADED[shell].engine.session, Slow())
+    session_of(shell).network = Slow()
     shell.user_ns["source"] = source
     threading.Timer(0.5, gate.set).start()
     with pytest.raises(KeyboardInterrupt):
@@ -281,7 +280,7 @@ def test_what_the_cassette_lacks_is_asked_though_it_was_answered_before(shell, s
 def test_a_journal_that_is_locked_is_said_and_costs_no_answer(shell, service, frame, capsys, monkeypatch):
     shell.run_line_magic("qf", "set journal=true")
     monkeypatch.setattr("qfmagic.batch.answer_cache.LOCK_WAIT_S", 0.01)
-    session = _LOADED[shell].engine.session
+    session = session_of(shell)
     path = session.open_journal().path
     AnswerCache(path).close()
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -290,7 +289,7 @@ def test_a_journal_that_is_locked_is_said_and_costs_no_answer(shell, service, fr
         run(shell, "df into=rated")
         other.execute("rollback")
     assert shell.user_ns["rated"]["answer"].notna().all()
-    assert "3 answers couldn't be kept for another run" in capsys.readouterr().out
+    assert "3 answers not stored for another run" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(not OPEN.is_dir(), reason="this system doesn't list open files")
@@ -319,7 +318,7 @@ def test_answers_that_need_a_look_are_said_with_their_rows(shell, service, frame
 
     service.answers[MODEL] = answer
     run(shell, "df into=rated")
-    assert "1 answers were cut by the output limit (rows b)" in capsys.readouterr().out
+    assert "1 answer truncated at the output limit (row b)" in capsys.readouterr().out
 
 
 def test_the_summary_shows_the_item_that_was_asked_about(shell, service, capsys):
@@ -347,10 +346,10 @@ def test_all_rows_failing_is_an_error_and_the_result_is_there_all_the_same(shell
 @pytest.mark.parametrize(
     ("head", "body", "told"),
     [
-        ("", "{{ text }}\n", "needs DATA"),
-        ("into=x", "{{ text }}\n", "needs DATA"),
+        ("", "{{ text }}\n", "DATA required"),
+        ("into=x", "{{ text }}\n", "DATA required"),
         ("dff", "{{ text }}\n", "Did you mean df?"),
-        ("df", "\n", "no body"),
+        ("df", "\n", "no question"),
         ("df", "no placeholder\n", "no placeholder"),
         ("df", "{{ txt }}\n", "Did you mean text?"),
         ("df workers=0", "{{ text }}\n", "workers"),
@@ -358,12 +357,12 @@ def test_all_rows_failing_is_an_error_and_the_result_is_there_all_the_same(shell
         ("df sample=0", "{{ text }}\n", "sample"),
         ("df into=1x", "{{ text }}\n", "into"),
         ("df once", "{{ text }}\n", "once"),
-        ("df model=a,b", "{{ text }}\n", "one model"),
+        ("df model=a,b", "{{ text }}\n", "only with one"),
         ("df temperature=9 model=yi_34b_chat", "{{ text }}\n", "temperature"),
-        ("no/such/file.csv", "{{ text }}\n", "There is no file"),
-        ("3", "{{ text }}\n", "is a int"),
+        ("no/such/file.csv", "{{ text }}\n", "File no/such/file.csv not found"),
+        ("3", "{{ text }}\n", "Unsupported type int"),
         ("[]", "{{ item }}\n", "no rows"),
-        ("iter([1])  dry", "{{ item }}\n", "use up rows"),
+        ("iter([1])  dry", "{{ item }}\n", "consume rows"),
     ],
 )
 def test_what_is_wrong_is_told_before_anything_is_sent(shell, service, frame, head, body, told):
@@ -374,7 +373,7 @@ def test_what_is_wrong_is_told_before_anything_is_sent(shell, service, frame, he
 
 
 def test_commands_without_a_cell_say_so(shell):
-    for head, told in (("history", "takes no cell"), ("mpa df", "Did you mean map")):
+    for head, told in (("history", "does not accept a cell body"), ("mpa df", "Did you mean map")):
         with pytest.raises(Exception, match=told):
             shell.run_cell_magic("qf", head, "x")
 
@@ -391,7 +390,7 @@ def test_a_map_of_500_rows_recorded_once_replays_offline(shell, service, tmp_pat
     assert len(service.bodies) == 500, "what is recorded is not asked again"
     service.bodies.clear()
     shell.run_line_magic("reload_ext", "qfmagic")
-    put_in(_LOADED[shell].engine.session, service)
+    session_of(shell).network = service
     shell.run_line_magic("qf", f"set model={MODEL}")
     shell.run_line_magic("qf", "transport replay answers.qf.jsonl")
     run(shell, "rows into=second workers=5")

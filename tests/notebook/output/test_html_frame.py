@@ -211,7 +211,7 @@ def test_marker_draws_no_markers():
 )
 def test_html_frame_shows_the_source_of_too_much(content):
     made = html_frame(content, ["a note"])
-    assert "too large or too deeply nested for a frame: the HTML source is shown · a note</em>" in made
+    assert "too large or too deeply nested for a frame, HTML source shown · a note</em>" in made
     reader = read(content)
     assert reader.text == content
     assert reader.faults == []

@@ -233,7 +233,7 @@ def test_a_wait_is_shown_with_its_reason_and_can_be_stopped(lab, service):
     service.reply = busy._replace(headers={**busy.headers, "retry-after": "60"})
     cell = Watched(lab, ASK)
     wait = cell.update("wait")
-    assert "Asking again in" in wait
+    assert "Retrying in" in wait
     assert "(2 of 3)" in wait
     lab.manager.interrupt_kernel()
     assert cell.end()["ename"] == "KeyboardInterrupt"

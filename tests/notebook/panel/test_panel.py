@@ -203,16 +203,16 @@ def test_the_parameters_are_the_models_own_with_its_ranges(page):
 @pytest.mark.parametrize(
     ("lang", "values", "said"),
     [
-        ("en", {"temperature": "2"}, "temperature=2 isn't allowed for Yi-34B-Chat; allowed: float, (0, 1.0]"),
-        ("zh", {"temperature": "2"}, "Yi-34B-Chat 不接受 temperature=2"),
-        ("en", {"temperature": "hot"}, "temperature=hot isn't possible; allowed: float"),
-        ("en", {"model": "rwkv_4_world"}, "give endpoint="),
-        ("en", {"api": "v2", "endpoint": "mine"}, "V2 names services by model="),
-        ("en", {"stop": "[1]"}, "stop=[1] isn't possible"),
-        ("en", {"nonsense": "1"}, "There is no setting 'nonsense'"),
-        ("en", {"bearer_token": "x"}, "bearer_token is not taken on a line"),
+        ("en", {"temperature": "2"}, "Invalid temperature=2 for Yi-34B-Chat. Allowed: float, (0, 1.0]"),
+        ("zh", {"temperature": "2"}, "temperature=2 对 Yi-34B-Chat 无效"),
+        ("en", {"temperature": "hot"}, "Invalid temperature=hot. Allowed: float"),
+        ("en", {"model": "rwkv_4_world"}, "requires endpoint="),
+        ("en", {"api": "v2", "endpoint": "mine"}, "V2 services are selected by model="),
+        ("en", {"stop": "[1]"}, "Invalid stop=[1]. Allowed"),
+        ("en", {"nonsense": "1"}, "Unknown setting 'nonsense'"),
+        ("en", {"bearer_token": "x"}, "Don't put bearer_token in a cell"),
         ("zh", {"context": "many"}, "context=many 无效"),
-        ("en", {"a b": "1"}, "There is no setting 'a b'"),
+        ("en", {"a b": "1"}, "Unknown setting 'a b'"),
     ],
 )
 def test_wrong_values_are_told_in_the_panel_and_change_nothing(start, lang, values, said):
@@ -230,11 +230,11 @@ def test_a_combination_that_became_wrong_is_told_at_once(page):
     assert page.send("set", values={"enable_user_memory": "true"})["error"] == ""
     assert page.state["problem"] == ""
     page.send("unset", names=["user_id"])
-    assert "needs user_id= with it" in page.state["problem"]
+    assert "requires user_id=" in page.state["problem"]
     page.send("unset", names=["enable_user_memory"])
     page.send("set", values={"model": "ernie-3.5-8k", "temperature": "1.5"})
     page.send("set", values={"model": "yi_34b_chat"})
-    assert "temperature=1.5 isn't allowed for Yi-34B-Chat" in page.state["problem"]
+    assert "Invalid temperature=1.5 for Yi-34B-Chat" in page.state["problem"]
 
 
 @pytest.mark.parametrize("message", [{"do": "nonsense"}, {"do": "set"}, {"do": "set", "values": 3}, {"do": "drop"}, {}])
@@ -381,7 +381,7 @@ def test_usage_has_costs_estimates_and_the_budget(start, tmp_path):
         kernel = start(**server.environ, QIANFAN_BEARER_TOKEN=KEYS.bearer_token)
         page = PanelPage(kernel, f"%qf set prices={path} budget=10CNY\n%qf panel")
         usage = page.traits["usage"]
-        assert usage["below"] == ["Budget: 0.00 CNY of 10.00 CNY spent in this kernel."]
+        assert usage["below"] == ["Budget: 0.00 CNY of 10.00 CNY used in this kernel."]
         assert usage["budget"] == 0
         assert page.run("%%qianfan model=priced once\ncounted", cell="a") == "ok"
         page.run("%qf set budget=1000tok")
@@ -394,7 +394,7 @@ def test_usage_has_costs_estimates_and_the_budget(start, tmp_path):
         assert "free" not in rows[0]
         usage = page.traits["usage"]
         assert usage["budget"] == 0.53  # what has no price is counted at the dearest
-        assert "Budget: 5.30 CNY of 10.00 CNY spent in this kernel." in usage["below"]
+        assert "Budget: 5.30 CNY of 10.00 CNY used in this kernel." in usage["below"]
 
 
 def test_prices_that_can_not_be_read_are_told_in_the_tab(page, tmp_path):
@@ -476,8 +476,10 @@ def test_the_panel_follows_commands(page):
     assert page.field("temperature")["source"] == "%qf set"
     page.run("%config QianfanMagics.top_p = 0.4")
     assert (page.field("top_p")["written"], page.field("top_p")["source"]) == ("0.4", "%config")
+    # The page chooses between the singular and the plural: words.js.
+    assert page.traits["fixed"]["labels"]["talk.versions"] == "{n} earlier {n:version|versions}"
     page.run("%qf set lang=zh")
-    assert page.traits["fixed"]["labels"]["tab.keys"] == "凭据"
+    assert page.traits["fixed"]["labels"]["tab.keys"] == "密钥"
     sent = page.updates
     page.run("1 + 1")
     assert page.updates == sent
@@ -541,7 +543,9 @@ def test_unloading_closes_the_panel(page):
 # ---- headless
 
 
-@pytest.mark.parametrize(("lang", "said"), [("en", "Settings when this cell ran"), ("zh", "本单元格运行时的设置")])
+@pytest.mark.parametrize(
+    ("lang", "said"), [("en", "Settings at the time this cell ran"), ("zh", "本单元格运行时的设置")]
+)
 def test_headless_it_is_a_table(start, lang, said):
     kernel = start(QFMAGIC_TRANSPORT="stub", QFMAGIC_LANG=lang)
     kernel.run("%qf set model=yi_34b_chat temperature=0.3")
@@ -557,7 +561,7 @@ def test_headless_it_is_a_table(start, lang, said):
 
 def test_in_a_terminal_it_is_a_table(shell, capsys):
     shell.run_line_magic("qf", "panel")
-    assert "Settings when this cell ran" in capsys.readouterr().out
+    assert "Settings at the time this cell ran" in capsys.readouterr().out
 
 
 # ---- keys
@@ -578,7 +582,7 @@ def test_keys_are_taken_used_told_apart_and_dropped(start):
         assert page.run("%%qianfan\nhi") == "ok"
         page.key("bearer", bearer_token="bce-v3/ALTAK-wrong/0")
         assert page.kind("bearer")["verdict"] is None  # it was on other keys
-        assert page.send("check", kind="bearer")["error"].startswith("QIANFAN_BEARER_TOKEN: the key is wrong.")
+        assert page.send("check", kind="bearer")["error"].startswith("QIANFAN_BEARER_TOKEN: invalid key.")
         assert page.kind("bearer")["verdict"]["state"] == "bad"
         assert page.send("forget", kind="bearer")["line"] == "%qf auth forget bearer"
         assert page.kind("bearer")["fingerprints"] == []
@@ -600,7 +604,7 @@ def test_every_kind_can_be_tested(start, kind, values):
         assert page.kind(kind)["verdict"]["state"] == "good"
         wrong = dict.fromkeys(values, "wrong")
         page.key(kind, **wrong)
-        assert "wrong" in page.send("check", kind=kind)["error"]
+        assert "invalid key" in page.send("check", kind=kind)["error"]
         assert page.kind(kind)["verdict"]["state"] == "bad"
 
 
@@ -641,10 +645,10 @@ def test_on_the_stub_nothing_is_tested_and_it_says_so(page):
 @pytest.mark.parametrize(
     ("kind", "values", "said"),
     [
-        ("bearer", {}, "No key was given"),
+        ("bearer", {}, "No key was entered"),
         ("iam", {"access_key": "a"}, "QIANFAN_ACCESS_KEY is set, QIANFAN_SECRET_KEY is not"),
-        ("bearer", {"bearer_token": "a b"}, "can't be part of a key"),
-        ("nonsense", {"x": "y"}, "There is no kind of keys"),
+        ("bearer", {"bearer_token": "a b"}, "contains whitespace or non-ASCII characters"),
+        ("nonsense", {"x": "y"}, "Unknown kind of keys"),
     ],
 )
 def test_what_is_no_key_is_refused_without_repeating_it(page, kind, values, said):
@@ -682,7 +686,7 @@ def test_a_key_typed_in_the_panel_is_nowhere_else(start, tmp_path):
         page.key("bearer", bearer_token=bearer)
         page.key("iam", access_key=access, secret_key=secret)
         page.key("app", ak=ak, sk=sk)
-        assert "can't be part" in page.key("access_token", access_token=token)["error"]
+        assert "contains whitespace" in page.key("access_token", access_token=token)["error"]
         for kind in ("bearer", "iam", "app"):
             page.send("check", kind=kind)
         for code in (
@@ -740,9 +744,9 @@ def test_auth_asks_for_what_the_model_needs(shell, typed, capsys):
     shell.run_line_magic("qf", "settings")
     assert "%qf auth" in capsys.readouterr().out
     shell.run_line_magic("qf", "auth forget")
-    assert "Dropped: bearer" in capsys.readouterr().out
+    assert "Deleted: bearer" in capsys.readouterr().out
     shell.run_line_magic("qf", "auth check")
-    assert "There are no keys" in capsys.readouterr().out
+    assert "No keys." in capsys.readouterr().out
 
 
 def test_auth_leaves_the_environments_keys_and_says_so(shell, typed, capsys, monkeypatch):
@@ -764,13 +768,13 @@ def test_auth_given_up_takes_nothing(shell, typed, capsys):
     answers, _ = typed
     answers.append("half")
     shell.run_line_magic("qf", "auth iam")
-    assert "Nothing was taken over" in capsys.readouterr().out
+    assert "Nothing was saved" in capsys.readouterr().out
     shell.run_line_magic("qf", "auth check")
-    assert "There are no keys" in capsys.readouterr().out
+    assert "No keys." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("line", "said"), [("auth nonsense", "There is no kind"), ("auth check a b", "Usage"), ("panel x", "Usage")]
+    ("line", "said"), [("auth nonsense", "Unknown kind of keys"), ("auth check a b", "Usage"), ("panel x", "Usage")]
 )
 def test_commands_that_say_nothing_sensible(shell, line, said, capsys):
     shell.run_cell(f"%qf {line}")
@@ -797,7 +801,7 @@ def test_auth_in_a_kernel_takes_the_key_from_the_hidden_prompt_alone(start, tmp_
 
 def test_without_keys_the_panel_says_so_before_a_question_does(start):
     page = PanelPage(start(), "%qf set model=ernie-4.0-turbo-8k\n%qf panel")
-    assert page.state["problem"].startswith("No key for the V2 API")
+    assert page.state["problem"].startswith("No keys for the V2 API")
     page.key("bearer", bearer_token="bce-v3/ALTAK-x/y")
     assert page.state["problem"] == ""
 

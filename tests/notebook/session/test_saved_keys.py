@@ -126,7 +126,7 @@ def live(shell, monkeypatch):
 
 def test_save_and_forget(live, capsys, tmp_path):
     live("auth save")
-    assert "No keys were given in this session" in capsys.readouterr().out
+    assert "No keys were entered in this session" in capsys.readouterr().out
     live("auth bearer", BEARER)
     live("auth save")
     said = capsys.readouterr().out
@@ -138,7 +138,7 @@ def test_save_and_forget(live, capsys, tmp_path):
     live("settings")
     assert str(path) not in capsys.readouterr().out  # the session's come first
     live("auth forget")
-    assert f"Dropped: bearer (%qf auth, {path})." in capsys.readouterr().out
+    assert f"Deleted: bearer (%qf auth, {path})." in capsys.readouterr().out
     assert not path.exists()
 
 
@@ -149,9 +149,9 @@ def test_sources_are_shown_by_name(live, capsys, home):
     assert path in row
     assert fingerprint(BEARER) in row
     live("auth forget iam")
-    assert "No keys were given" in capsys.readouterr().out
+    assert "No keys were entered" in capsys.readouterr().out
     live("auth forget bearer")
-    assert f"Dropped: bearer ({path})" in capsys.readouterr().out
+    assert f"Deleted: bearer ({path})" in capsys.readouterr().out
 
 
 def test_a_refused_file_is_told_where_keys_are_missed(live, capsys, home, shell):
@@ -160,7 +160,7 @@ def test_a_refused_file_is_told_where_keys_are_missed(live, capsys, home, shell)
     for line in ("settings", "auth check"):
         live(line)
         assert "chmod 600" in capsys.readouterr().out
-    with pytest.raises(QianfanError, match=r"No key for the V2 API.*chmod 600"):
+    with pytest.raises(QianfanError, match=r"No keys for the V2 API.*chmod 600"):
         shell.run_line_magic("qianfan", "model=ernie-4.0-turbo-8k hi")
     session = shell.magics_manager.registry["QianfanMagics"].engine.session
     session.preferences.change({"model": "ernie-4.0-turbo-8k"})
@@ -180,7 +180,7 @@ def test_the_panel_shows_saved_keys_and_can_drop_them(home):
     "line", [f"auth {BEARER}", f"auth bearer {BEARER}", f"auth save bearer={BEARER}", f'auth "{BEARER}']
 )
 def test_a_key_on_the_line_is_not_repeated(shell, line):
-    with pytest.raises(QianfanError, match="takes no key on its line") as error:
+    with pytest.raises(QianfanError, match="Don't put a key on the line") as error:
         shell.run_line_magic("qf", line)
     assert BEARER not in f"{error.value} {error.value.values}"
 
@@ -206,5 +206,5 @@ def test_a_question_with_saved_keys_in_a_real_kernel(start, tmp_path, keyring):
         assert source in second.run("%qf settings").plain
         ran = second.run("%%qianfan model=ernie-4.0-turbo-8k\nhi")
         assert ran.error is None
-        assert f"Dropped: iam ({source})" in second.run("%qf auth forget").plain
+        assert f"Deleted: iam ({source})" in second.run("%qf auth forget").plain
         assert second.run("%%qianfan model=ernie-4.0-turbo-8k\nhi").error[0] == "CredentialError"

@@ -23,7 +23,7 @@ LABELS = {
     "tokens": "{n} tokens",
     "seconds": "{n} s",
     "reasoning": "Reasoning",
-    "gap": "the beginning of this answer isn't on this page",
+    "gap": "the beginning of this answer is not on this page",
     "image": "image",
     "stop": "Stop",
     "stopping": "stopping",

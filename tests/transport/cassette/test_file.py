@@ -106,7 +106,7 @@ def test_a_file_cut_short_is_told_from_that(keep):
     [
         (lambda data: data.replace(b"answer 1", b"answer x"), "cassette.edited", "Line "),
         (lambda data: data.replace(b'{"body"', b"{body", 1), "cassette.broken", "Line 2 "),
-        (lambda data: b"<<<<<<< ours\n" + data, "cassette.none", "a.qf.jsonl is no cassette"),
+        (lambda data: b"<<<<<<< ours\n" + data, "cassette.none", "a.qf.jsonl is not a cassette"),
         (lambda data: data.replace(b'"cassette":1', b'"cassette":2'), "cassette.newer", "version 2"),
         (lambda data: data.replace(b"answer 1", b"\xff"), "cassette.broken", "Line "),
         (lambda data: b"", "cassette.none", ""),
@@ -127,14 +127,14 @@ def test_what_is_wrong_with_a_file_is_said(change, key, said):
 
 
 def test_a_file_that_is_not_there_or_not_to_be_written():
-    with pytest.raises(CassetteError, match="There is no cassette a.qf.jsonl"):
+    with pytest.raises(CassetteError, match="Cassette a.qf.jsonl not found"):
         cassette.read(PATH)
-    with pytest.raises(CassetteError, match="can't be written"):
+    with pytest.raises(CassetteError, match="Cannot write"):
         cassette.check_writable(Path("nowhere/a.qf.jsonl"))
-    with pytest.raises(CassetteError, match="can't be written"):
+    with pytest.raises(CassetteError, match="Cannot write"):
         cassette.append(Path("nowhere/a.qf.jsonl"), [OTHERS[0]])
     Path("folder").mkdir()
-    with pytest.raises(CassetteError, match="can't be read"):
+    with pytest.raises(CassetteError, match="Cannot read"):
         cassette.read(Path("folder"))
     cassette.check_writable(PATH)
     assert not cassette.read(PATH).exchanges

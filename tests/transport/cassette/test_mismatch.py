@@ -55,8 +55,8 @@ def test_a_parameter_that_was_not_set():
 
 def test_one_more_time_than_it_was_recorded():
     told = said(request_of(), recording(), recording(n=1), n=2)
-    assert "fewer answers to this request (2) than it is asked for (3)" in told
-    assert "holds no exchange yet" in said(request_of())
+    assert "only 2 answers to this request, which was sent 3 times" in told
+    assert "has no exchanges yet" in said(request_of())
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
 // What several tabs of the panel use.
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
+import { filled } from "./words.js";
 
-// Labels come from the kernel in the user's language; {name} in them is filled here.
 export function translator(labels) {
-  return (key, values = {}) => (labels[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+  return (key, values = {}) => filled(labels[key] ?? key, values);
 }
 
 async function copy(text) {

@@ -4,6 +4,7 @@ import { Source } from "./source.js";
 import { stopButton } from "./stop.js";
 import style from "./style.css";
 import { visible } from "./visible.js";
+import { filled } from "./words.js";
 
 const TICK = 250; // milliseconds between two looks at the clock
 const PIECE = 2000; // characters read at once
@@ -20,7 +21,7 @@ function make(tag, name, parent) {
 
 export function view(store, el) {
   const labels = store.get("labels");
-  const fill = (key, n) => labels[key].replace("{n}", n);
+  const fill = (key, n) => filled(labels[key], { n });
 
   const root = make("div", "qf-live");
   root.setAttribute("role", "region");
