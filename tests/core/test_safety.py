@@ -64,6 +64,7 @@ def test_what_may_not_be_shown_is_kept_but_not_said():
     restored = Conversation().add("a", answer).restore(0)
     assert restored.history == ()
     assert Answer("fine", flag=2).shown == "fine"
+    assert Answer("f***", finish_reason="content_filter").filtered
 
 
 def test_what_was_handed_out_is_withdrawn_once():

@@ -23,7 +23,7 @@ from qfmagic.core.errors import (
 )
 from qfmagic.core.messages import Message
 from qfmagic.core.models import registry
-from qfmagic.core.usage import Usage
+from qfmagic.core.usage import Usage, added, read_usage
 from qfmagic.core.wire import (
     Accumulator,
     body_error,
@@ -591,7 +591,7 @@ def test_events_of_an_unknown_type_are_skipped():
 def test_a_body_of_events_is_read_as_a_stream():
     body = f"data: {json.dumps(v2())}\n\ndata: [DONE]\n\n".encode()
     assert read_body("v2", body).outcome().text == "a"
-    with pytest.raises(ProtocolError, match="without an answer"):
+    with pytest.raises(ProtocolError, match="without a response"):
         read_body("v2", b": comment\n\n")
 
 
@@ -635,3 +635,15 @@ def test_json_nested_beyond_reading_is_no_answer(wire):
         read_body(wire, deep.encode())
     with pytest.raises(ProtocolError):
         feed_events(wire, Accumulator(streamed=True), SSEDecoder().feed(f"data: {deep}\n\n".encode()))
+
+
+def test_parts_of_reasoning_and_text_may_come_alone():
+    parts = [{"type": "thinking", "thinking": "hm"}]
+    outcome = streamed("v2", v2(parts), v2([]), v2([{"type": "text", "text": "a"}]), done=True).outcome()
+    assert (outcome.text, outcome.reasoning) == ("a", "hm")
+
+
+def test_usages_are_added_up_as_far_as_they_are_known():
+    first, second = Usage(1, 2, 3, cached_tokens=1), Usage(10, 20, 30, cached_tokens=4, search_tokens=5)
+    assert added([first, second]) == Usage(11, 22, 33, cached_tokens=5)
+    assert read_usage({"prompt_tokens": 9, "cached_tokens": 2, "prompt_tokens_details": 3}).cached_tokens == 2
