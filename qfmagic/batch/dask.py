@@ -69,7 +69,7 @@ class Payload:
 
     def nothing(self, frame: Any) -> Any:
         """An empty frame with the results' columns: what a partition without rows gives, and what Dask expects."""
-        kinds = result_kinds(self.questions.schema, self.prefix)
+        kinds = result_kinds(self.questions.schema, self.prefix, searches=self.questions.searches)
         return read_empty(frame.iloc[:0]).with_columns(dict.fromkeys(kinds, ()), kinds)
 
     def ask(self, partition: Any) -> Any:

@@ -46,6 +46,11 @@ class Questions:
     stream: bool = True
     check: Callable[[Mapping[str, Any]], object] = ignore
 
+    @property
+    def searches(self) -> bool:
+        """Whether the answers come with the addresses of pages."""
+        return bool(self.parameters.get("web_search"))
+
     def prompt(self, row: DataRow) -> str:
         """
         Fill the template.

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Generator, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from ..accounting.meter import Meter, Reservation, need_of, used_of
@@ -151,7 +151,8 @@ class Work(NamedTuple):
 
     async def _send(self, asking: _RunningRow, plan: Plan) -> Answer:
         slot = self.slot(asking.task.asked, len(asking.paid))
-        asking.paid.append(await self.client.run(plan, timeout=self.timeout, slot=slot))
+        answer = await self.client.run(plan, timeout=self.timeout, slot=slot)
+        asking.paid.append(replace(answer, raw_json=""))  # of many rows it would fill the memory
         return asking.paid[-1]
 
 

@@ -68,7 +68,7 @@ class HttpExchange:
         The service may send an error itself in a body or event of its own: that is no byte of an answer.
         """
         if isinstance(error, ServiceError):
-            return bool(self.collector.id or self.collector.pieces or self.collector.thoughts)
+            return bool(self.collector.id or self.collector.began)
         return self.received
 
     def hand_on(self) -> bool:
@@ -103,4 +103,7 @@ class HttpExchange:
             ban_round=outcome.ban_round,
             headers=self.headers,
             extra=outcome.extra,
+            flag=outcome.flag,
+            served_model=outcome.served_model,
+            raw_json=outcome.raw_json,
         )

@@ -233,9 +233,9 @@ class Service:
             outgoing = await self._outgoing(request, credential)
             exchange.token = self.authorizer.token(credential)
             await attempt(exchange, lambda: self._open(exchange, outgoing), self._label)
-            used = exchange.collector.counts().total_tokens
-            if used is not None:
-                throttle.settle(place, used)
+            used = exchange.collector.counts()
+            if used.total_tokens is not None:
+                throttle.settle(place, used.total_tokens, used.completion_tokens or 0)
         finally:
             self._connections.release()
             throttle.heed(request.model, exchange.heard, service_time(exchange.heard, self._clock()))

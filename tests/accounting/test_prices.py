@@ -1,8 +1,10 @@
 """Prices from the user's own file, and budgets as they are written."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from qfmagic.accounting.prices import Budget, Price, Prices, amount, money
+from qfmagic.accounting.prices import Budget, Price, Prices, Used, amount, length_class, money
 from qfmagic.core.errors import OptionError
 
 ROWS = """
@@ -110,3 +112,63 @@ def test_amounts_in_words():
     assert amount(1200, "tok").describe("zh") == "1200 个 token"
     told = {0: "0.00", 12.345: "12.35", 0.1: "0.10", 0.0123: "0.012", 0.00004567: "0.000046", 1e-9: "<0.000001"}
     assert {value: money(value) for value in told} == told
+
+
+STEPS = """
+[[price]]
+model = "m"
+per = 1000
+input = 1
+output = 2
+cached = 0.25
+steps = [{above = 128000, input = 4}, {above = 32000, input = 2, output = 5, cached = 0.5}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("used", "cost"),
+    [
+        ((1000, 1000), 3.0),
+        ((1000, 0, 400), 0.7),
+        ((1000, 0, 4000), 0.25),
+        ((32_000, 0), 32.0),
+        ((32_256, 1000, 256), 64 + 0.128 + 5),
+        ((129_000, 1000, 1000), 129 * 4 + 4),
+        ((64_000, 0, 0, 2), 64.0),  # two calls, neither above a step
+        ((66_000, 0, 0, 2), 132.0),
+    ],
+)
+def test_prices_by_cache_and_by_length_of_the_question(tmp_path, used, cost):
+    (tmp_path / "p.toml").write_text(STEPS)
+    assert Prices.of_toml(tmp_path / "p.toml").cost("m", Used(*used)) == pytest.approx(cost)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "cached = -1",
+        "steps = 3",
+        "steps = [3]",
+        "steps = [{input = 1}]",
+        "steps = [{above = 5.5, input = 1}]",
+        "steps = [{above = -1, input = 1}]",
+        "steps = [{above = 5, input = 1}, {above = 5, input = 2}]",
+        "steps = [{above = 5, input = 1, per = 1000}]",
+        "steps = [{above = 5}]",
+    ],
+)
+def test_prices_that_are_no_steps_are_refused(tmp_path, line):
+    (tmp_path / "p.toml").write_text(f'[[price]]\nmodel = "m"\nper = 1000\ninput = 1\n{line}\n')
+    with pytest.raises(OptionError):
+        Prices.of_toml(tmp_path / "p.toml")
+
+
+@given(st.lists(st.integers(0, 200_000), min_size=1, max_size=8), st.sampled_from([32_000, 32_768, 128_000, 131_072]))
+def test_calls_that_are_added_up_stay_in_their_step(lengths, step):
+    price = Price(1.0, 1.0, 1000, None, ((step, Price(2.0, 1.0, 1000)),))
+    classes = {}
+    for length in lengths:
+        key, used = length_class(length), Used(length, 10)
+        classes[key] = classes[key].plus(used) if key in classes else used
+    apart = sum(price.cost(length, 10) for length in lengths)
+    assert sum(price.cost(*used) for used in classes.values()) == pytest.approx(apart)

@@ -452,3 +452,24 @@ def test_each_answer_of_several_is_looked_at():
     assert found(data, cassette=cassette(*whole[1:])) == [("incomplete", 2)]
     others[1] |= {"finish": "stop", "transport": "stub"}
     assert found(data) == [("stub", 2)]
+
+
+# ---- the safety check, and names without a date
+
+
+def test_an_answer_the_safety_check_cut_or_flagged_is_told():
+    assert found(asked("hi", "Hello!", 2, finish="content_filter")) == [("filtered", 2)]
+    assert found(asked("hi", "Hello!", 2, flag=2)) == [("flagged", 2)]
+    assert found(asked("hi", "Hello!", 2, flag=0)) == []
+    assert ("flagged", 2) in found(mapped(flagged=2, served_models=["yi"]))
+
+
+def test_a_model_that_different_ones_answered_for_is_told():
+    def cells(*served):
+        return [asked("hi", "Hello!", n, chat=None, hash=None, served_model=name) for n, name in enumerate(served, 2)]
+
+    assert ("served", None) in found(*cells("m-1", "m-2"))
+    assert ("served", None) not in found(*cells("m-1", "m-1"))
+    report = audit(notebook(*cells("m-1", "m-2")))
+    assert [one.as_json(str)["served_model"] for one in report.answers] == ["m-1", "m-2"]
+    assert "m-1, m-2" in next(one.message("en") for one in report.findings if one.code == "served")

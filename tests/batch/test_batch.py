@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import threading
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 
 import httpx
@@ -22,7 +23,7 @@ from qfmagic.accounting.meter import Meter
 from qfmagic.accounting.prices import Budget
 from qfmagic.batch.answer_cache import AnswerCache, RowKey
 from qfmagic.batch.job import decide
-from qfmagic.batch.results import Tally
+from qfmagic.batch.results import Tally, cells_of, result_kinds, result_names
 from qfmagic.batch.row import Done
 from qfmagic.batch.row_prompts import Questions
 from qfmagic.batch.row_runner import Work
@@ -693,10 +694,25 @@ def test_answers_that_need_a_look_are_told(client):
             Answer("y", need_clear_history=True),
             Answer(" "),
             Answer("fine"),
+            Answer("z", flag=1),
+            Answer("secret", flag=3),
         ]
     ):
         tally.add(Done(number, answer), "en")
-    assert tally.flaws == {"map.cut": [0], "map.flagged": [1, 2], "map.blank": [3]}
+    flaws = {"map.cut": [0], "map.filtered": [1], "map.flagged": [2, 5], "map.blank": [3], "map.withheld": [6]}
+    assert tally.flaws == flaws
+    assert tally.flagged == 4
+
+
+def test_rows_of_a_search_have_their_sources_and_withheld_ones_nothing():
+    found = Answer("Rain", extra={"search_results": [{"url": "https://a.example"}, {"url": "https://b.example"}]})
+    names = result_names(None, searches=True)
+    cells = [dict(zip(names, cells_of(done, None, "en", searches=True), strict=True)) for done in (
+        Done(0, found), Done(1, replace(found, flag=3)), Done(2, Answer("Sun")), None,
+    )]  # fmt: skip
+    assert [row["sources"] for row in cells] == ["https://a.example\nhttps://b.example", None, None, None]
+    assert [row["answer"] for row in cells] == ["Rain", None, "Sun", None]
+    assert tuple(result_kinds(None, searches=True)) == names
 
 
 @pytest.mark.parametrize(

@@ -443,15 +443,16 @@ def test_silence_between_texts_keeps_what_came(scripted):
     assert error.value.partial.text == "So far"
 
 
-def test_keep_alive_comments_are_no_text(scripted):
+@pytest.mark.parametrize("sign", [b": keep-alive\n\n", b"\n", b"data:\n\n", b"event: ping\ndata: {}\n\n"])
+def test_signs_of_life_are_no_text_and_no_silence(scripted, sign):
     class Chatter(httpx.AsyncByteStream):
         async def __aiter__(self):
-            while True:
-                yield b": keep-alive\n\n"
-                await asyncio.sleep(0.01)
+            for _ in range(12):
+                yield sign
+                await asyncio.sleep(0.05)
+            yield b"data: " + json.dumps(v1("At last", is_end=True)).encode() + b"\n\n"
 
-    with pytest.raises(ResponseTimeout):
-        scripted(Chatter()).stream("hi", timeout=0.1).__next__()
+    assert [delta.text for delta in scripted(Chatter()).stream("hi", timeout=0.3)] == ["At last"]
 
 
 # ---- leaving

@@ -20,6 +20,7 @@ from ...core.safe_json import escaped_halves, read_json, write_json
 from ...core.serialization import VERSION, turn_from_record, turn_to_record
 from ...core.terminal import NOTE_MARK
 from ..output.safe_markdown import quoted_markdown, safe_markdown
+from ..output.sources import source_list
 from ..output.tables import Rendered, note_lines
 from ..parsing.option_table import help_table
 
@@ -136,6 +137,8 @@ def _markdown(conversation: Conversation, lang: str) -> str:
                 quoted_markdown(turn.prompt),
                 safe_markdown(turn.answer.text).strip("\n"),
             )
+            listed = source_list(turn.answer).markdown
+            parts += [listed] if listed else []
             tokens = turn.answer.usage.total_tokens
             facts = [turn.answer.model, "" if tokens is None else text("word.tokens", lang, count=tokens)]
             below = " · ".join(" ".join(fact.split()) for fact in facts if fact)

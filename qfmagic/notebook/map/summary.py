@@ -118,6 +118,8 @@ def _metadata(session: Session, job: Job, tally: Tally, rows: int) -> dict[str, 
         "kept": tally.kept,
         "failed": tally.failed,
         "usage": {"prompt_tokens": tally.prompt_tokens, "completion_tokens": tally.completion_tokens},
+        **({"served_models": sorted(tally.served)} if tally.served else {}),
+        **({"flagged": tally.flagged} if tally.flagged else {}),
         # How many of a cassette's answers are this map's; which, is too much to be told of every row.
         "exchanges": [{"wire": questions.target.wire, "model": questions.target.model, "least": least, "most": most}],
     }

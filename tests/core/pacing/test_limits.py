@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from qfmagic.core.errors import OptionError
 from qfmagic.core.pacing.limits import RateLimits, Window, strictest
+from qfmagic.core.pacing.retry import used_up
 
 
 def waits(limits, *requests):
@@ -123,3 +124,31 @@ def test_what_is_over_is_forgotten():
     for second in range(10_000):
         window.book(second, 1, RateLimits(rpm=600))
     assert len(window) <= 61
+
+
+LIMITS = {"requests": 9, "input-tokens": 100, "output-tokens": 50}
+HEADERS = {f"x-ratelimit-limit-{kind}": str(limit) for kind, limit in LIMITS.items()}
+
+
+def test_limits_of_questions_and_answers_are_told_apart():
+    limits = RateLimits.told(HEADERS)
+    assert limits == RateLimits(rpm=9, input_tpm=100, output_tpm=50)
+    assert limits.counts_tokens
+    assert not RateLimits(qps=1, rpm=1).counts_tokens
+    window = Window()
+    first = window.book(0.0, 60, limits)
+    first.booking.tokens, first.booking.output = 110, 50  # what the service counted
+    assert window.book(1.0, 10, limits).seconds == 59  # the answer took all of the answers' limit
+    first.booking.tokens, first.booking.output = 80, 20
+    other = Window()
+    other.book(0.0, 60, limits)
+    assert other.book(1.0, 30, limits).reason is None
+    assert other.book(1.0, 30, limits).seconds == 59
+    with pytest.raises(OptionError):
+        other.book(1.0, 101, limits)
+
+
+@pytest.mark.parametrize("kind", ["requests", "tokens", "input-tokens", "output-tokens"])
+def test_what_is_used_up_closes_the_minute(kind):
+    assert used_up({f"x-ratelimit-remaining-{kind}": "0"})
+    assert not used_up({f"x-ratelimit-remaining-{kind}": "1"})

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qfmagic.core.answer import Answer
 from qfmagic.core.errors import (
     AccessError,
     AuthenticationError,
+    ContentError,
     GoneError,
     ParameterError,
     PromptError,
@@ -21,9 +23,10 @@ from qfmagic.core.errors import (
 )
 from qfmagic.core.messages import Message
 from qfmagic.core.models import registry
-from qfmagic.core.usage import Usage
+from qfmagic.core.usage import Usage, added, read_usage
 from qfmagic.core.wire import (
     Accumulator,
+    body_error,
     build_request,
     error_rows,
     feed_events,
@@ -33,6 +36,7 @@ from qfmagic.core.wire import (
     read_body,
     service_error,
 )
+from qfmagic.core.wire.content import add_tool_calls, merge_call
 from qfmagic.core.wire.sse import STRAY, Event, SSEDecoder
 from qfmagic.transport.stub.examples import examples
 
@@ -180,7 +184,7 @@ def test_leading_blanks_and_unknown_fields_are_kept():
     chunk["choices"][0]["delta"]["tool_calls"] = []
     outcome = streamed("v2", chunk, done=True).outcome()
     assert outcome.text == " a"
-    assert outcome.extra == {"flag": 3, "service_tier": "x", "tool_calls": []}
+    assert (outcome.extra, outcome.flag) == ({"service_tier": "x"}, 3)
 
 
 def test_finish_reasons():
@@ -239,15 +243,18 @@ def test_a_v2_body():
         with pytest.raises(ProtocolError, match="Unknown JSON structure"):
             read_body("v2", odd.encode())
     for odd in (
-        {"choices": [None]},
+        {"choices": "x"},
         {"choices": ["x"]},
         {"choices": [{"delta": "x"}]},
         {"choices": [{"delta": {"content": 5}}]},
+        {"choices": [{"delta": {"content": [5]}}]},
     ):
         with pytest.raises(ProtocolError, match="Unknown JSON structure"):
             streamed("v2", odd)
     with pytest.raises(ProtocolError, match="Unknown JSON structure"):
-        streamed("v1", v1(reasoning_content=["a"]))
+        streamed("v1", v1(reasoning_content=5))
+    with pytest.raises(ProtocolError, match="Unknown JSON structure"):
+        streamed("v1", v1(5))
 
 
 def test_what_comes_after_the_end_mark_is_not_part_of_the_answer():
@@ -417,22 +424,41 @@ def test_errors_in_every_shape(wire, payload, kind, code):
             read_body(wire, json.dumps(payload).encode())
 
 
-def test_success_is_told_by_what_is_there():
+@pytest.mark.parametrize(
+    ("wire", "payload"),
+    [
+        ("v1", {}),
+        ("v1", {"result": None}),
+        ("v1", {"id": "as-1", "usage": {"total_tokens": 1}}),
+        ("v2", {}),
+        ("v2", {"choices": None}),
+        ("v2", {"choices": []}),
+        ("v2", {"id": "x"}),
+    ],
+)
+def test_success_is_told_by_what_is_there(wire, payload):
     assert service_error("v1", v1()) is None
-    for payload in ({}, {"result": None}, {"result": 1}, {"id": "as-1", "usage": {}}):
-        with pytest.raises(ProtocolError):
-            streamed("v1", payload)
-    for payload in ({}, {"choices": None}, {"id": "x"}):
-        with pytest.raises(ProtocolError):
-            streamed("v2", payload)
+    with pytest.raises(ProtocolError):
+        read_body(wire, json.dumps(payload).encode())
+    collector = streamed(wire, payload)
+    try:
+        feed_rest(wire, collector, [])
+    except ProtocolError:
+        assert collector.skipped
+    assert not collector.answered
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>502 Bad Gateway</html>", b"[1]", b"null", b"\xff", b'"x"', b"x" * 500])
 def test_what_is_not_the_services_is_told_so(body):
     with pytest.raises(ProtocolError):
         read_body("v1", body)
-    with pytest.raises(ProtocolError):
-        streamed("v1", body.decode("utf-8", "replace"))
+    decoder, collector = SSEDecoder(), Accumulator(streamed=True)
+    try:
+        feed_events("v1", collector, decoder.feed(b"data: " + body + b"\n\n"))
+        feed_rest("v1", collector, decoder.close())
+    except ProtocolError:
+        pass
+    assert not collector.answered
 
 
 def test_text_before_an_error_in_mid_stream_is_kept():
@@ -495,6 +521,107 @@ def test_words_tell_apart_the_errors_about_keys_alone():
     assert service_error("v1", {"error_code": 1, "error_msg": "x", "id": {}}).request_id is None
 
 
+@pytest.mark.parametrize(
+    ("wire", "code", "kind", "cause", "retry"),
+    [
+        ("v2", "token_plan_team_api_key_required", AuthenticationError, "plan_key", None),
+        ("v2", "coding_plan_api_key_not_allowed", AuthenticationError, "plan_key", None),
+        ("v2", "token_plan_person_not_subscribed", QuotaError, "not_subscribed", None),
+        ("v2", "token_plan_team_subscription_expired", QuotaError, "subscription", None),
+        ("v2", "token_plan_person_model_not_supported", AccessError, "plan_model", None),
+        ("v2", "coding_plan_hour_quota_exceeded", QuotaError, "hour_quota", None),
+        ("v2", "coding_plan_month_quota_exceeded", QuotaError, "plan_quota", None),
+        ("v2", "token_plan_team_rate_limit_exceeded", RateLimitError, "qps", "backoff"),
+        ("v2", "token_plan_team_tpm_rate_limit_exceeded", RateLimitError, "tpm", "minute"),
+        ("v2", "new_internal_error", UnavailableError, "fault", "backoff"),
+        ("v2", "tools_unsafe", ContentError, "content", None),
+        ("v2", "AccessDenied", AccessError, "permission", None),
+        ("v2", 216003, AuthenticationError, "keys", None),
+        ("v1", 336006, RequestError, "messages", None),
+    ],
+)
+def test_codes_have_their_class_by_name_or_by_end(wire, code, kind, cause, retry):
+    error = make_error(wire, code, "x", status=403)
+    assert (type(error), error.cause, error.retry) == (kind, f"cause.{cause}", retry)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "cause", "said"),
+    [
+        (413, b"<h1>Too large</h1>", RequestError, "too_long", "<h1>Too large</h1>"),
+        (402, b"", QuotaError, "overdue", ""),
+        (
+            422,
+            b'{"detail":[{"loc":["body","stream_options"],"msg":"Extra inputs are not permitted"}]}',
+            RequestError,
+            "stream_options",
+            "body.stream_options: Extra inputs are not permitted",
+        ),
+        (422, b'{"detail":"temperature too high"}', RequestError, "argument", "temperature too high"),
+        (400, b'{"error":{"errors":[{"param":"n","message":"x"}]}}', RequestError, "argument", "n: x"),
+        (400, b'{"message":"maximum context length is 8"}', RequestError, "too_long", "maximum context length is 8"),
+        (530, b"[[[[[[1]]]]]]", UnavailableError, "fault", "[[[[[[1]]]]]]"),
+        (521, b'{"x": 1}', UnavailableError, "gateway", '{"x": 1}'),
+    ],
+)
+def test_bodies_without_an_error_of_the_service_are_told_by_their_status(status, body, kind, cause, said):
+    error = body_error("v2", body, status=status)
+    assert (type(error), error.cause, error.detail) == (kind, f"cause.{cause}", said)
+
+
+def test_a_code_that_repeats_a_status_in_a_stream_counts_as_one():
+    assert type(make_error("v2", 502, "x")) is UnavailableError
+    assert type(make_error("v2", 502, "x", status=400)) is RequestError
+
+
+def test_an_error_event_is_an_error_whatever_it_holds():
+    for data in ('{"message":"busy"}', "busy"):
+        with pytest.raises(ServiceError, match="busy"):
+            feed_events("v2", Accumulator(streamed=True), [Event(data, "error")])
+
+
+def test_events_of_an_unknown_type_are_skipped():
+    collector = Accumulator(streamed=True)
+    feed_events("v2", collector, [Event("12%", "progress"), Event("3", "progress"), Event(json.dumps(v2()))])
+    assert collector.outcome().text == "a"
+    with pytest.raises(ProtocolError):
+        feed_events("v2", collector, [Event('{"torn', "progress")])
+
+
+def test_a_body_of_events_is_read_as_a_stream():
+    body = f"data: {json.dumps(v2())}\n\ndata: [DONE]\n\n".encode()
+    assert read_body("v2", body).outcome().text == "a"
+    with pytest.raises(ProtocolError, match="without a response"):
+        read_body("v2", b": comment\n\n")
+
+
+def test_a_function_call_in_fragments_is_kept_whole():
+    chunks = [v2("") for _ in range(2)]
+    chunks[0]["choices"][0]["delta"]["function_call"] = {"name": "rain", "arguments": "{"}
+    chunks[1]["choices"][0]["delta"]["function_call"] = {"arguments": "}"}
+    assert streamed("v2", *chunks, done=True).outcome().extra == {"function_call": {"name": "rain", "arguments": "{}"}}
+
+
+def test_odd_fragments_of_tool_calls_do_no_harm():
+    calls = []
+    add_tool_calls(calls, [7, {"function": {"arguments": "{}"}}, {"id": "c", "function": "odd"}])
+    add_tool_calls(calls, [{"id": "d", "function": {"name": "sun"}}])
+    add_tool_calls(calls, "odd")
+    assert calls == [{"function": {"arguments": "{}"}, "id": "c"}, {"id": "d", "function": {"name": "sun"}}]
+    call = {"function": "odd"}
+    merge_call(call, {"function": {"name": "sun"}})
+    assert call == {"function": "odd"}
+
+
+def test_odd_values_beside_the_text_are_left_out():
+    chunk = v2(ban_round="2", flag=True) | {"created": "now", "model": 7}
+    outcome = streamed("v2", chunk, done=True).outcome()
+    assert (outcome.created, outcome.served_model, outcome.flag, outcome.ban_round) == (None, "", 0, None)
+    assert Answer("", extra={"tool_calls": 7, "search_results": [{"url": 7}, 3]}).tool_calls == ()
+    assert Answer("", extra={"search_results": [{"url": 7}, 3], "search_info": 3}).sources == ()
+    assert Answer("").raw is None
+
+
 def test_nothing_a_service_says_is_obeyed_by_a_terminal_or_goes_on_for_pages():
     error = make_error("v2", "\x1b[31m", "x" * 5000, request_id="\x07id")
     assert (error.code, error.request_id) == ("[31m", "id")
@@ -508,3 +635,15 @@ def test_json_nested_beyond_reading_is_no_answer(wire):
         read_body(wire, deep.encode())
     with pytest.raises(ProtocolError):
         feed_events(wire, Accumulator(streamed=True), SSEDecoder().feed(f"data: {deep}\n\n".encode()))
+
+
+def test_parts_of_reasoning_and_text_may_come_alone():
+    parts = [{"type": "thinking", "thinking": "hm"}]
+    outcome = streamed("v2", v2(parts), v2([]), v2([{"type": "text", "text": "a"}]), done=True).outcome()
+    assert (outcome.text, outcome.reasoning) == ("a", "hm")
+
+
+def test_usages_are_added_up_as_far_as_they_are_known():
+    first, second = Usage(1, 2, 3, cached_tokens=1), Usage(10, 20, 30, cached_tokens=4, search_tokens=5)
+    assert added([first, second]) == Usage(11, 22, 33, cached_tokens=5)
+    assert read_usage({"prompt_tokens": 9, "cached_tokens": 2, "prompt_tokens_details": 3}).cached_tokens == 2
