@@ -5,14 +5,14 @@ import json
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 import httpx
 
 from ..core.answer import Answer
 from ..core.context import measure
-from ..core.errors import AuthenticationError, GoneError, QianfanError, ServiceError
+from ..core.errors import AuthenticationError, GoneError, QianfanError, RequestError, ServiceError
 from ..core.i18n import Text
 from ..core.models import Wire, registry
 from ..core.pacing.clock_skew import clock_hint, service_time
@@ -20,6 +20,7 @@ from ..core.pacing.limits import RateLimits
 from ..core.pacing.retry import Attempted, GiveUp, decide
 from ..core.pause import Wait
 from ..core.wire import ChatRequest
+from ..core.wire.json_format import in_other_envelope
 from .attempt import attempt
 from .auth.authorizer import Authorizer
 from .auth.credentials import Credential, available, choose
@@ -77,6 +78,7 @@ class Service:
         self._policy = settings.retry_policy
         self._shares = transport is None
         self._credentials: dict[Wire, Credential] = {}
+        self._other_envelope: set[str] = set()  # the models that take the other envelope of a JSON Schema
         self._throttles: dict[tuple[Wire, Credential], Throttle] = {}
         self.network = Network(settings, transport)
         self.authorizer = Authorizer(settings, self.network.fetch, clock)
@@ -187,14 +189,39 @@ class Service:
         self.network.check_allowed()  # before any advice about keys
         credential = self._credential(exchange.request.wire)
         try:
-            await self._send_throttled(exchange, credential)
+            await self._send_in_envelope(exchange, credential)
         except ServiceError as error:
             renewable = error.retry == "token" and not exchange.begun_before(error)
             if not (renewable and self.authorizer.renew(credential, exchange.token)):
                 raise
-            await self._send_throttled(exchange, credential)
+            await self._send_in_envelope(exchange, credential)
 
-    async def _send_throttled(self, exchange: HttpExchange, credential: Credential) -> None:
+    async def _send_in_envelope(self, exchange: HttpExchange, credential: Credential) -> None:
+        """
+        Send; a JSON Schema in the other envelope where the service rejects the request in the first.
+
+        Which one a model's service takes is kept: Baidu's page leaves it open. The request stays the same, as do its
+        hash and its recording.
+        """
+        request = exchange.request
+        other = in_other_envelope(request.body)
+        bodies = [request.body] if other is None else [request.body, other]
+        if request.model in self._other_envelope:
+            bodies.reverse()
+        try:
+            await self._send_throttled(exchange, credential, bodies[0])
+        except RequestError as error:
+            if len(bodies) == 1 or error.cause != "cause.argument" or exchange.begun_before(error):
+                raise
+            try:
+                await self._send_throttled(exchange, credential, bodies[1])
+            except RequestError:
+                raise error from None
+            (self._other_envelope.add if bodies[1] is other else self._other_envelope.discard)(request.model)
+
+    async def _send_throttled(
+        self, exchange: HttpExchange, credential: Credential, body: Mapping[str, object]
+    ) -> None:
         """Send when the limits allow, and tell them what came of it."""
         request = exchange.request
         exchange.begin()
@@ -210,7 +237,7 @@ class Service:
             throttle.give_back(place)
             raise
         try:
-            outgoing = await self._outgoing(request, credential)
+            outgoing = await self._outgoing(request, body, credential)
             exchange.token = self.authorizer.token(credential)
             await attempt(exchange, lambda: self._open(exchange, outgoing), self._label)
             used = exchange.collector.counts().total_tokens
@@ -242,10 +269,10 @@ class Service:
             self._throttles[wire, credential] = throttle
         return self._throttles[wire, credential]
 
-    async def _outgoing(self, request: ChatRequest, credential: Credential) -> Outgoing:
+    async def _outgoing(self, request: ChatRequest, fields: Mapping[str, object], credential: Credential) -> Outgoing:
         settings = self._settings
         base, path = settings.place_of(request.wire, request.endpoint, custom=settings.use_custom_endpoint)
-        body = json.dumps(request.body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        body = json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         plain = Outgoing("POST", base, path, {}, {"Content-Type": "application/json"}, body.encode("utf-8", "replace"))
         return await self.authorizer.authorize(plain, credential, request.wire)
 

@@ -168,7 +168,7 @@ def _fitting(rows: Mapping[str, OptionRow], session: Session, given: Mapping[str
     except ModelError:  # the line isn't whole yet: a model that still needs its endpoint=
         known = registry().find(model or "")
         taken = next(iter(known.apis.values())).parameters if known else help_table().described
-    return {name: row for name, row in rows.items() if row.group != "parameter" or name in taken}
+    return {name: row for name, row in rows.items() if row.group != "parameter" or name in (*taken, EXTRA.name)}
 
 
 def _values(row: OptionRow, session: Session) -> Iterable[str]:

@@ -42,7 +42,7 @@ def extract(prompt: Prompt, schema: Any, *, client: Qianfan | None = None, repai
     assert asker is not None
     try:
         plan = _plan(asker, prompt, options)
-        asked = question_of(as_messages(prompt), wanted, native=plan.target.takes_json)
+        asked = question_of(as_messages(prompt), wanted, way=plan.target.json_way)
         steps = exchanges(asked, wanted, repairs=most, room=room_in(plan.target, plan.request.parameters))
         step: NextRequest | Structured = next(steps)
         while isinstance(step, NextRequest):
@@ -74,7 +74,7 @@ async def aextract(
                 as_messages(prompt),
                 wanted,
                 repairs=most,
-                native=plan.target.takes_json,
+                way=plan.target.json_way,
                 room=room_in(plan.target, plan.request.parameters),
             )
         )

@@ -10,7 +10,7 @@ from ...core.context import parse_policy
 from ...core.errors import OptionError
 from ...core.i18n import reader_language
 from ...core.models import Target, registry
-from ...core.params import check_parameters
+from ...core.params import EXTRA, Parameter, check_parameters
 from ..parsing.option_table import help_table
 from .transport_mode import here, user_path
 
@@ -150,7 +150,7 @@ class Preferences:
             raise OptionError("option.several_models", value=model)
         return (model if model or endpoint else DEFAULT_MODEL), endpoint, api
 
-    def parameters(self, given: Mapping[str, Any], taken: Mapping[str, Any]) -> dict[str, Any]:
+    def parameters(self, given: Mapping[str, Any], taken: Mapping[str, Parameter]) -> dict[str, Any]:
         """
         The parameters for a call: those on the line, and of those that are set, the ones the model takes.
 
@@ -158,7 +158,9 @@ class Preferences:
         wrong there if it doesn't.
         """
         found = {name: given[name] for name in help_table().parameters if name in given}
-        settings = {name: self.setting(name).value for name in taken if name not in found}
+        fields = {taken[name].wire_name for name in found if name in taken}  # of two names, the line's counts
+        names = [name for name, parameter in taken.items() if parameter.wire_name not in fields]
+        settings = {name: self.setting(name).value for name in (*names, EXTRA.name) if name not in found}
         return found | {name: value for name, value in settings.items() if value is not None}
 
     def client(self) -> dict[str, Any]:
@@ -168,7 +170,8 @@ class Preferences:
 
     def unsent(self, target: Target) -> tuple[str, ...]:
         """The parameters that are set for the notebook and that this target doesn't take."""
-        return tuple(name for name in help_table().parameters if name in self.changed and name not in target.parameters)
+        takes = {*target.parameters, EXTRA.name}
+        return tuple(name for name in help_table().parameters if name in self.changed and name not in takes)
 
 
 def _as_variable(error: OptionError, source: str) -> OptionError:
