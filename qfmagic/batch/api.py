@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from ..client.call_options import CallOptions
 from ..client.client import Qianfan
 from ..core.callbacks import ignore
 from ..core.errors import OptionError
@@ -39,6 +40,8 @@ def map(  # noqa: A001 - it does what Python's own does, with a model in between
     fresh: bool = False,
     namespace: Mapping[str, Any] = _PLAIN,
     timeout: float | None = None,
+    retry_count: int | None = None,
+    backoff_factor: float | None = None,
     stream: bool = True,
     on_done: Callable[[Done], object] = ignore,
     **parameters: Any,
@@ -67,9 +70,11 @@ def map(  # noqa: A001 - it does what Python's own does, with a model in between
         fresh: Ask everything again, whatever is kept; each answer that comes takes the place of the one there was.
         namespace: Further names for the template.
         timeout: Longest silence in seconds.
+        retry_count: Attempts of each request in all; 1 repeats nothing.
+        backoff_factor: Seconds before the first repeat; doubled before each further one.
         stream: Whether to ask for streams.
         on_done: Called with each row when it is done.
-        parameters: The model's parameters.
+        parameters: The model's parameters, and ``extra``: further fields of each request.
 
     Returns:
         The data in their own kind, order and index, with ``answer``, ``error``, ``prompt_tokens``,
@@ -134,6 +139,8 @@ def _decided(
     fresh: bool = False,
     namespace: Mapping[str, Any] = _PLAIN,
     timeout: float | None = None,
+    retry_count: int | None = None,
+    backoff_factor: float | None = None,
     stream: bool = True,
     on_done: Callable[[Done], object] = ignore,  # noqa: ARG001 - the callers' own
     **parameters: Any,
@@ -146,8 +153,8 @@ def _decided(
         if keep is not None:
             kept = _opened(keep)
             closing.callback(kept.close)
-        asked.check_timeout(timeout)
-        return Work(asked, questions, kept, lambda _: not fresh, timeout=timeout, repairs=repairs)
+        call = CallOptions(timeout, retry_count, backoff_factor).checked()
+        return Work(asked, questions, kept, lambda _: not fresh, call=call, repairs=repairs)
 
     return decide(
         data, template, work, namespace=namespace, schema=schema, workers=workers, prefix=prefix, sample=sample

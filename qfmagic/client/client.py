@@ -1,22 +1,22 @@
 """The Python API: ask and stream, from any thread and from any loop."""
 
 import asyncio
-import math
 import os
 import threading
 from collections.abc import Coroutine, Hashable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 from ..core.answer import Answer
 from ..core.context import Exchange, Policy
 from ..core.conversation import Conversation
-from ..core.errors import OptionError, PromptError, QianfanError
+from ..core.errors import PromptError, QianfanError
 from ..core.messages import Message, as_messages, check_messages
 from ..core.models import Target, registry
 from ..core.pacing.limits import RateLimits
 from ..core.plan import Plan, plan_request
 from .background_loop import BackgroundLoop
+from .call_options import CallOptions
 from .settings import Settings
 from .streams import AsyncStream, Stream
 
@@ -81,7 +81,7 @@ class Qianfan:
         self.settings = settings if settings is not None else Settings.from_env()
         self._defaults = {"model": model, "endpoint": endpoint, "api": api}
         self._parameters = parameters
-        self._timeout = self.settings.timeout if timeout is None else _seconds(timeout)
+        self._timeout = self.settings.timeout if CallOptions(timeout).checked().timeout is None else float(timeout)
         self._limits = self.settings.limits if limits is None else RateLimits.of(**limits._asdict())
         self._transport = transport
         self._tape = tape
@@ -153,47 +153,82 @@ class Qianfan:
                 model = DEFAULT_MODEL
         return registry().target(model, endpoint, api or defaults["api"]), self._parameters
 
-    def ask(self, prompt: Prompt, *, timeout: float | None = None, **options: Any) -> Answer:
+    @overload
+    def ask(self, prompt: Prompt, *, stream: Literal[False] = False, **options: Any) -> Answer: ...
+    @overload
+    def ask(self, prompt: Prompt, *, stream: Literal[True], **options: Any) -> Stream: ...
+    @overload
+    def ask(self, prompt: Prompt, *, stream: bool, **options: Any) -> Answer | Stream: ...
+    def ask(self, prompt: Prompt, *, stream: bool = False, **options: Any) -> Answer | Stream:
         """
         Ask and wait for the whole answer.
 
         Args:
             prompt: A question, or messages that end with one.
-            timeout: Longest wait in seconds, for this call.
-            options: ``history``, ``context``, ``model``, ``endpoint``, ``api`` as :meth:`plan` takes them, and the
-                model's parameters.
+            stream: Whether to return the answer as it comes, as :meth:`stream` does.
+            options: ``history``, ``context``, ``model``, ``endpoint``, ``api`` as :meth:`plan` takes them; the model's
+                parameters, and ``extra`` with further fields of the request; for this call alone ``timeout`` (longest
+                silence in seconds), ``retry_count`` and ``backoff_factor``.
 
         Raises:
             QianfanError: See :mod:`qfmagic.core.errors` for the kinds.
         """
-        with self.stream(prompt, timeout=timeout, stream=False, **options) as stream:
-            for _ in stream:
+        if stream:
+            return self.stream(prompt, **options)
+        with self.stream(prompt, stream=False, **options) as answering:
+            for _ in answering:
                 pass
-            return stream.answer
+            return answering.answer
 
-    def stream(self, prompt: Prompt, *, timeout: float | None = None, stream: bool = True, **options: Any) -> Stream:
+    def stream(
+        self,
+        prompt: Prompt,
+        *,
+        stream: bool = True,
+        timeout: float | None = None,
+        retry_count: int | None = None,
+        backoff_factor: float | None = None,
+        **options: Any,
+    ) -> Stream:
         """Ask and return the answer as it comes. Takes the same arguments as :meth:`ask`, and raises the same."""
-        return self.send(self.plan(prompt, stream=stream, **options), timeout=timeout)
+        call = CallOptions(timeout, retry_count, backoff_factor)
+        return self.send(self.plan(prompt, stream=stream, **options), call)
 
-    async def aask(self, prompt: Prompt, *, timeout: float | None = None, **options: Any) -> Answer:
-        """Twin of :meth:`ask` for ``await``."""
-        async with self.astream(prompt, timeout=timeout, stream=False, **options) as stream:
-            async for _ in stream:
+    @overload
+    async def aask(self, prompt: Prompt, *, stream: Literal[False] = False, **options: Any) -> Answer: ...
+    @overload
+    async def aask(self, prompt: Prompt, *, stream: Literal[True], **options: Any) -> AsyncStream: ...
+    @overload
+    async def aask(self, prompt: Prompt, *, stream: bool, **options: Any) -> Answer | AsyncStream: ...
+    async def aask(self, prompt: Prompt, *, stream: bool = False, **options: Any) -> Answer | AsyncStream:
+        """Twin of :meth:`ask` for ``await``; with ``stream=True``: ``async for delta in await client.aask(...)``."""
+        if stream:
+            return self.astream(prompt, **options)
+        async with self.astream(prompt, stream=False, **options) as answering:
+            async for _ in answering:
                 pass
-            return stream.answer
+            return answering.answer
 
     def astream(
-        self, prompt: Prompt, *, timeout: float | None = None, stream: bool = True, **options: Any
+        self,
+        prompt: Prompt,
+        *,
+        stream: bool = True,
+        timeout: float | None = None,
+        retry_count: int | None = None,
+        backoff_factor: float | None = None,
+        **options: Any,
     ) -> AsyncStream:
         """Twin of :meth:`stream` for ``async for``; call it inside a running loop."""
         plan = self.plan(prompt, stream=stream, **options)
-        return AsyncStream(self._loop, self._running(), self._exchange(plan, timeout))
+        call = CallOptions(timeout, retry_count, backoff_factor)
+        return AsyncStream(self._loop, self._running(), self._exchange(plan, call))
 
-    def send(self, plan: Plan, *, timeout: float | None = None, slot: Hashable = None) -> Stream:
+    def send(self, plan: Plan, call: CallOptions = CallOptions(), *, slot: Hashable = None) -> Stream:
         """Send what :meth:`plan` made; *slot* is who asks, for a tape: the same asker gets the same recording."""
-        return Stream(self._loop, self._running(), self._exchange(plan, timeout, slot))
+        return Stream(self._loop, self._running(), self._exchange(plan, call, slot))
 
-    async def run(self, plan: Plan, *, timeout: float | None = None, slot: Hashable = None) -> Answer:
+    async def run(self, plan: Plan, call: CallOptions = CallOptions(), *, slot: Hashable = None) -> Answer:
         """
         Send what :meth:`plan` made and wait for the whole answer, inside this client's loop (:meth:`submit`).
 
@@ -203,7 +238,7 @@ class Qianfan:
             QianfanError: As :meth:`ask`; the error's ``partial`` is what had come.
             asyncio.CancelledError: With ``partial`` too.
         """
-        exchange = self._exchange(plan, timeout, slot)
+        exchange = self._exchange(plan, call, slot)
         try:
             return await self._running().run(exchange)
         except QianfanError as error:
@@ -212,16 +247,6 @@ class Qianfan:
         except asyncio.CancelledError as error:
             error.partial = exchange.answer(interrupted=True)  # type: ignore[attr-defined]  # it is asyncio's
             raise
-
-    def check_timeout(self, timeout: float | None) -> None:
-        """
-        Check a longest silence.
-
-        Raises:
-            OptionError: It is none.
-        """
-        if timeout is not None:
-            _seconds(timeout)
 
     def submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
         """Have *work* run in this client's loop."""
@@ -265,11 +290,11 @@ class Qianfan:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _exchange(self, plan: Plan, timeout: float | None, slot: Hashable = None) -> "HttpExchange":
+    def _exchange(self, plan: Plan, call: CallOptions, slot: Hashable = None) -> "HttpExchange":
         from .exchange import HttpExchange  # noqa: PLC0415 - the answers' decoders; not at import
 
-        silence = self._timeout if timeout is None else _seconds(timeout)
-        return HttpExchange(plan.request, silence, slot=object() if slot is None else slot)
+        timeout = self._timeout if call.checked().timeout is None else call.timeout
+        return HttpExchange(plan.request, float(timeout), call, slot=object() if slot is None else slot)
 
     def _running(self) -> "Service":
         if self._process != os.getpid():
@@ -286,12 +311,6 @@ class Qianfan:
                 )
                 self._loop.at_end(self._service.aclose)
             return self._service
-
-
-def _seconds(timeout: object) -> float:
-    if isinstance(timeout, (int, float)) and 0 < timeout < math.inf:
-        return float(timeout)
-    raise OptionError("option.value", name="timeout", value=repr(timeout), allowed="(0, ∞)")
 
 
 def _pairs(messages: tuple[Message, ...]) -> list[Exchange]:

@@ -9,6 +9,7 @@ from ..core.errors import QianfanError, ServiceError
 from ..core.i18n import Text
 from ..core.pause import Wait
 from ..core.wire import Accumulator, ChatRequest
+from .call_options import CallOptions
 
 
 @dataclass(slots=True)
@@ -21,6 +22,7 @@ class HttpExchange:
     Attributes:
         request: What is asked.
         timeout: Longest silence, in seconds.
+        call: What the call decides about retrying.
         on_delta: Called with what comes, in the service's loop.
         collector: The answer as it grows.
         received: Whether the last attempt brought any byte of a body that could be an answer.
@@ -37,6 +39,7 @@ class HttpExchange:
 
     request: ChatRequest
     timeout: float
+    call: CallOptions = CallOptions()
     on_delta: Callable[[Delta], None] | None = None
     collector: Accumulator = field(default_factory=lambda: Accumulator(streamed=True))
     received: bool = False

@@ -174,7 +174,7 @@ class Service:
         elapsed = self._timer() - exchange.started - exchange.queued
         service_now = service_time(exchange.heard, now)
         attempted = Attempted(error, exchange.heard, exchange.attempts, elapsed, service_now)
-        decided = decide(attempted, self._policy, self._draw())
+        decided = decide(attempted, exchange.call.policy(self._policy), self._draw())
         exchange.given_up = decided.hint if isinstance(decided, GiveUp) else None
         return decided
 
@@ -219,9 +219,7 @@ class Service:
                 raise error from None
             (self._other_envelope.add if bodies[1] is other else self._other_envelope.discard)(request.model)
 
-    async def _send_throttled(
-        self, exchange: HttpExchange, credential: Credential, body: Mapping[str, object]
-    ) -> None:
+    async def _send_throttled(self, exchange: HttpExchange, credential: Credential, body: Mapping[str, object]) -> None:
         """Send when the limits allow, and tell them what came of it."""
         request = exchange.request
         exchange.begin()
@@ -229,7 +227,8 @@ class Service:
         place = throttle.book(request.model, lambda: _tokens(request))
         try:
             if place.reason is not None:
-                exchange.tell(Wait(place.seconds, place.reason, exchange.attempts, self._policy.attempts))
+                attempts = exchange.call.policy(self._policy).attempts
+                exchange.tell(Wait(place.seconds, place.reason, exchange.attempts, attempts))
                 exchange.queued += place.seconds
                 await self._sleep(place.seconds)
             await self._connections.acquire()

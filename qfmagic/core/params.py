@@ -231,9 +231,7 @@ def check_parameters(
         sent[name] = parameter.expanded(value)
         if found := parameter.violation(sent[name]):
             shown = found.parameter.name, repr(value if found.parameter is parameter else found.value)
-            raise ParameterError(
-                "parameter.value", name=shown[0], value=shown[1], allowed=found.parameter, **places
-            )
+            raise ParameterError("parameter.value", name=shown[0], value=shown[1], allowed=found.parameter, **places)
         if parameter.requires and value and not given.get(parameter.requires):
             raise ParameterError("parameter.requires", name=name, value=repr(value), other=parameter.requires, **places)
     checked = {name: sent[name] for name in parameters if name in sent}

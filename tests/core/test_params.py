@@ -171,7 +171,15 @@ def test_values_are_read_from_text(kind, written, value):
 
 @pytest.mark.parametrize(
     ("kind", "written"),
-    [("bool", "maybe"), ("int", "1.5"), ("float", "hot"), ("list", "[END]"), ("list", "[1]"), ("map", '{"k":1}'), ("array", "[1]")],
+    [
+        ("bool", "maybe"),
+        ("int", "1.5"),
+        ("float", "hot"),
+        ("list", "[END]"),
+        ("list", "[1]"),
+        ("map", '{"k":1}'),
+        ("array", "[1]"),
+    ],
 )
 def test_text_that_is_no_such_value_is_refused(kind, written):
     with pytest.raises(ValueError):

@@ -23,7 +23,18 @@ from .progress import Progress, progress
 from .row_work import row_work
 from .summary import SHOWN_ROWS, Preview, dry_bundle, map_bundle, previews_of
 
-_BORROWED = ("model", "endpoint", "api", "schema", "repairs", "stream", "timeout", "quiet")
+_BORROWED = (
+    "model",
+    "endpoint",
+    "api",
+    "schema",
+    "repairs",
+    "stream",
+    "timeout",
+    "retry_count",
+    "backoff_factor",
+    "quiet",
+)
 
 
 def map_cell(cell: CellContext, line: str, body: str) -> None:

@@ -44,7 +44,7 @@ def map_dask(cell: CellContext, data: Any, template: str, given: Mapping[str, An
         prefix=given.get("prefix", ""),
         sample=given.get("sample"),
         namespace=cell.namespace,
-        timeout=preferences.setting("timeout", given).value,
+        **preferences.call(given)._asdict(),
         stream=bool(preferences.setting("stream", given).value),
         lang=session.lang,
         check=partial(check_holds_none, session.keys.secrets()),

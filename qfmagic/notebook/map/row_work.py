@@ -34,8 +34,7 @@ def row_work(
     session.keys.check_not_in({"endpoint": target.endpoint})  # which is sent in the address
 
     def work(template: Template, schema: Schema | None) -> Work:
-        client, timeout = session.client(), preferences.setting("timeout", given).value
-        client.check_timeout(timeout)
+        client, call = session.client(), preferences.call(given).checked()
         parameters = preferences.parameters(given, target.parameters)
         stream = bool(preferences.setting("stream", given).value)
         questions = Questions(template, target, parameters, cell.namespace, schema, stream, session.keys.check_not_in)
@@ -45,7 +44,7 @@ def row_work(
             opened(kept_of(session, kept_as)),
             usable(session, job, fresh=fresh),
             job,
-            timeout,
+            call,
             int(preferences.setting("repairs", given).value),
         )
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...accounting.prices import Budget, Prices
+from ...client.call_options import CallOptions
 from ...client.client import DEFAULT_MODEL
 from ...core.context import parse_policy
 from ...core.errors import OptionError
@@ -15,7 +16,7 @@ from ..parsing.option_table import help_table
 from .transport_mode import here, user_path
 
 # Settings that are the client's own: their variables are read with the keys, from .env too.
-CLIENT = ("qps", "rpm", "tpm", "retry_count", "retry_timeout")
+CLIENT = ("qps", "rpm", "tpm", "retry_count", "backoff_factor", "retry_timeout", "base", "app_id")
 
 
 class Setting(NamedTuple):
@@ -162,6 +163,10 @@ class Preferences:
         names = [name for name, parameter in taken.items() if parameter.wire_name not in fields]
         settings = {name: self.setting(name).value for name in (*names, EXTRA.name) if name not in found}
         return found | {name: value for name, value in settings.items() if value is not None}
+
+    def call(self, given: Mapping[str, Any]) -> CallOptions:
+        """How a call waits and is retried: by the line, and by what is set for the notebook."""
+        return CallOptions(*(self.setting(name, given).value for name in CallOptions._fields))
 
     def client(self) -> dict[str, Any]:
         """What is set here, and not in the environment, of the client's own settings."""

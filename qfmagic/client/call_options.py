@@ -1,0 +1,47 @@
+"""What one call may decide about waiting and retrying, in place of its client."""
+
+import math
+from dataclasses import replace
+from typing import NamedTuple
+
+from ..core.errors import OptionError
+from ..core.pacing.retry import RetryPolicy
+
+
+class CallOptions(NamedTuple):
+    """
+    How one call waits and is retried; None for what the client has.
+
+    Attributes:
+        timeout: Longest silence in seconds, before and within an answer.
+        retry_count: Attempts in all; 1 repeats nothing.
+        backoff_factor: Seconds before the first repeat; doubled before each further one.
+    """
+
+    timeout: float | None = None
+    retry_count: int | None = None
+    backoff_factor: float | None = None
+
+    def checked(self) -> "CallOptions":
+        """
+        Check the values, and return them.
+
+        Raises:
+            OptionError: One is not a number, or out of its range.
+        """
+        for name, allowed, fits in (
+            ("timeout", "(0, ∞)", lambda value: value > 0),
+            ("retry_count", "[1, ∞)", lambda value: value >= 1 and isinstance(value, int)),
+            ("backoff_factor", "[0, ∞)", lambda value: value >= 0),
+        ):
+            value: object = getattr(self, name)
+            number = isinstance(value, (int, float)) and not isinstance(value, bool) and value < math.inf
+            if value is not None and not (number and fits(value)):
+                raise OptionError("option.value", name=name, value=repr(value), allowed=allowed)
+        return self
+
+    def policy(self, policy: RetryPolicy) -> RetryPolicy:
+        """The client's *policy* with what the call decides."""
+        attempts = policy.attempts if self.retry_count is None else self.retry_count
+        factor = policy.factor if self.backoff_factor is None else self.backoff_factor
+        return replace(policy, attempts=attempts, factor=factor)
