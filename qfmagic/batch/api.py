@@ -1,6 +1,7 @@
 """The same question about every row: :func:`map`, and :func:`amap` for ``await``."""
 
 import sqlite3
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ from .row_prompts import Questions
 from .row_runner import Work
 from .runner import acompleted, completed
 
+_CALLER = 5  # frames from a warning to who calls map
 _PLAIN: Mapping[str, Any] = {}
 
 
@@ -153,6 +155,9 @@ def _decided(
         if keep is not None:
             kept = _opened(keep)
             closing.callback(kept.close)
+        base = asked.settings.named_base
+        if (warning := base.warning(target.wire) if base else None) is not None:
+            warnings.warn(warning.describe("en"), stacklevel=_CALLER)
         call = CallOptions(timeout, retry_count, backoff_factor).checked()
         return Work(asked, questions, kept, lambda _: not fresh, call=call, repairs=repairs)
 

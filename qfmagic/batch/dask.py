@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ..client.auth.credentials import choose
-from ..client.call_options import CallOptions
+from ..client.call_options import AS_CLIENT, CallOptions
 from ..client.client import Qianfan
 from ..client.http.network import Network
 from ..core.callbacks import ignore
@@ -54,7 +54,7 @@ class Payload:
 
     client: Mapping[str, Any]
     questions: Questions
-    call: CallOptions = CallOptions()
+    call: CallOptions = AS_CLIENT
     repairs: int = 1
     workers: int = DEFAULT_WORKERS
     prefix: str = ""

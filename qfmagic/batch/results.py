@@ -95,6 +95,7 @@ class Tally:
         completion_tokens: Of all answers.
         paid: How many whole answers came now, those that didn't fit included.
         transports: Where the answers come from.
+        newest: The latest time stamp of an answer, in seconds since 1970; 0 without one.
         errors: For how many rows each error came, in words.
         flaws: The rows whose answers came and need a look, from 0, by what is to be said of them.
         problem: The first error.
@@ -107,6 +108,7 @@ class Tally:
     completion_tokens: int = 0
     paid: int = 0
     transports: set[str] = field(default_factory=set)
+    newest: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     flaws: dict[str, list[int]] = field(default_factory=dict)
     problem: QianfanError | None = None
@@ -135,5 +137,6 @@ class Tally:
             for flaw in _flaws(done.answer):
                 self.flaws.setdefault(flaw, []).append(done.number)
             self.transports.add(done.answer.transport)
+            self.newest = max(self.newest, done.answer.created or 0)
             self.prompt_tokens += done.answer.usage.prompt_tokens or 0
             self.completion_tokens += done.answer.usage.completion_tokens or 0

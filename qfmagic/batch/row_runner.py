@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..accounting.meter import Meter, Reservation, need_of, used_of
 from ..accounting.totals import Kind
-from ..client.call_options import CallOptions
+from ..client.call_options import AS_CLIENT, CallOptions
 from ..client.client import Qianfan
 from ..core.answer import Answer
 from ..core.callbacks import always
@@ -61,7 +61,7 @@ class Work(NamedTuple):
     kept: AnswerCache | None = None
     usable: Callable[[RowKey], bool] = always
     job: str = ""
-    call: CallOptions = CallOptions()
+    call: CallOptions = AS_CLIENT
     repairs: int = 1
     meter: Meter | None = None
     kind: Kind = "map"

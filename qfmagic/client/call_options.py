@@ -1,11 +1,17 @@
 """What one call may decide about waiting and retrying, in place of its client."""
 
-import math
 from dataclasses import replace
 from typing import NamedTuple
 
 from ..core.errors import OptionError
 from ..core.pacing.retry import RetryPolicy
+from ..core.params import Parameter, Range
+
+_ALLOWED = (
+    Parameter("timeout", "float", Range.parse("(0, )")),
+    Parameter("retry_count", "int", Range.parse("[1, )")),
+    Parameter("backoff_factor", "float", Range.parse("[0, )")),
+)
 
 
 class CallOptions(NamedTuple):
@@ -29,15 +35,10 @@ class CallOptions(NamedTuple):
         Raises:
             OptionError: One is not a number, or out of its range.
         """
-        for name, allowed, fits in (
-            ("timeout", "(0, ∞)", lambda value: value > 0),
-            ("retry_count", "[1, ∞)", lambda value: value >= 1 and isinstance(value, int)),
-            ("backoff_factor", "[0, ∞)", lambda value: value >= 0),
-        ):
-            value: object = getattr(self, name)
-            number = isinstance(value, (int, float)) and not isinstance(value, bool) and value < math.inf
-            if value is not None and not (number and fits(value)):
-                raise OptionError("option.value", name=name, value=repr(value), allowed=allowed)
+        for allowed in _ALLOWED:
+            value = getattr(self, allowed.name)
+            if value is not None and not allowed.accepts(value):
+                raise OptionError("option.value", name=allowed.name, value=repr(value), allowed=allowed.range.text)
         return self
 
     def policy(self, policy: RetryPolicy) -> RetryPolicy:
@@ -45,3 +46,6 @@ class CallOptions(NamedTuple):
         attempts = policy.attempts if self.retry_count is None else self.retry_count
         factor = policy.factor if self.backoff_factor is None else self.backoff_factor
         return replace(policy, attempts=attempts, factor=factor)
+
+
+AS_CLIENT = CallOptions()  # all as the client has it

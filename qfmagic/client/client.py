@@ -3,6 +3,7 @@
 import asyncio
 import os
 import threading
+import warnings
 from collections.abc import Coroutine, Hashable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
@@ -12,17 +13,18 @@ from ..core.context import Exchange, Policy
 from ..core.conversation import Conversation
 from ..core.errors import PromptError, QianfanError
 from ..core.messages import Message, as_messages, check_messages
-from ..core.models import Target, registry
+from ..core.models import DEFAULT_MODEL, Target, registry
 from ..core.pacing.limits import RateLimits
 from ..core.plan import Plan, plan_request
 from .background_loop import BackgroundLoop
-from .call_options import CallOptions
+from .call_options import AS_CLIENT, CallOptions
 from .settings import Settings
 from .streams import AsyncStream, Stream
 
 if TYPE_CHECKING:
     import httpx
 
+    from ..core.model_list import ListedModel
     from .checks.diagnosis import DiagnosisFinding
     from .checks.key_check import KeyVerdict
     from .exchange import HttpExchange
@@ -33,7 +35,6 @@ __all__ = ["DEFAULT_MODEL", "AsyncStream", "Prompt", "Qianfan", "Stream"]
 
 T = TypeVar("T")
 Prompt = str | Message | Sequence[Message]
-DEFAULT_MODEL = "ernie-lite-8k"  # the official SDK's default on V2
 # In a forked child: what belongs to the parent. Kept, so that nothing there is closed or warned of.
 _inherited: list[object] = []
 
@@ -81,7 +82,8 @@ class Qianfan:
         self.settings = settings if settings is not None else Settings.from_env()
         self._defaults = {"model": model, "endpoint": endpoint, "api": api}
         self._parameters = parameters
-        self._timeout = self.settings.timeout if CallOptions(timeout).checked().timeout is None else float(timeout)
+        given = CallOptions(timeout).checked().timeout
+        self._timeout = self.settings.timeout if given is None else float(given)
         self._limits = self.settings.limits if limits is None else RateLimits.of(**limits._asdict())
         self._transport = transport
         self._tape = tape
@@ -124,6 +126,8 @@ class Qianfan:
             InputError: As :func:`qfmagic.core.plan.plan_request` and :meth:`Registry.target` state.
         """
         target, defaults = self.target(model, endpoint, api)
+        if target.retirement is not None:
+            warnings.warn(target.retirement.said(target.model).describe("en"), DeprecationWarning, stacklevel=3)
         messages = as_messages(prompt)
         if not messages:
             raise PromptError("prompt.empty")
@@ -224,11 +228,11 @@ class Qianfan:
         call = CallOptions(timeout, retry_count, backoff_factor)
         return AsyncStream(self._loop, self._running(), self._exchange(plan, call))
 
-    def send(self, plan: Plan, call: CallOptions = CallOptions(), *, slot: Hashable = None) -> Stream:
+    def send(self, plan: Plan, call: CallOptions = AS_CLIENT, *, slot: Hashable = None) -> Stream:
         """Send what :meth:`plan` made; *slot* is who asks, for a tape: the same asker gets the same recording."""
         return Stream(self._loop, self._running(), self._exchange(plan, call, slot))
 
-    async def run(self, plan: Plan, call: CallOptions = CallOptions(), *, slot: Hashable = None) -> Answer:
+    async def run(self, plan: Plan, call: CallOptions = AS_CLIENT, *, slot: Hashable = None) -> Answer:
         """
         Send what :meth:`plan` made and wait for the whole answer, inside this client's loop (:meth:`submit`).
 
@@ -268,6 +272,15 @@ class Qianfan:
 
         return self._wait(verify(self.settings, transport=self._transport))
 
+    def models(self) -> "tuple[ListedModel, ...]":
+        """
+        Ask the service which models the key for V2 may use: free, and no model is asked.
+
+        Raises:
+            QianfanError: No key, no list, or the service was not reached.
+        """
+        return self._wait(self._running().list_models())
+
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         future = self._loop.submit(work)
         try:
@@ -293,8 +306,9 @@ class Qianfan:
     def _exchange(self, plan: Plan, call: CallOptions, slot: Hashable = None) -> "HttpExchange":
         from .exchange import HttpExchange  # noqa: PLC0415 - the answers' decoders; not at import
 
-        timeout = self._timeout if call.checked().timeout is None else call.timeout
-        return HttpExchange(plan.request, float(timeout), call, slot=object() if slot is None else slot)
+        given = call.checked().timeout
+        timeout = self._timeout if given is None else float(given)
+        return HttpExchange(plan.request, timeout, slot=object() if slot is None else slot, call=call)
 
     def _running(self) -> "Service":
         if self._process != os.getpid():

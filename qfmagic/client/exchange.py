@@ -9,7 +9,7 @@ from ..core.errors import QianfanError, ServiceError
 from ..core.i18n import Text
 from ..core.pause import Wait
 from ..core.wire import Accumulator, ChatRequest
-from .call_options import CallOptions
+from .call_options import AS_CLIENT, CallOptions
 
 
 @dataclass(slots=True)
@@ -22,7 +22,6 @@ class HttpExchange:
     Attributes:
         request: What is asked.
         timeout: Longest silence, in seconds.
-        call: What the call decides about retrying.
         on_delta: Called with what comes, in the service's loop.
         collector: The answer as it grows.
         received: Whether the last attempt brought any byte of a body that could be an answer.
@@ -35,11 +34,11 @@ class HttpExchange:
         token: The token the last attempt was sent with, where it was fetched for it.
         given_up: Why nothing more was tried, where that needs telling.
         slot: Who asks, for a tape: the same asker gets the same recording.
+        call: What the call decides about retrying.
     """
 
     request: ChatRequest
     timeout: float
-    call: CallOptions = CallOptions()
     on_delta: Callable[[Delta], None] | None = None
     collector: Accumulator = field(default_factory=lambda: Accumulator(streamed=True))
     received: bool = False
@@ -55,6 +54,7 @@ class HttpExchange:
     ended: float = 0.0
     finished: threading.Event = field(default_factory=threading.Event)
     slot: Hashable = field(default_factory=object)
+    call: CallOptions = AS_CLIENT
 
     def begin(self) -> None:
         """Start an attempt, without anything of the one before."""

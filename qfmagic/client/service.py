@@ -12,10 +12,10 @@ import httpx
 
 from ..core.answer import Answer
 from ..core.context import measure
-from ..core.errors import AuthenticationError, GoneError, QianfanError, RequestError, ServiceError
-from ..core.i18n import Text
-from ..core.models import Wire, registry
-from ..core.pacing.clock_skew import clock_hint, service_time
+from ..core.errors import QianfanError, RequestError, ServiceError
+from ..core.model_list import ListedModel
+from ..core.models import Wire
+from ..core.pacing.clock_skew import service_time
 from ..core.pacing.limits import RateLimits
 from ..core.pacing.retry import Attempted, GiveUp, decide
 from ..core.pause import Wait
@@ -23,8 +23,9 @@ from ..core.wire import ChatRequest
 from ..core.wire.json_format import in_other_envelope
 from .attempt import attempt
 from .auth.authorizer import Authorizer
-from .auth.credentials import Credential, available, choose
+from .auth.credentials import Credential, choose
 from .auth.redact import forget_values, redact
+from .auth.single_flight import SingleFlight
 from .exchange import HttpExchange
 from .http.network import MAX_CONNECTIONS, Network
 from .http.request import Clock, Outgoing
@@ -39,6 +40,12 @@ Sleep = Callable[[float], Awaitable[object]]
 log = logging.getLogger("qfmagic")
 CONNECT_TIMEOUT = 10.0  # seconds, or the request's own timeout if that is shorter
 PLAYED = "replay"  # what answers, of a recording
+LIST_TIMEOUT_S = 10.0  # seconds for the list of models
+HINT_LASTS_S = 60.0  # seconds
+HINT_TIMEOUT_S = 3.0  # seconds for that list where it is only advice
+
+
+_Listed = tuple[float, tuple[ListedModel, ...] | None]  # when it was asked for, and what came
 
 
 class Service:
@@ -85,6 +92,8 @@ class Service:
         # Whoever has no connection yet waits here: that is no silence of the service's.
         self._connections = asyncio.Semaphore(MAX_CONNECTIONS)
         self._under_way: set[asyncio.Task[object]] = set()
+        self._listing: SingleFlight[_Listed] = SingleFlight()
+        self._listed: _Listed | None = None
 
     async def aclose(self) -> None:
         """End what is under way, as interrupted, and close the connections; a later request opens new ones."""
@@ -114,7 +123,7 @@ class Service:
             await self._with_retries(exchange)
         except QianfanError as error:
             forget_values(error)
-            told = self._explained(error, exchange)
+            told = await self._explained(error, exchange)
             self.redact(told)
             raise told from told.__cause__
         except Exception as error:  # a fault of ours, or of a library: that too may show no key
@@ -261,7 +270,7 @@ class Service:
     def _throttle(self, credential: Credential, wire: Wire) -> Throttle:
         """The limits for these keys: shared by all in the process that use the network with them."""
         if (wire, credential) not in self._throttles:
-            base = self._settings.base_url if wire == "v1" else self._settings.console_base_url
+            base = self._settings.base_url if wire == "v1" else "".join(self._settings.place_of(wire, None))
             key = f"{base} {credential.kind} {fingerprint(credential.key + credential.secret)}"
             throttle = shared_throttle(key, self._timer) if self._shares else Throttle(self._timer)
             throttle.join(self, self._limits)
@@ -275,31 +284,48 @@ class Service:
         plain = Outgoing("POST", base, path, {}, {"Content-Type": "application/json"}, body.encode("utf-8", "replace"))
         return await self.authorizer.authorize(plain, credential, request.wire)
 
-    def _explained(self, error: QianfanError, exchange: HttpExchange) -> QianfanError:
-        """Add the advice that needs to know the keys in use, the clock, the model, or how often it was asked."""
+    async def list_models(self, timeout: float = LIST_TIMEOUT_S) -> tuple[ListedModel, ...]:
+        """
+        Ask which models the key for V2 may use.
+
+        Raises:
+            CredentialError: No key for V2.
+            ServiceError: The service refuses the key, or has no list.
+            TransportError: Not reached, or something else answered.
+        """
+        from .model_directory import fetch_model_list  # noqa: PLC0415 - few ask for it
+
+        self.network.check_allowed()
+        try:
+            return await fetch_model_list(
+                self._settings, self.network, self.authorizer, self._credential("v2"), timeout
+            )
+        except QianfanError as error:
+            self.redact(error)
+            raise
+
+    async def _list_for_hint(self) -> tuple[ListedModel, ...] | None:
+        """The list; of many requests refused at the same time one asks for it, and soon after none does."""
+        if self._listed is None or self._timer() - self._listed[0] > HINT_LASTS_S:
+            self._listed = await self._listing.get("v2", self._try_list)
+        return self._listed[1]
+
+    async def _try_list(self) -> _Listed:
+        try:
+            return self._timer(), await self.list_models(HINT_TIMEOUT_S)
+        except Exception:  # noqa: BLE001 - advice that can't be had is no second failure
+            return self._timer(), None
+
+    async def _explained(self, error: QianfanError, exchange: HttpExchange) -> QianfanError:
+        """Add the advice for the error, and why nothing more was tried."""
         if isinstance(error, ServiceError):
-            for hint in self._hints(error, exchange):
+            from .advice import hints_for  # noqa: PLC0415 - only errors need it
+
+            for hint in await hints_for(error, exchange, self._settings, self._clock(), self._list_for_hint):
                 error = error.with_hint(hint.key, **hint.values)
         if exchange.given_up is not None:
             error = error.with_hint(exchange.given_up.key, **exchange.given_up.values)
         return error
-
-    def _hints(self, error: ServiceError, exchange: HttpExchange) -> list[Text]:
-        request = exchange.request
-        if isinstance(error, GoneError):
-            row = registry().find(request.model)
-            moved = row is not None and "v2" in row.apis
-            return [Text("gone.v2" if moved else "gone.other", {"model": request.model})]
-        if error.remedy == "remedy.model":
-            names = registry().suggest(request.model)
-            return [Text("model.did_you_mean", {"suggestions": names})] if names else []
-        if not isinstance(error, AuthenticationError) or exchange.played:  # nobody's keys were used
-            return []
-        kinds = available(self._settings, request.wire)
-        used, others = kinds[0].variables, [kind.variables for kind in kinds[1:]]
-        keys = Text("keys.both", {"used": used, "others": others}) if others else Text("keys.used", {"used": used})
-        clock = clock_hint(exchange.heard, self._clock())
-        return [keys, clock] if clock else [keys]
 
 
 def _ready(response: httpx.Response) -> Callable[[], Awaitable[httpx.Response]]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import cache
 from types import MappingProxyType
@@ -19,6 +20,9 @@ JsonWay = Literal["json_object", "json_schema"]
 # The parameters of models that think, and of those that call tools.
 _THOUGHTS = ("thinking", "enable_thinking", "thinking_budget", "thinking_strategy", "reasoning_effort")
 _TOOLS = ("tools", "tool_choice", "parallel_tool_calls")
+
+DEFAULT_MODEL = "ernie-5.1"  # asked where nothing else is named
+UNDATED = "2026-11-28"  # a row whose day of retirement was not read was retired by this day
 
 # The part of the address behind /chat/; a whole URL or a query here would silently ask another place.
 _ENDPOINT = re.compile(r"(?!\.)[A-Za-z0-9._~-]+(/(?!\.)[A-Za-z0-9._~-]+)*")
@@ -103,6 +107,16 @@ class Retirement(NamedTuple):
     instead: str
     announced: bool = False
 
+    def said(self, model: str) -> Text:
+        """The warning for a model: the day and the successor."""
+        state = "announced" if self.announced else "dated" if self.retired else "undated"
+        return Text(f"model.retired.{state}", {"model": model, "date": self.retired, "instead": self.instead})
+
+    def precedes(self, created: int | None) -> bool:
+        """Whether an answer's time stamp is later than the retirement; an answer without one counts as of today."""
+        day = datetime.fromisoformat(self.retired or UNDATED).replace(tzinfo=UTC)
+        return created is None or created >= day.timestamp()
+
 
 class Model(NamedTuple):
     """A row of the model table."""
@@ -117,6 +131,12 @@ class Model(NamedTuple):
     capabilities: Capabilities = Capabilities()
     retirement: Retirement | None = None
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All its names: the endpoints of V1 were names of models, too."""
+        endpoints = [api.endpoint for api in self.apis.values() if api.endpoint]
+        return self.name, self.title, *self.aliases, *endpoints
+
     def retirement_on(self, wire: Wire) -> Retirement | None:
         """The retirement as far as it concerns an API: rows are retired from the newest API that served them."""
         newest: Wire = "v2" if "v2" in self.apis else "v1"
@@ -126,6 +146,11 @@ class Model(NamedTuple):
     def wires(self) -> tuple[Wire, ...]:
         """The APIs that serve it, the default first."""
         return tuple(self.apis)
+
+    @property
+    def offered(self) -> bool:
+        """Whether lists, completion and hints name it: not if its default API has retired it."""
+        return self.retirement_on(self.wires[0]) is None
 
 
 class Target(NamedTuple):
@@ -145,6 +170,10 @@ class Target(NamedTuple):
     known: bool
     capabilities: Capabilities = Capabilities()
     retirement: Retirement | None = None
+
+    def warnings(self, lang: str) -> list[str]:
+        """The warning for a model that its API has retired."""
+        return [self.retirement.said(self.model).describe(lang)] if self.retirement else []
 
     @property
     def json_way(self) -> JsonWay | None:
@@ -167,11 +196,11 @@ class Registry:
         self._switches = {key: Parameter.from_row("thinking", row) for key, row in table["switches"].items()}
         self._excluded = tuple((row["names"], row["models"]) for row in table["excluded"])
         self.models: dict[str, Model] = {row["name"]: self._model(row) for row in table["model"]}
-        self._names = {
-            alias.lower(): model
-            for model in self.models.values()
-            for alias in (model.name, model.title, *model.aliases)
-        }
+        self._names: dict[str, Model] = {}
+        for spelled in (_spelled_out, _loose):  # an exact name comes before what looks like one
+            for model in self.models.values():
+                for alias in model.names:
+                    self._names.setdefault(spelled(alias), model)
         self._custom = self._model({"name": "", "wires": ["v1"], **table["custom"]})
         self._unknown = self._model({"name": "", "wires": ["v2"], **table["unknown"]})
 
@@ -226,21 +255,43 @@ class Registry:
         return found
 
     def find(self, name: str) -> Model | None:
-        """The row of that name, title or alias, whatever its case; None if there is none."""
-        return self._names.get(name.strip().lower())
+        """The row of that name, title, alias or V1 endpoint, whatever its case, dashes and dots; None without one."""
+        return self._names.get(_spelled_out(name)) or self._names.get(_loose(name))
 
     def name_of(self, name: str) -> str:
         """The one name of a model that is known by several; of one without a row, what is given."""
         row = self.find(name)
         return row.name if row else name
 
-    def suggest(self, name: str) -> list[str]:
-        """Names that look like *name*, best first."""
-        return suggest(name, self._names, key=lambda alias: self._names[alias].name)
+    def offered(self) -> list[Model]:
+        """The rows that are not retired."""
+        return [model for model in self.models.values() if model.offered]
+
+    def retirement(self, name: str, wire: str) -> Retirement | None:
+        """The retirement of a model from an API."""
+        row = self.find(name)
+        return row.retirement_on("v1" if wire == "v1" else "v2") if row else None
+
+    def generic(self, name: str) -> Model:
+        """The row for a V2 model that is not in the table."""
+        return self._unknown._replace(name=name, title=name)
+
+    def suggest(self, name: str, listed: Iterable[str] = (), wire: Wire | None = None) -> list[str]:
+        """
+        Names that look like *name*, best first: of models that are not retired, and not *name* itself.
+
+        Args:
+            name: The name.
+            listed: Further names: those of the service's own list.
+            wire: The API; None for both.
+        """
+        rows = [model for model in self.offered() if wire is None or wire in model.apis]
+        known = {alias.lower(): model.name for model in rows for alias in model.names}
+        known |= {one.lower(): one for one in listed}
+        return [near for near in suggest(name, known, key=known.__getitem__) if near != name]
 
     def _v1_names(self, name: str) -> Text | str:
-        known = [alias for alias, model in self._names.items() if "v1" in model.apis]
-        names = suggest(name, known, key=lambda alias: self._names[alias].name)
+        names = self.suggest(name, wire="v1")
         return Text("model.did_you_mean", {"suggestions": names}) if names else ""
 
     def parameter_names(self) -> dict[str, str]:
@@ -309,6 +360,15 @@ class Registry:
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _spelled_out(name: str) -> str:
+    return name.strip().lower()
+
+
+def _loose(name: str) -> str:
+    """A name as it may be written elsewhere: ERNIE_5.1, ernie 5.1, yi-34b-chat."""
+    return re.sub(r"[-_.\s]+", "-", _spelled_out(name))
 
 
 def suggest(name: str, known: Iterable[str], *, key: Any = str) -> list[str]:

@@ -123,13 +123,17 @@ class Parameter:
             return self.short[word]
         return [value] if self.lone and isinstance(value, str) and value else value
 
+    def word_of(self, value: Any) -> str:
+        """The word that stands for *value* in a list of :attr:`words`."""
+        return next((word for word, whole in self.short.items() if _equal(value, whole)), str(value))
+
     def accepts(self, value: object) -> bool:
         """Whether *value* has the type and keeps the limits, as it is sent."""
         return self.violation(value) is None
 
     def violation(self, value: Any) -> Violation | None:
         """The part of *value* that has another type, or exceeds a limit; None for a value that may be sent."""
-        if any(type(value) is type(whole) and value == whole for whole in self.short.values()):
+        if any(_equal(value, whole) for whole in self.short.values()):
             return None
         if not (_TYPES[self.type](value) and self._within(value)):
             return Violation(self, value)
@@ -152,6 +156,11 @@ class Parameter:
         if self.max_items is not None and len(value) > self.max_items:
             return False
         return self.max_length is None or all(len(item) <= self.max_length for item in value)
+
+
+def _equal(one: object, other: object) -> bool:
+    """Whether two values are the same JSON: 1 is not true, and an array of numbers is compared with nothing."""
+    return type(one) is type(other) and bool(one == other)
 
 
 def _is_number(value: object) -> bool:
@@ -197,8 +206,8 @@ ANSWER_LIMITS = ("max_output_tokens", "max_completion_tokens", "max_tokens")
 def answer_limit(parameters: Mapping[str, Any]) -> int:
     """The most tokens an answer to these parameters may have; 0 where nothing limits them."""
     extra = parameters.get(EXTRA.name) or {}
-    given = [found.get(name) for found in (parameters, extra) for name in ANSWER_LIMITS]
-    return min((limit for limit in given if _TYPES["int"](limit) and limit > 0), default=0)
+    given = (found.get(name) for found in (parameters, extra) for name in ANSWER_LIMITS)
+    return min((limit for limit in given if type(limit) is int and limit > 0), default=0)
 
 
 def check_parameters(

@@ -15,8 +15,8 @@ from weakref import WeakKeyDictionary
 from IPython.core.completer import context_matcher
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
-from traitlets import Bool, Dict, Enum, Float, HasTraits, Int, List, TraitType, Unicode
 from traitlets import Any as Anything
+from traitlets import Bool, Dict, Enum, Float, HasTraits, Int, List, TraitType, Unicode
 
 from ..core.i18n import read_table
 

@@ -107,14 +107,14 @@ class Window:
         candidates = [(self._closed_until, Text("wait.used_up"))]
         if limits.qps is not None:
             count = math.ceil(limits.qps)
-            at = self._room(1, count, count / limits.qps, of_tokens=False)
+            at = self._room_for_one(count, count / limits.qps)
             candidates.append((at, Text("wait.qps", {"limit": limits.qps})))
         if limits.rpm is not None:
             count = math.ceil(limits.rpm)
-            at = self._room(1, count, MINUTE * count / limits.rpm, of_tokens=False)
+            at = self._room_for_one(count, MINUTE * count / limits.rpm)
             candidates.append((at, Text("wait.rpm", {"limit": limits.rpm})))
         if limits.tpm is not None:
-            at = self._room(tokens, limits.tpm, MINUTE, of_tokens=True)
+            at = self._room_for_tokens(tokens, limits.tpm)
             candidates.append((at, Text("wait.tpm", {"limit": limits.tpm})))
         at, reason = max([*candidates, (last, Text("wait.others"))], key=lambda candidate: candidate[0])
         booking = Booking(max(at, now), tokens)
@@ -131,13 +131,17 @@ class Window:
         if used_up(headers):
             self._closed_until = max(self._closed_until, now + to_the_minute(service_now))
 
-    def _room(self, amount: float, limit: float, span: float, *, of_tokens: bool) -> float:
-        """The first moment at which *amount* more within *span* stays within the limit."""
-        used = amount
+    def _room_for_one(self, limit: int, span: float) -> float:
+        """The first moment at which one request more within *span* stays within the limit."""
+        return self._booked[-limit].at + span if len(self._booked) >= limit else -math.inf
+
+    def _room_for_tokens(self, tokens: float, limit: float) -> float:
+        """The first moment at which *tokens* more within a minute stay within the limit."""
+        used = tokens
         for booking in reversed(self._booked):
-            used += booking.tokens if of_tokens else 1
+            used += booking.tokens
             if used > limit:
-                return booking.at + span
+                return booking.at + MINUTE
         return -math.inf
 
 

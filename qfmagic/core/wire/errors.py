@@ -9,6 +9,7 @@ from ..errors import SERVICE_ERRORS, ServiceError
 from ..i18n import read_table
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_OF_PLAN = re.compile("(coding|token)_plan_")
 _LONGEST = 1000  # characters of what a service says that are shown
 _TOLD_APART = ("authentication", "access")  # classes of errors that come with several causes
 
@@ -87,7 +88,9 @@ def _plain(said: str) -> str:
 def _row(wire: str, code: int | str | None, status: int) -> Mapping[str, Any]:
     rows = error_rows()
     own, by_status = rows.get(wire, {}), rows["status"]
-    return own.get(str(code)) or own.get(f"http{status}") or by_status.get(str(status)) or by_status["other"]
+    plans = rows["plans"].items() if _OF_PLAN.match(str(code)) else ()
+    plan = next((row for ending, row in plans if str(code).endswith(ending)), None)
+    return own.get(str(code)) or plan or own.get(f"http{status}") or by_status.get(str(status)) or by_status["other"]
 
 
 def _fitting(of: str, detail: str) -> Iterator[Mapping[str, Any]]:

@@ -17,8 +17,10 @@ def in_other_envelope(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
     None for a body that asks for no JSON Schema.
     """
     asked = body.get(_FIELD)
-    given = asked.get("json_schema") if isinstance(asked, Mapping) else None
-    if not isinstance(given, Mapping) or asked["type"] != "json_schema":
+    if not isinstance(asked, Mapping) or asked.get("type") != "json_schema":
+        return None
+    given = asked.get("json_schema")
+    if not isinstance(given, Mapping):
         return None
     wrapped = isinstance(given.get("schema"), Mapping)
     schema = given["schema"] if wrapped else {"name": "answer", "schema": given, "strict": True}

@@ -18,7 +18,10 @@ def set_settings(session: Session, words: str) -> Rendered:
         raise OptionError("command.usage", usage="%qf set key=value ...")
     values = parse_pairs(words, help_table().settable, "%qf set key=value ...")
     session.preferences.change(values)
-    return Rendered.of(text("said.set", session.lang, line=words))
+    said = [text("said.set", session.lang, line=words)]
+    if "model" in values:
+        said += session.preferences.target().warnings(session.lang)
+    return Rendered.of(" ".join(said))
 
 
 def unset_settings(session: Session, words: str) -> Rendered:

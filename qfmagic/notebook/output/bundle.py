@@ -5,6 +5,7 @@ from typing import Any, NoReturn
 
 from ...core.answer import Answer
 from ...core.i18n import text
+from ...core.models import registry
 from ...core.safe_json import TooDeep, escaped_halves, read_json, write_json
 from ...core.terminal import printable, unmarked
 from .safe_markdown import fences, safe_markdown
@@ -47,9 +48,13 @@ def notes(
         ("note.unsent", bool(unsent)),
         ("note.stub", answer.transport == "stub"),
     ]
+    retirement = registry().retirement(answer.model, answer.wire)
     values = {"sent": sent, "available": available, "names": list(unsent), "model": answer.model}
     values |= {"count": len(answer.rejected)}
-    return [text(key, lang, **values) for key, applies in found if applies]
+    said = [text(key, lang, **values) for key, applies in found if applies]
+    if retirement is None or not retirement.precedes(answer.created):
+        return said
+    return [retirement.said(answer.model).describe(lang).rstrip(".。"), *said]
 
 
 def answer_bundle(answer: Answer, below: Sequence[str], style: str = "markdown", lang: str = "en") -> Bundle:

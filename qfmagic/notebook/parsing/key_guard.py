@@ -16,6 +16,8 @@ SECRETS = {
     "secret_key": "QIANFAN_SECRET_KEY",
     "access_token": "QIANFAN_ACCESS_TOKEN",
     "bearer_token": "QIANFAN_BEARER_TOKEN",
+    "aistudio_token": "AISTUDIO_ACCESS_TOKEN",
+    "aistudio_access_token": "AISTUDIO_ACCESS_TOKEN",
     "api_key": "QIANFAN_BEARER_TOKEN",
     "token": "QIANFAN_BEARER_TOKEN",
     "password": "QIANFAN_SECRET_KEY",

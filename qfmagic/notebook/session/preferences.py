@@ -6,17 +6,17 @@ from typing import Any, NamedTuple
 
 from ...accounting.prices import Budget, Prices
 from ...client.call_options import CallOptions
-from ...client.client import DEFAULT_MODEL
 from ...core.context import parse_policy
 from ...core.errors import OptionError
 from ...core.i18n import reader_language
-from ...core.models import Target, registry
+from ...core.models import DEFAULT_MODEL, Target, registry
 from ...core.params import EXTRA, Parameter, check_parameters
 from ..parsing.option_table import help_table
 from .transport_mode import here, user_path
 
 # Settings that are the client's own: their variables are read with the keys, from .env too.
-CLIENT = ("qps", "rpm", "tpm", "retry_count", "backoff_factor", "retry_timeout", "base", "app_id")
+ADDRESSES = ("base", "app_id")
+CLIENT = ("qps", "rpm", "tpm", "retry_count", "backoff_factor", "retry_timeout", *ADDRESSES)
 
 
 class Setting(NamedTuple):
@@ -170,7 +170,14 @@ class Preferences:
 
     def client(self) -> dict[str, Any]:
         """What is set here, and not in the environment, of the client's own settings."""
-        found = {name: self.setting(name) for name in CLIENT}
+        return self._chosen(CLIENT)
+
+    def addresses(self) -> dict[str, Any]:
+        """What is set here of where requests go."""
+        return self._chosen(ADDRESSES)
+
+    def _chosen(self, names: Collection[str]) -> dict[str, Any]:
+        found = {name: self.setting(name) for name in names}
         return {name: kept.value for name, kept in found.items() if kept.source in ("%qf set", "%config")}
 
     def unsent(self, target: Target) -> tuple[str, ...]:
