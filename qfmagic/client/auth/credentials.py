@@ -33,7 +33,8 @@ class Credential:
         kind: ``app``: a V1 application's API key and secret key, exchanged for an access token (OAuth). ``iam``: an
             IAM key pair, signs V1 calls and fetches short-term bearer tokens for V2. ``access_token``: a ready V1
             token, which nothing can renew. ``bearer``: a V2 API key (``bce-v3/ALTAK-...``). ``access_code``: for a
-            private deployment. ``aistudio``: AI Studio's own token. ``none``: nothing is sent, a gateway in between adds what is needed.
+            private deployment. ``aistudio``: AI Studio's own token. ``none``: nothing is sent, a gateway in between
+            adds what is needed.
         key: The key, token or code.
         secret: The pair's other half.
     """

@@ -35,6 +35,7 @@ def field_rows(session: Session, target: Target | None) -> dict[str, Any]:
 def _field(session: Session, row: OptionRow, parameter: Parameter | None) -> Field:
     setting, lang = session.preferences.setting(row.name), session.lang
     value = setting.value if parameter is None else parameter.expanded(setting.value)
+    shown = parameter.word_of(value) if parameter and parameter.type == "switch" else value
     choices = parameter.words if parameter and parameter.type in ("string", "switch") else row.choices
     kind = "choice" if choices else _KINDS.get(parameter.type, parameter.type) if parameter else row.kind
     return {
@@ -42,11 +43,7 @@ def _field(session: Session, row: OptionRow, parameter: Parameter | None) -> Fie
         "kind": kind,
         "help": _HINTS.get(row.name, {}).get(lang) or row.help(lang).replace("`", ""),
         "allowed": _allowed(row, parameter, lang),
-        "written": ""
-        if value is None
-        else parameter.word_of(value)
-        if parameter and choices
-        else command_lines.written(value),
+        "written": "" if value is None else command_lines.written(shown),
         "value": list(value) if kind == "list" and value else None,
         "default": "" if parameter is None or parameter.default is None else command_lines.written(parameter.default),
         "choices": list(choices),

@@ -115,14 +115,14 @@ def _keys(session: Session) -> PanelState:
     try:
         settings = session.keys.settings()
     except QianfanError as error:
-        return {
-            "problem": error.message(lang),
-            "kinds": [_kind(session, Settings(), kind) for kind in FIELDS if kind != "aistudio"],
-        }
-    shown = [
-        kind for kind in FIELDS if kind != "aistudio" or base_of(settings.base).token or fingerprints(settings, kind)
-    ]
-    return {"problem": "", "kinds": [_kind(session, settings, kind) for kind in shown]}
+        return {"problem": error.message(lang), "kinds": _kinds(session, Settings())}
+    return {"problem": "", "kinds": _kinds(session, settings)}
+
+
+def _kinds(session: Session, settings: Settings) -> list[PanelState]:
+    """The kinds of keys; the token of an address only where it counts, or is there."""
+    token = base_of(settings.base).token or settings.aistudio_token
+    return [_kind(session, settings, kind) for kind in FIELDS if kind != "aistudio" or token]
 
 
 def _kind(session: Session, settings: Settings, kind: Kind) -> PanelState:
