@@ -211,7 +211,7 @@ def test_the_stub_answers_where_its_variables_lead_until_it_is_told_to_end(servi
     server, said, environ = serving()
     assert environ["QIANFAN_BASE_URL"] in said
     settings = Settings.from_env(environ)
-    for model in ("yi_34b_chat", "ernie-4.0-8k"):  # V1 with the application's keys, V2
+    for model in ("yi_34b_chat", "ernie-5.1"):  # V1 with the application's keys, V2
         with Qianfan(settings=settings, model=model) as client:
             answer = client.ask("hi")
             assert answer.text
@@ -219,7 +219,7 @@ def test_the_stub_answers_where_its_variables_lead_until_it_is_told_to_end(servi
     reply = httpx.post(
         f"{environ['OPENAI_BASE_URL']}/chat/completions",
         headers={"authorization": f"Bearer {environ['OPENAI_API_KEY']}"},
-        json={"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "hi"}]},
+        json={"model": "ernie-5.1", "messages": [{"role": "user", "content": "hi"}]},
     )
     assert reply.json()["choices"][0]["message"]["content"]
     # One who is in the middle of something doesn't keep it from ending.

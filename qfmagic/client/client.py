@@ -127,7 +127,7 @@ class Qianfan:
         """
         target, defaults = self.target(model, endpoint, api)
         if target.retirement is not None:
-            warnings.warn(target.retirement.said(target.model).describe("en"), DeprecationWarning, stacklevel=3)
+            warnings.warn(target.retirement.said(target.model).describe("en"), FutureWarning, stacklevel=2)
         messages = as_messages(prompt)
         if not messages:
             raise PromptError("prompt.empty")

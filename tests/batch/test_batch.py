@@ -470,7 +470,7 @@ def test_a_row_without_the_column_is_not_asked_with_something_else_of_that_name(
 
 def test_a_wide_row_and_a_long_text_go_whole(client, service):
     row = {f"c{n}": n for n in range(40)} | {"text": "长" * 30_000}
-    qfmagic.map([row], "{{ row }} {{ text }}", client=client, model="ernie-4.5-turbo-128k")
+    qfmagic.map([row], "{{ row }} {{ text }}", client=client, model="ernie-5.1")
     (asked,) = (body["messages"][-1]["content"] for body in service.bodies)
     assert '"c39": 39' in asked
     assert asked.count("长") == 60_000

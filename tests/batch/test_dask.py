@@ -23,7 +23,7 @@ from qfmagic.transport.stub.transport import StubTransport
 from tests.support.clusters import told_there
 from tests.support.services import KEYS, refusal, v2
 
-MODEL = "ernie-4.5-turbo-128k"
+MODEL = "ernie-5.1"
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
 

@@ -8,7 +8,7 @@ import pytest
 from qfmagic.testing.stub_server import LoopbackServer
 from tests.support.held import KEY_ENVIRON, held_json, held_reply
 
-ASK = "%%qianfan model=ernie-4.5-turbo-128k\n介绍下长城"
+ASK = "%%qianfan model=ernie-5.1\n介绍下长城"
 PIECES = [
     {"reasoning_content": "先想一想 <b>历史</b>。"},
     "# 长城\n\n**万里长城**是中国古代的",

@@ -3,7 +3,7 @@
 from qfmagic.testing.stub_server import LoopbackServer
 from tests.support.held import KEY_ENVIRON, held_reply
 
-MODELS = ("ernie-4.5-turbo-128k", "deepseek-v3")
+MODELS = ("ernie-5.1", "deepseek-v3")
 ASK = f"%%qianfan model={','.join(MODELS)}\n介绍下长城"
 WALL = [
     "**万里长城**是中国古代的军事防御工程，",

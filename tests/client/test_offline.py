@@ -17,7 +17,7 @@ def test_nothing_is_sent_whatever_the_keys_are(value, given, monkeypatch):
         urls = dict.fromkeys(("base_url", "console_base_url", "iam_base_url"), server.url)
         with Qianfan(settings=Settings(**urls, **given)) as client:
             with pytest.raises(ConnectError) as caught:
-                client.ask("hi", model="ernie-lite-8k" if "bearer_token" in given else "yi_34b_chat")
+                client.ask("hi", model="ernie-5.1" if "bearer_token" in given else "yi_34b_chat")
             client.check()
             client.verify()
         assert "QFMAGIC_OFFLINE is set" in str(caught.value)

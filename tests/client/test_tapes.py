@@ -15,7 +15,7 @@ from tests.support.faults.table import BUSY, END, FAULTS, FINE, FIRST, GOOD, SO_
 PATH = Path("a.qf.jsonl")
 KEYS = {"access_token": "SEKRET-token", "bearer_token": "SEKRET-bearer"}
 NO_PAUSES = {"backoff_factor": 0, "retry_jitter": 0, "max_wait_interval": 0}
-MODELS = {"v1": "yi_34b_chat", "v2": "ernie-4.0-8k"}
+MODELS = {"v1": "yi_34b_chat", "v2": "ernie-5.1"}
 
 
 @pytest.fixture
@@ -178,13 +178,13 @@ def test_keys_that_a_service_repeats_are_not_kept():
         with recorder(server) as client:
             outcome(client)
         with recorder(server) as client:
-            outcome(client, model="ernie-4.0-8k")
-            told_it = outcome(client, f"it is {key}", model="ernie-4.0-8k")
+            outcome(client, model="ernie-5.1")
+            told_it = outcome(client, f"it is {key}", model="ernie-5.1")
     assert len(exchanges()) == 3
     assert b"SEKRET" not in PATH.read_bytes()
     assert "your key is ***" in [one.play().outcome.text for one in exchanges()]
     with player() as client:
-        assert outcome(client, f"it is {key}", model="ernie-4.0-8k") == told_it
+        assert outcome(client, f"it is {key}", model="ernie-5.1") == told_it
 
 
 def test_what_came_compressed_is_kept_readable():

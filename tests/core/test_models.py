@@ -1,10 +1,12 @@
 """The table holds what its sources say, and a request goes where the names lead."""
 
+import re
+
 import pytest
 
 from qfmagic.core.errors import ModelError
 from qfmagic.core.i18n import read_table
-from qfmagic.core.models import Capabilities, ModelLimits, Registry, Retirement, registry, suggest
+from qfmagic.core.models import DEFAULT_MODEL, Capabilities, ModelLimits, Registry, Retirement, registry, suggest
 
 V2_LIST = [
     "ernie-4.0-8k",
@@ -54,6 +56,12 @@ def test_the_documented_models(model, wires, endpoint, limits):
         ("ERNIE-Bot", "ernie-3.5-8k"),
         ("ERNIE Speed", "ernie-speed-8k"),
         ("ernie-lite-8k-0308", "ernie-lite-8k"),
+        ("ERNIE_5.1", "ernie-5.1"),
+        ("Ernie 5.1", "ernie-5.1"),
+        ("deepseek_v4_pro", "deepseek-v4-pro"),
+        ("eb-instant", "ernie-lite-8k-0922"),
+        ("completions_pro", "ernie-4.0-8k"),
+        ("completions", "ernie-3.5-8k"),
     ],
 )
 def test_names_are_found_by_alias_and_in_any_case(alias, name):
@@ -124,10 +132,82 @@ def test_names_that_lead_nowhere(arguments, said):
 
 
 def test_near_misses_are_suggested_without_repeats():
-    assert registry().suggest("ernie-sped-8k")[0] == "ernie-speed-8k"
+    assert registry().suggest("deepsek-v4-pro")[0] == "deepseek-v4-pro"
     assert len(set(registry().suggest("ernie"))) == len(registry().suggest("ernie"))
     assert suggest("temprature", ["temperature", "top_p"]) == ["temperature"]
     assert suggest("zzzz", ["temperature"]) == []
+
+
+@pytest.mark.parametrize("name", ["ernie-lite-8k", "ernie-sped-8k", "ernie-5.1", "ernie-5.0", "deepseek-v3.1-25082"])
+def test_suggestions_hold_no_retired_name_and_not_the_name_itself(name):
+    names = registry().suggest(name)
+    assert name not in names
+    assert all(registry().models[near].offered for near in names)
+    assert all("v2" in registry().models[near].apis for near in registry().suggest(name, wire="v2"))
+
+
+def test_listed_names_are_suggested_as_well():
+    assert registry().suggest("my-tuned-servic", ["My-tuned-service"]) == ["My-tuned-service"]
+
+
+def test_only_what_is_not_retired_is_offered():
+    names = [model.name for model in registry().offered()]
+    assert names[:5] == ["rwkv_4_world", "dolly_12b", "ernie-char-fiction-8k", "yi_34b_chat", DEFAULT_MODEL]
+    assert not {"ernie-lite-8k", "ernie-5.0", "gemma-7b-it"} & {*names}
+
+
+def test_the_generic_row_takes_what_v2_takes():
+    row = registry().generic("my-tuned-service")
+    assert (row.name, row.title, row.wires) == ("my-tuned-service", "my-tuned-service", ("v2",))
+    assert row.apis["v2"].parameters == registry().target("my-tuned-service").parameters
+
+
+def test_a_loose_name_means_one_model():
+    """Names that differ in case, dashes, dots and blanks alone must not be two models'."""
+    owners = {}
+    for row in registry().models.values():
+        for name in row.names:
+            loose = re.sub(r"[-_.\s]+", "-", name.lower())
+            assert owners.setdefault(loose, row.name) == row.name
+
+
+@pytest.mark.parametrize(
+    ("retirement", "lang", "said"),
+    [
+        (Retirement("2026-01-27", "b"), "en", "a was retired on 2026-01-27: use b."),
+        (Retirement("2026-01-27", "b"), "zh", "a 已于 2026-01-27 下线：请改用 b。"),
+        (Retirement("", "b"), "en", "a is retired: use b."),
+        (
+            Retirement("2026-10-29", "b", announced=True),
+            "en",
+            "The retirement of a was announced for 2026-10-29: use b.",
+        ),
+    ],
+)
+def test_retirement_says_day_and_successor(retirement, lang, said):
+    assert retirement.said("a").describe(lang) == said
+
+
+@pytest.mark.parametrize(
+    ("day", "created", "after"),
+    [
+        ("2026-01-27", 1769472000, True),
+        ("2026-01-27", 1769471999, False),
+        ("2026-01-27", None, True),
+        ("", 1795824000, True),
+        ("", 1700000000, False),
+    ],
+)
+def test_retirement_precedes_answers_of_the_day_and_later(day, created, after):
+    """What was recorded before is replayed as it was."""
+    assert Retirement(day, "b").precedes(created) is after
+
+
+def test_target_warns_of_its_retirement():
+    assert registry().target("ernie-lite-8k").warnings("en") == [
+        "ernie-lite-8k was retired on 2026-01-27: use ernie-5.1."
+    ]
+    assert registry().target("ernie-5.1").warnings("en") == []
 
 
 def test_the_parameters_of_the_pages_come_first():

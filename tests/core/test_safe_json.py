@@ -139,7 +139,7 @@ def exchange(written):
 
 
 def asked_of_stub(written):
-    body = f'{{"model": "ernie-4.0-8k", "messages": {written}}}'.encode()
+    body = f'{{"model": "ernie-5.1", "messages": {written}}}'.encode()
     keys = StubKeys()
     headers = {"authorization": f"Bearer {keys.bearer_token}"}
     return StubService(keys)(Incoming("POST", "/v2/chat/completions", {}, headers, body))

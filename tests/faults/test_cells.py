@@ -45,7 +45,7 @@ ADVICE = {
     "AccessError": ("console", "控制台"),
     "AuthenticationError": ("Set ", "请"),
     "ContentError": ("Change the text", "修改文本"),
-    "GoneError": ("model=ernie-4.0-turbo-8k", "model=ernie-4.0-turbo-8k"),
+    "GoneError": ("model=ernie-5.1", "model=ernie-5.1"),
     "QuotaError": ("billing page", "计费页面"),
     "RateLimitError": ("%qf set|Try again", "%qf set|稍后再试"),
     "RequestError": ("The option dry", "选项 dry"),

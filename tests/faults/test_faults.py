@@ -10,7 +10,7 @@ from qfmagic.core.messages import check_messages
 from tests.support.faults.server import FaultServer, stream, told, whole
 from tests.support.faults.table import BOMB, BUSY, FAULTS, FINE, GOOD, SO_FAR, Fault, packed, sse
 
-MODELS = {"v1": "yi_34b_chat", "v2": "ernie-4.0-8k"}
+MODELS = {"v1": "yi_34b_chat", "v2": "ernie-5.1"}
 
 
 def settings(url, **more):
@@ -59,7 +59,7 @@ def test_a_fault(fault: Fault):
                 assert error.message(lang)
         # What came is no history unless it is whole, and the history is one the service takes.
         conversation = Conversation().add("hi", answer) if answer.complete else Conversation()
-        check_messages(client.plan("on", history=conversation, model="ernie-4.0-8k").context.messages)
+        check_messages(client.plan("on", history=conversation, model="ernie-5.1").context.messages)
 
 
 @pytest.mark.parametrize("fault", [row for row in FAULTS if row.asked > 1], ids=lambda row: f"{row.wire}: {row.name}")

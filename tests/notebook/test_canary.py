@@ -240,8 +240,8 @@ def addresses():
 WAYS = ["environment", "dotenv", "prompt", "file", "keyring"]
 # The kinds that are used together, and the models that use them.
 TOGETHER = {
-    "bearer and app": (("bearer", "app"), ("ernie-4.0-turbo-8k", "yi_34b_chat")),
-    "iam": (("iam",), ("ernie-4.0-turbo-8k", "yi_34b_chat")),
+    "bearer and app": (("bearer", "app"), ("ernie-5.1", "yi_34b_chat")),
+    "iam": (("iam",), ("ernie-5.1", "yi_34b_chat")),
     "token": (("access_token",), ("yi_34b_chat",)),
 }
 

@@ -134,7 +134,7 @@ def test_the_model_may_stand_anywhere_or_be_the_sessions(tab, session):
     assert tab('%qianfan max_| model="yi_34b_chat" and a question') == []
     session.preferences.changed["model"] = "yi_34b_chat"
     assert tab("%%qianfan max_|") == []
-    assert tab("%%qianfan model=ernie-3.5-8k max_|") == limits
+    assert tab("%%qianfan model=glm-5.3 max_|") == limits
     own = registry().target(None, "mine").parameters
     offered = tab("%%qianfan endpoint=mine |")
     session.preferences.changed.clear()
@@ -193,9 +193,9 @@ def test_an_open_quote(tab):
 
 def test_models_and_aliases(tab):
     assert tab("%%qianfan model=yi|") == ["yi_34b_chat", "yi-34b-chat"]
-    assert tab("%%qianfan model=ernie-4.0-turbo|")[0] == "ernie-4.0-turbo-8k"
-    assert "ERNIE-Bot-4" in tab("%%qianfan model=ernie-b|")
-    assert set(registry().models) <= set(tab("%%qianfan model=|"))
+    assert tab("%%qianfan model=deepseek-v4-f|")[0] == "deepseek-v4-flash"
+    assert {model.name for model in registry().offered()} <= set(tab("%%qianfan model=|"))
+    assert tab("%%qianfan model=ernie-lite|") == []
     assert tab("%%qianfan model=ernie\\ |") == []
 
 
@@ -204,7 +204,6 @@ def test_values_that_need_quotes_get_them(tab):
     assert tab('%%qianfan chat="my t|') == ['"my talk"']
     assert tab('%%qianfan chat="my t|"') == ['"my talk']
     assert tab("%%qianfan chat='my t|") == ["'my talk'"]
-    assert tab('%%qianfan model="ERNIE S|') == ['"ERNIE Speed"']
 
 
 def test_a_name_that_no_quotes_can_hold(tab, session):
@@ -264,7 +263,7 @@ def test_set_and_unset(tab, session):
 
 def test_what_stands_behind_commands(tab):
     assert tab("%qf models yi|") == ["yi_34b_chat", "yi-34b-chat"]
-    assert tab("%qf models ERNIE S|") == ["ERNIE Speed"]
+    assert tab("%qf models liv|") == ["live"]
     assert tab("%qf transport |")[:2] == ["live", "stub"]
     assert tab("%qf transport s|") == ["stub"]
     assert tab("%qf reset p|") == ["poems"]
@@ -336,11 +335,11 @@ def test_what_a_shell_makes_of_it(shell, complete, jedi):
     for before, after in [
         ("%%qianfan mo|\nbody", "%%qianfan model=\nbody"),
         ("%%qianfan model=yi|\nbody", "%%qianfan model=yi_34b_chat\nbody"),
-        ("%%qianfan model=ernie-4.0-8k-l|", "%%qianfan model=ernie-4.0-8k-latest"),
+        ("%%qianfan model=ernie-5.0-t|", "%%qianfan model=ernie-5.0-thinking-latest"),
         (f"{V1}te|\nbody", f"{V1}temperature=\nbody"),
         ("%qf se|", "%qf set"),
-        ('x = %qianfan model="ERNIE S|', 'x = %qianfan model="ERNIE Speed"'),
-        ("%qf models ERNIE S|", "%qf models ERNIE Speed"),
+        ('x = %qianfan model="ERNIE-5.0-t|', 'x = %qianfan model="ernie-5.0-thinking-latest"'),
+        ("%qf models ret|", "%qf models retired"),
         ("%%qianfan\nWhat's {{ th|", "%%qianfan\nWhat's {{ thing"),
         ("%%qianfan\nWhat's {{ thing.|", "%%qianfan\nWhat's {{ thing.colour"),
         ("%%qianfan\nSay {{ thing.co|", "%%qianfan\nSay {{ thing.colour"),
@@ -421,7 +420,7 @@ def test_what_a_front_end_gets(start):
     ]
     assert f"{V1}temperature={body}" in accepted(f"{V1}te|{body}")
     assert f"{V1}temperature=0.5 top_p={body}" in accepted(f"{V1}temperature=0.5 to|{body}")
-    assert f"%%qianfan model=ernie-4.0-8k-latest{body}" in accepted(f"%%qianfan model=ernie-4.0-8k-l|{body}")
+    assert f"%%qianfan model=ernie-5.0-thinking-latest{body}" in accepted(f"%%qianfan model=ernie-5.0-t|{body}")
     assert {"%qf set\nprint(1)", "%qf settings\nprint(1)"} <= set(accepted("%qf se|\nprint(1)"))
     assert "x = %qianfan format=markdown" in accepted("x = %qianfan format=ma|")
     assert f"%%qianfan\n中文's {{{{ ours.append }}}}{body}" in accepted(f"%%qianfan\n中文's {{{{ ours.app| }}}}{body}")

@@ -19,7 +19,7 @@ def server():
         yield server
 
 
-@pytest.mark.parametrize(("model", "wire"), [("yi_34b_chat", "v1"), ("ernie-4.0-turbo-8k", "v2")])
+@pytest.mark.parametrize(("model", "wire"), [("yi_34b_chat", "v1"), ("ernie-5.1", "v2")])
 def test_a_conversation_of_six_turns(start, server, model, wire):
     """Each request carries every turn before it, as they were shown."""
     kernel = start(**server.environ, **KEY_ENVIRON)
@@ -114,7 +114,7 @@ def test_errors_are_brief_real_and_change_nothing(start):
         ("%%qianfan model=yi_34b_chat\n", "The prompt is empty"),
         ("%%qianfan model=yi_34b_chat\n \n", "The prompt is empty"),
         ("%%qianfan modle=x\nhi", "Did you mean model"),
-        ("%%qianfan model=ernie-sped-8k\nhi", "ernie-speed-8k"),
+        ("%%qianfan model=yi-34b-chat api=v2\nhi", "No permission to use the model yi_34b_chat"),
         ("%%qianfan model=yi_34b_chat temperature=2\nhi", "(0, 1.0]"),
         ("%%qianfan model=yi_34b_chat temperature=hot\nhi", "temperature='hot' isn't allowed"),
         ("%%qianfan model=rwkv_4_world\nhi", "endpoint="),
@@ -206,9 +206,9 @@ def test_config_and_the_line_and_set(start):
     kernel = start(QFMAGIC_TRANSPORT="stub")
     assert kernel.run("%config QianfanMagics.model = 'yi_34b_chat'").status == "ok"
     assert kernel.run("%%qianfan\nhi").metadata["model"] == "yi_34b_chat"
-    kernel.run("%qf set model=ernie-4.0-8k")
-    assert kernel.run("%%qianfan\nhi").metadata["model"] == "ernie-4.0-8k"
-    assert kernel.run("%%qianfan model=ernie-3.5-8k\nhi").metadata["model"] == "ernie-3.5-8k"
+    kernel.run("%qf set model=ernie-5.1")
+    assert kernel.run("%%qianfan\nhi").metadata["model"] == "ernie-5.1"
+    assert kernel.run("%%qianfan model=glm-5.3\nhi").metadata["model"] == "glm-5.3"
     kernel.run("%qf unset model")
     assert kernel.run("%%qianfan\nhi").metadata["model"] == "yi_34b_chat"
 

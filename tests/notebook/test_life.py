@@ -21,7 +21,7 @@ from tests.support.faults.server import HOLD, STREAM, FaultServer, chunk, told
 from tests.support.faults.table import BUSY, FINE, FIRST, GOOD, SO_FAR
 
 INTERRUPTED = text_of("note.interrupted", "en")
-MODEL = "ernie-4.0-8k"
+MODEL = "ernie-5.1"
 KEYS = {"QIANFAN_ACCESS_TOKEN": "t", "QIANFAN_BEARER_TOKEN": "b"}
 HELPERS = """
 import asyncio, gc, ipywidgets, json, os, signal, sys, threading
@@ -336,7 +336,7 @@ def test_asyncio_run_in_a_cell_for_who_wants_it(start, service):
 
 TERMINAL = """
 %load_ext qfmagic
-%qf set model=ernie-4.0-8k
+%qf set model=ernie-5.1
 %qianfan first
 %qianfan second
 """

@@ -320,7 +320,7 @@ def test_set_settings_and_unset(shell, capsys):
     ],
 )
 def test_commands_that_say_nothing_sensible(shell, line, said, capsys):
-    steer(shell, "set model=ernie-4.0-8k", capsys)
+    steer(shell, "set model=ernie-5.1", capsys)
     before = dict(session(shell).preferences.changed)
     with pytest.raises(InputError) as error:
         shell.run_line_magic("qf", line)

@@ -17,7 +17,7 @@ from tests.support import analysis_service
 pytestmark = pytest.mark.kernel
 
 CELLS = [
-    "%load_ext qfmagic\n%qf set lang=en model=ernie-4.0-turbo-8k",
+    "%load_ext qfmagic\n%qf set lang=en model=ernie-5.1",
     "%%qianfan into=first\n介绍下长城",
     "%%qianfan temperature=0.3\nAnd in English? As a table, please.",
     "%%qianfan once into=again\n介绍下长城",  # the same request as the first, and another answer

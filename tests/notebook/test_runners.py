@@ -13,7 +13,7 @@ pytestmark = pytest.mark.kernel
 PARAMETERS = {"city": "上海", "t": 0.7, "words": ["turn", "轮"]}
 VOLATILE = ("id", "created", "seconds")
 CELLS = [
-    "%load_ext qfmagic\n%qf set model=ernie-4.0-8k",
+    "%load_ext qfmagic\n%qf set model=ernie-5.1",
     'city, t, words = "北京", 0.2, []',
     "%%qianfan temperature={{ t }} into=first expect='/{{ city }}/'\nWhat is {{ city }} known for?",
     "%%qianfan expect='any(word in answer.text for word in words)'\nAnd by {{ len(words) }} words, {{ first.model }}?",
@@ -109,7 +109,7 @@ def test_parameters_reach_prompts_options_and_expectations(made):
     assert "What is 上海 known for?" in answers[0].data["text/plain"]
     assert first.parameters == {"temperature": 0.7}
     assert (first.turn, second.turn, aside.turn) == (1, 2, None)
-    assert "And by 2 words, ernie-4.0-8k?" in answers[1].data["text/plain"]
+    assert "And by 2 words, ernie-5.1?" in answers[1].data["text/plain"]
     assert aside.parameters == {"stop": ["turn", "轮"]}
 
 

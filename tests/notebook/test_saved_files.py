@@ -14,6 +14,7 @@ from markdown_it import MarkdownIt
 from qfmagic import Answer, Turn
 from qfmagic.cli import main
 from qfmagic.testing.stub_server import LoopbackServer
+from qfmagic.transport.stub.service import StubService
 from tests.support.held import KEY_ENVIRON
 
 SAVED = Path(__file__).parents[1] / "data" / "saved_by_0_1"
@@ -107,8 +108,17 @@ def test_rows_in_the_journal_are_not_asked_again(journal, monkeypatch):
     assert found == EXPECTED["map"]
 
 
+@pytest.fixture
+def gateway(monkeypatch):
+    """A private gateway that still serves the model of that time, and keys for it."""
+    with LoopbackServer(StubService(kept=["ernie-3.5-128k"])) as server:
+        for name, value in {**server.environ, **KEY_ENVIRON, "QFMAGIC_TRANSPORT": "live"}.items():
+            monkeypatch.setenv(name, value)
+        yield server
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_an_exported_notebook_asks_the_same(shell, name):
+def test_an_exported_notebook_asks_the_same(shell, gateway, name):
     for source in sources(SAVED / f"{name}.ipynb")[1:]:
         assert shell.run_cell(source).success
     shell.run_line_magic("qf", "export again.jsonl")
@@ -120,12 +130,10 @@ def test_an_exported_notebook_asks_the_same(shell, name):
     assert again == asked
 
 
-def test_an_exported_script_runs(monkeypatch, capsys):
-    with LoopbackServer() as server:
-        for name, value in {**server.environ, **KEY_ENVIRON}.items():
-            monkeypatch.setenv(name, value)
+def test_an_exported_script_runs(gateway, capsys):
+    with pytest.warns(FutureWarning, match="ernie-3.5-128k is retired"):
         runpy.run_path(str(SAVED / "main.py"))
-        bodies = [json.loads(request.body) for request in server.requests]
+    bodies = [json.loads(request.body) for request in gateway.requests]
     assert [body["messages"][-1]["content"] for body in bodies][:2] == ["The first question", "The second, changed"]
     assert "Behind what is afresh" in capsys.readouterr().out
 

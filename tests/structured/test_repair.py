@@ -415,7 +415,7 @@ def test_a_response_format_of_one_s_own_stands_in_place_of_ours(ask):
         "id": "x",
         "choices": [{"index": 0, "message": {"role": "assistant", "content": GOOD}, "finish_reason": "stop"}],
     }
-    asker, transport = client(Reply.of_json(whole), model="ernie-4.0-8k")
+    asker, transport = client(Reply.of_json(whole), model="ernie-5.1")
     with asker:
         assert ask(asker).value == VALUE
     assert json.loads(transport.requests[0].body)["response_format"] == {"type": "text"}

@@ -15,7 +15,7 @@ pytest_plugins = ["pytester"]
 TESTS = """
 import pytest
 
-pytestmark = pytest.mark.qianfan(model="ernie-lite-8k", temperature=0.5)
+pytestmark = pytest.mark.qianfan(model="ernie-5.1", temperature=0.5)
 
 @pytest.mark.parametrize("word", ["one", "two", "one "])
 def test_words(qianfan_client, word):
@@ -79,7 +79,7 @@ def test_what_nothing_asks_for_is_one_failure(run, recorded, mode):
     result.assert_outcomes(passed=3, failed=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
-        ["*The cassette test_words.qf.jsonl holds answers that nothing asked for (1): ernie-lite-8k “two” (*"]
+        ["*The cassette test_words.qf.jsonl holds answers that nothing asked for (1): ernie-5.1 “two” (*"]
     )
     result.stdout.fnmatch_lines(["FAILED test_words.qf.jsonl::cassette*"])
 

@@ -185,6 +185,6 @@ def test_the_stub_and_the_service_answer_where_they_are_asked_to(project, server
     assert live == {"failed": 1, "passed": 1}, told
     assert "CredentialError: No key" in told, told
     assert auto == {"failed": 1, "passed": 4}, said
-    assert "new.qf.jsonl holds answers that nothing asked for (1): ernie-lite-8k “and the second”" in said
+    assert "new.qf.jsonl holds answers that nothing asked for (1): ernie-5.1 “and the second”" in said
     assert (new / "new.qf.jsonl").read_text("utf-8").count('"n":') == 3
     assert len(server.requests) == 1  # what the cassette lacked

@@ -27,8 +27,8 @@ KEYS = StubKeys()
 CHAT = "/v2/chat/completions"
 V1_CHAT = f"/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/yi_34b_chat?access_token={KEYS.access_token}"
 HI = [{"role": "user", "content": "hi"}]
-BODY = json.dumps({"model": "ernie-4.0-8k", "messages": HI})
-SAID = "(stub) **ERNIE-4.0-8K**, turn 1, a question of 2 characters: hi"
+BODY = json.dumps({"model": "ernie-5.1", "messages": HI})
+SAID = "(stub) **ERNIE-5.1**, turn 1, a question of 2 characters: hi"
 LIMIT = 2_000_000
 
 
@@ -48,14 +48,14 @@ def client(server):
 
 
 def test_openai_asks_and_streams(client):
-    answer = client.chat.completions.create(model="ernie-4.0-8k", messages=HI, temperature=0.5)
+    answer = client.chat.completions.create(model="ernie-5.1", messages=HI, temperature=0.5)
     assert answer.choices[0].message.content == SAID
     assert answer.choices[0].finish_reason == "stop"
     assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
     system = {"role": "system", "content": "be brief"}
     chunks = list(
         client.chat.completions.create(
-            model="ernie-4.0-8k", messages=[system, *HI], stream=True, stream_options={"include_usage": True}
+            model="ernie-5.1", messages=[system, *HI], stream=True, stream_options={"include_usage": True}
         )
     )
     assert "".join(chunk.choices[0].delta.content for chunk in chunks if chunk.choices) == SAID
@@ -65,7 +65,7 @@ def test_openai_asks_and_streams(client):
 
 def test_openai_lists_models_it_can_ask(client):
     names = [model.id for model in client.models.list()]
-    assert "ernie-4.0-8k" in names
+    assert "ernie-5.1" in names
     assert "yi_34b_chat" not in names  # V1 alone has it
     assert client.chat.completions.create(model=names[-1], messages=HI).choices
 
@@ -78,10 +78,10 @@ def test_openais_errors_are_the_documented_ones(server, client):
         client.chat.completions.create(model="nobody", messages=HI)
     assert caught.value.code == "invalid_model"
     with pytest.raises(openai.BadRequestError) as caught:
-        client.chat.completions.create(model="ernie-4.0-8k", messages=HI, temperature="hot")
+        client.chat.completions.create(model="ernie-5.1", messages=HI, temperature="hot")
     assert caught.value.code == "invalid_argument"
     with pytest.raises(openai.BadRequestError, match="max_tokens"):
-        client.chat.completions.create(model="ernie-4.0-8k", messages=HI, max_tokens=-1)
+        client.chat.completions.create(model="ernie-5.1", messages=HI, max_tokens=-1)
     with pytest.raises(openai.NotFoundError, match="/v2/embeddings"):
         client.embeddings.create(model="x", input="hi")
 
@@ -92,7 +92,7 @@ def test_many_clients_at_once(server):
             return await asyncio.gather(
                 *(
                     client.chat.completions.create(
-                        model="ernie-4.0-8k", messages=[{"role": "user", "content": f"number {number}"}]
+                        model="ernie-5.1", messages=[{"role": "user", "content": f"number {number}"}]
                     )
                     for number in range(64)
                 )
@@ -116,7 +116,7 @@ def v1(name, **keys):
     said[name] = [whole, "".join(event["result"] for event in chat.do(messages=hi, stream=True))]
 
 def v2(name, **keys):
-    chat = qianfan.ChatCompletion(version="2", model="ernie-4.0-8k", **keys)
+    chat = qianfan.ChatCompletion(version="2", model="ernie-5.1", **keys)
 
     async def later():
         whole = (await chat.ado(messages=hi)).body["choices"][0]["message"]["content"]
@@ -522,7 +522,7 @@ def served(method, path, query, headers, body):
     name=st.sampled_from(NAMES),
     value=values,
     stream=st.booleans(),
-    model=st.sampled_from(["ernie-4.0-8k", "x"]) | values,
+    model=st.sampled_from(["ernie-5.1", "x"]) | values,
 )
 def test_no_value_is_too_much_for_it(name, value, stream, model):
     body = json.dumps({"messages": HI, "stream": stream, "model": model, name: value}).encode()

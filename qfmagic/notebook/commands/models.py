@@ -8,7 +8,6 @@ from ...core.models import Capabilities, Model, did_you_mean, registry
 from ..output.tables import Rendered, TextTable
 from ..session.session import Session
 
-_ANSWERS = {True: "yes", False: "no"}
 # The fields of a row that are true or false, in the order they are shown in.
 _FEATURES = ("thinking", "vision", "tools", "json_schema", "web_search")
 
@@ -119,6 +118,7 @@ def _features(known: Capabilities, lang: str) -> str:
     for name in _FEATURES:
         value = getattr(known, name)
         if value is not None:
-            word = text(f"word.{_ANSWERS[value]}_feature", lang, name=text(f"word.{name}", lang))
+            word = text(f"word.{name}", lang)
+            word = word if value else text("word.no_feature", lang, name=word)
             shown.append(f"{word} ({detail[name]})" if detail.get(name) else word)
     return ", ".join(shown)

@@ -1,16 +1,23 @@
 """Which models the stub serves on V2, and how it lists them."""
 
+from collections.abc import Collection
 from typing import Any
 
 from ...core.model_list import is_well_formed
 from ...core.models import Model
 
 
-def refusal(model: Model) -> str | None:
-    """Why V2 refuses a model; None if it doesn't. A retirement that nobody confirmed doesn't count."""
+def refusal(model: Model, kept: Collection[str] = ()) -> str | None:
+    """
+    Why V2 refuses a model; None if it doesn't. A retirement that nobody confirmed doesn't count.
+
+    Args:
+        model: The model.
+        kept: Retired models that are still served.
+    """
     retirement = model.retirement_on("v2")
     served = "v2" in model.apis and is_well_formed(model.name)
-    if served and (retirement is None or retirement.announced):
+    if served and (retirement is None or retirement.announced or model.name in kept):
         return None
     return f"No permission to use the model {model.name[:80]}"
 

@@ -8,7 +8,7 @@ error codes are the documented ones. On V2 it answers under every name a model c
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...core.answer import STUB_SERVER
@@ -76,11 +76,19 @@ class StubService:
     Args:
         keys: What it accepts.
         clock: Seconds since 1970, for ``created``.
+        kept: Retired models that are still served, as by a private gateway.
     """
 
-    def __init__(self, keys: StubKeys | None = None, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self,
+        keys: StubKeys | None = None,
+        clock: Callable[[], float] | None = None,
+        *,
+        kept: Collection[str] = (),
+    ) -> None:
         self.keys = keys or StubKeys()
         self._clock = clock or (lambda: 1700000000.0)
+        self._kept = kept
 
     def __call__(self, request: Incoming) -> Reply:
         """Answer a request."""
@@ -112,7 +120,8 @@ class StubService:
 
     def _models(self, request: Incoming) -> Reply:
         self._check_bearer(request, "GET")
-        rows = [listed(model, int(self._clock())) for model in registry().models.values() if refusal(model) is None]
+        served = [model for model in registry().models.values() if refusal(model, self._kept) is None]
+        rows = [listed(model, int(self._clock())) for model in served]
         return Reply.of_json({"object": "list", "data": rows})
 
     def _services(self, request: Incoming) -> Reply:
@@ -223,7 +232,7 @@ class StubService:
         if not isinstance(name, str) or not name:
             refuse(v2(400, "invalid_model", "model is empty"))
         model = registry().find(name) or registry().generic(name)
-        if (text := refusal(model)) is not None:
+        if (text := refusal(model, self._kept)) is not None:
             refuse(v2(401, "invalid_model", text))
         return _with_headers(self._answer_v2(self._checked_v2(model, body)), {**CHAT_HEADERS, **RATE_HEADERS})
 

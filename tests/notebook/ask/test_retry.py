@@ -8,7 +8,7 @@ from qfmagic.testing.stub_server import LoopbackServer
 from qfmagic.transport.stub.reply import Reply
 from tests.support.held import KEY_ENVIRON
 
-MODEL = "model=ernie-4.5-turbo-128k"
+MODEL = "model=ernie-5.1"
 
 
 def reply(*texts, finish="stop"):
@@ -16,7 +16,7 @@ def reply(*texts, finish="stop"):
         {
             "id": "as-1",
             "created": 1,
-            "model": "ernie-4.5-turbo-128k",
+            "model": "ernie-5.1",
             "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}],
         }
         for text in texts
@@ -104,7 +104,7 @@ def test_a_question_is_asked_again_as_it_was(lab, service):
     assert history(lab)[1] == ["second", "four", "answered"]
 
 
-@pytest.mark.parametrize("others", ["", ",ernie-speed-8k"])
+@pytest.mark.parametrize("others", ["", ",deepseek-v4-pro"])
 def test_a_question_is_asked_again_with_its_persona(lab, service, others):
     service.replies += [reply("x")] * 6
     lab.run(f"%%qianfan {MODEL}{others} system='be brief'\nfirst", "a")

@@ -51,7 +51,7 @@ def broken_off(said):
 
 
 def ask_v2(shell, line=""):
-    return shell.run_cell_magic("qianfan", f"model=ernie-lite-8k schema={SHORT} {line}", "Rate it.")
+    return shell.run_cell_magic("qianfan", f"model=ernie-5.1 schema={SHORT} {line}", "Rate it.")
 
 
 def streamed(said):
@@ -83,7 +83,7 @@ def sent(transport):
 # ---- on the stub
 
 
-@pytest.mark.parametrize("model", ["yi_34b_chat", "ernie-lite-8k", "ernie-char-fiction-8k api=v2"])
+@pytest.mark.parametrize("model", ["yi_34b_chat", "ernie-5.1", "my-tuned-service"])
 @pytest.mark.parametrize("stream", ["true", "false"])
 @pytest.mark.parametrize("question", ["Rate it.", "请评价。"])
 def test_the_stub_answers_with_an_object_that_fits(shell, model, stream, question):
@@ -110,7 +110,7 @@ def test_a_class_of_the_notebook_is_named(shell, capsys):
 
 
 def test_what_dry_shows_is_what_is_sent_and_what_the_conversation_keeps(shell, capsys):
-    line = f"model=ernie-lite-8k schema={SHORT}"
+    line = f"model=ernie-5.1 schema={SHORT}"
     shell.run_cell_magic("qianfan", f"{line} dry", "Rate it.")
     body = json.loads(capsys.readouterr().out.split("application/json")[1])
     answer = shell.run_cell_magic("qianfan", line, "Rate it.")
@@ -283,7 +283,7 @@ def test_what_is_asked_again_says_what_it_had_no_room_for(shell, say, capsys):
 
 def test_a_response_format_that_is_set_stands_in_place_of_ours(shell):
     shell.run_line_magic("qf", """set response_format='{"type":"text"}'""")
-    line = f"model=ernie-lite-8k schema={SHORT}"
+    line = f"model=ernie-5.1 schema={SHORT}"
     assert shell.run_cell_magic("qianfan", line, "Rate it.").request["response_format"] == {"type": "text"}
     own = f"""{line} response_format='{{"type":"json_object"}}'"""
     assert shell.run_cell_magic("qianfan", own, "Rate it.").request["response_format"] == {"type": "json_object"}

@@ -318,7 +318,7 @@ def test_a_killed_kernel_leaves_a_readable_file(start, tmp_path):
     with LoopbackServer(lambda request: answered if "chat/yi_34b_chat" in request.path else reply) as server:
         kernel = start(**server.environ, **KEY_ENVIRON)
         kernel.run("%qf transport record a.qf.jsonl")
-        cell = "%qianfan model=yi_34b_chat once hi\n%qianfan model=ernie-4.5-turbo-128k once hi"
+        cell = "%qianfan model=yi_34b_chat once hi\n%qianfan model=ernie-5.1 once hi"
         name = kernel.send(cell, cell="a")
         kernel.wait_for(name, "comm_open")  # the second question: the first is answered, its cell goes on
         os.kill(kernel.client_pid, signal.SIGKILL)

@@ -44,11 +44,11 @@ def login_page(request):
     ("answer", "environ", "mark", "said", "chinese"),
     [
         (None, KEY_ENVIRON, "✓", "answers", "有响应"),
-        (None, {}, "✗", "No keys", "没有"),
+        (None, {}, "✗", "No key for the V2 API", "没有"),
         (None, {"QIANFAN_AK": "wrong", "QIANFAN_SK": KEYS.sk}, "✗", "QIANFAN_AK", "QIANFAN_AK"),
         (None, {"QIANFAN_BEARER_TOKEN": "bce-v3/wrong"}, "✗", "QIANFAN_BEARER_TOKEN", "QIANFAN_BEARER_TOKEN"),
         (None, {**KEY_ENVIRON, "QIANFAN_SSL_VERIFICATION_ENABLED": "false"}, "!", "not verified", "未验证证书"),
-        (gone, KEY_ENVIRON, "!", "no longer knows the V1 API", "不再提供 V1"),
+        (gone, KEY_ENVIRON, "!", "no longer serves the V1 API", "不再提供 V1"),
         (login_page, KEY_ENVIRON, "✗", "login page", "登录页"),
     ],
 )

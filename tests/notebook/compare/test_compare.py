@@ -293,7 +293,7 @@ def test_only_a_turn_of_the_conversation_can_go_on(shell, service, published, ca
     [
         ("model=m,,other", "an empty name"),
         ("model=m,m", "names m twice"),
-        ("model=ERNIE-Lite-8K,ernie-lite-8k", "names ernie-lite-8k twice, as ERNIE-Lite-8K and ernie-lite-8k"),
+        ("model=ERNIE-5.1,ernie-5.1", "names ernie-5.1 twice, as ERNIE-5.1 and ernie-5.1"),
         ("model=m,other endpoint=x", "endpoint= is for one model"),
         ("model=m,other format=html", "format=html is for one model"),
         ("model=m,yi_34b_chat temperature=1.5", "temperature=1.5 isn't allowed for Yi-34B-Chat"),
@@ -592,7 +592,7 @@ def test_what_was_recorded_is_played_as_it_was_shown(shell, service, published, 
 def test_live_views_give_their_place_to_one_table(start):
     kernel = start(QFMAGIC_TRANSPORT="stub", QFMAGIC_STUB_PACE="0.02")
     kernel.run("from qfmagic.notebook.ask import several\nseveral.PATIENCE = 0")
-    question = "%%qf compare models=yi_34b_chat,ernie-lite-8k\nhello there"
+    question = "%%qf compare models=yi_34b_chat,ernie-5.1\nhello there"
     live = kernel.run(question, cell="a")
     assert live.status == "ok", live.error
     assert (live.opened >= 2, live.models) == (True, set())
@@ -600,10 +600,10 @@ def test_live_views_give_their_place_to_one_table(start):
     assert static.opened == 0
     assert len(live.outputs) == len(static.outputs) == 1
     assert live.outputs[0]["data"] == static.outputs[0]["data"]
-    joined = kernel.run("%%qianfan model=yi_34b_chat,ernie-lite-8k\nhello there", cell="b")
+    joined = kernel.run("%%qianfan model=yi_34b_chat,ernie-5.1\nhello there", cell="b")
     assert (joined.status, len(joined.outputs), joined.models) == ("ok", 1, set())
     assert joined.metadata["turn"] == 1
-    rounds = kernel.run("%%qf compare models=yi_34b_chat,ernie-lite-8k n=2\nhello {{ print('said') }}", cell="d")
+    rounds = kernel.run("%%qf compare models=yi_34b_chat,ernie-5.1 n=2\nhello {{ print('said') }}", cell="d")
     assert (rounds.status, len(rounds.outputs), rounds.models) == ("ok", 1, set())
     assert rounds.plain.count("--- yi_34b_chat") == 2
     assert rounds.stdout == "said\n", "what the cell printed stays"
@@ -826,7 +826,7 @@ def test_answers_that_must_fit_a_schema(shell, service, published):
 
 def test_a_turn_whose_answers_must_fit_a_schema(shell, service, published):
     """Each model is asked in its own way; the conversation goes on with the first's object."""
-    native = "ernie-lite-8k"
+    native = "ernie-5.1"
     service.answers = {native: v2("good, I'd say", native), "other": v2('{"mood": "bad"}', "other")}
     replies = [v2("good, I'd say", native), v2('{"mood": "good"}', native)]
     service.answers[native] = lambda body: replies.pop(0)

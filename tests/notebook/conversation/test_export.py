@@ -98,7 +98,7 @@ CONVERSATIONS = st.builds(
     Conversation, TEXTS, st.lists(turns(st.lists(turns(st.just(())), max_size=2).map(tuple)), max_size=4).map(tuple)
 )
 V1 = {"wire": "v1", "model": "yi_34b_chat", "endpoint": "yi_34b_chat"}
-V2 = {"wire": "v2", "model": "ernie-4.0-turbo-8k"}
+V2 = {"wire": "v2", "model": "ernie-5.1"}
 
 
 def turn(prompt, text="ok", **options):
@@ -131,7 +131,7 @@ def test_turns_made_by_asking_come_back_with_what_follows_from_them():
     settings = Settings(ak=stub.keys.ak, sk=stub.keys.sk, bearer_token=stub.keys.bearer_token)
     conversation = Conversation("长城")
     with Qianfan(settings=settings, transport=stub, label="stub") as client:
-        for model in ("yi_34b_chat", "ernie-4.0-turbo-8k", "yi_34b_chat"):
+        for model in ("yi_34b_chat", "ernie-5.1", "yi_34b_chat"):
             conversation = conversation.add("介绍下长城", client.ask("介绍下长城", history=conversation, model=model))
     conversation = conversation.put(replace(conversation.turns[1], prompt="new"), 1, over=True).mark(0, "dropped")
     back = imported(exported(conversation, ".jsonl"))
@@ -351,10 +351,10 @@ def test_what_is_not_in_the_history_stands_in_comments():
         ({"wire": "v1", "model": "yi_34b_chat", "endpoint": "yi_34b_chat"}, "model='yi_34b_chat'"),
         ({"wire": "v1", "model": "dolly_12b", "endpoint": "ab_dolly"}, "model='dolly_12b', endpoint='ab_dolly'"),
         ({"wire": "v1", "model": "ab_own", "endpoint": "ab_own"}, "endpoint='ab_own'"),
-        ({"wire": "v2", "model": "ernie-4.0-8k"}, "model='ernie-4.0-8k'"),
+        ({"wire": "v2", "model": "ernie-5.1"}, "model='ernie-5.1'"),
         (
-            {"wire": "v1", "model": "ernie-4.0-8k", "endpoint": "completions_pro", "request": {"system": "导游"}},
-            "model='ernie-4.0-8k', api='v1', system='导游'",
+            {"wire": "v1", "model": "ernie-5.1", "endpoint": "completions_pro", "request": {"system": "导游"}},
+            "model='ernie-5.1', api='v1', system='导游'",
         ),
         ({"wire": "v2", "model": "ernie-char-fiction-8k"}, "model='ernie-char-fiction-8k', api='v2'"),
         ({"wire": "v2", "model": "brand-new"}, "model='brand-new'"),

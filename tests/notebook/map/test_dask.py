@@ -10,7 +10,7 @@ from qfmagic.testing.stub_server import LoopbackServer
 from tests.support.clusters import told_there
 from tests.support.services import serve, v2
 
-MODEL = "ernie-4.5-turbo-128k"
+MODEL = "ernie-5.1"
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 KEYS = {
     "QIANFAN_BEARER_TOKEN": "bce-v3/ALTAK-canaryBEARER/0123456789",

@@ -25,7 +25,7 @@ from qfmagic.transport.stub.reply import Reply
 from tests.support.held import KEY_ENVIRON
 from tests.support.services import put_in, refusal, serve, v2
 
-MODEL = "ernie-4.5-turbo-128k"
+MODEL = "ernie-5.1"
 OPEN = Path("/proc/self/fd")
 
 

@@ -11,7 +11,7 @@ from qfmagic.transport.stub.reply import Reply
 from tests.support.held import KEY_ENVIRON, Held, held_json, held_reply
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
-ASK = "%%qianfan model=ernie-4.5-turbo-128k\nhi"
+ASK = "%%qianfan model=ernie-5.1\nhi"
 
 
 @pytest.fixture
@@ -203,7 +203,7 @@ def test_the_kernels_interrupt_does_the_same(lab, service, pieces):
 def test_an_error_leaves_no_view(lab, service, line):
     error = {"error": {"code": "invalid_model", "message": "no such model", "type": "invalid_request_error"}}
     service.reply = held_json(error, 404)
-    cell = Watched(lab, "%qianfan model=ernie-4.5-turbo-128k hi" if line else ASK)
+    cell = Watched(lab, "%qianfan model=ernie-5.1 hi" if line else ASK)
     cell.until(lambda message: message["msg_type"] == "display_data")
     service.reply.chunks.let_all()
     assert cell.end()["status"] == "error"

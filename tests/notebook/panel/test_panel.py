@@ -232,7 +232,7 @@ def test_a_combination_that_became_wrong_is_told_at_once(page):
     page.send("unset", names=["user_id"])
     assert "needs user_id= with it" in page.state["problem"]
     page.send("unset", names=["enable_user_memory"])
-    page.send("set", values={"model": "ernie-3.5-8k", "temperature": "1.5"})
+    page.send("set", values={"model": "ernie-5.1", "temperature": "1.5"})
     page.send("set", values={"model": "yi_34b_chat"})
     assert "temperature=1.5 isn't allowed for Yi-34B-Chat" in page.state["problem"]
 
@@ -329,10 +329,10 @@ def told_usage(page, line):
 KINDS = [
     ("%%qianfan model=yi_34b_chat\none two three", "a"),
     ("%%qianfan model=yi_34b_chat\none two three four", "a"),  # run again
-    ("%%qianfan model=yi_34b_chat,ernie-4.0-turbo-8k\nhi", "b"),
+    ("%%qianfan model=yi_34b_chat,ernie-5.1\nhi", "b"),
     ("%%qianfan model=yi_34b_chat once\nhi", "c"),
     ("%%qianfan model=yi_34b_chat chat=side\nhi", "d"),
-    ("%%qf compare models=yi_34b_chat,ernie-4.0-turbo-8k\nhi", "e"),
+    ("%%qf compare models=yi_34b_chat,ernie-5.1\nhi", "e"),
     ("%%qf map list('xyz') model=yi_34b_chat into=rated\n{{ item }}", "f"),
     ("%qf undo", "g"),
     ("%qf fork other", "h"),
@@ -566,7 +566,7 @@ def test_in_a_terminal_it_is_a_table(shell, capsys):
 def test_keys_are_taken_used_told_apart_and_dropped(start):
     with LoopbackServer() as server:
         page = PanelPage(start(**server.environ))
-        page.run("%qf set model=ernie-4.0-turbo-8k")
+        page.run("%qf set model=ernie-5.1")
         assert page.kind("bearer")["fingerprints"] == []
         reply = page.key("bearer", bearer_token=KEYS.bearer_token)
         assert reply["line"] == "%qf auth bearer"
@@ -691,7 +691,7 @@ def test_a_key_typed_in_the_panel_is_nowhere_else(start, tmp_path):
             "%qf auth check",
             "%xmode Verbose",
             "%%qianfan model=yi_34b_chat\nhi",
-            "%%qianfan model=ernie-4.0-turbo-8k\nhi",
+            "%%qianfan model=ernie-5.1\nhi",
             "session = get_ipython().magics_manager.registry['QianfanMagics'].engine.session",
             "print(session.keys, session.keys.settings(), vars(session.client()), session.verdicts, session.watchers)",
             "session.keys.settings().no_such_attribute",
@@ -796,7 +796,7 @@ def test_auth_in_a_kernel_takes_the_key_from_the_hidden_prompt_alone(start, tmp_
 
 
 def test_without_keys_the_panel_says_so_before_a_question_does(start):
-    page = PanelPage(start(), "%qf set model=ernie-4.0-turbo-8k\n%qf panel")
+    page = PanelPage(start(), "%qf set model=ernie-5.1\n%qf panel")
     assert page.state["problem"].startswith("No key for the V2 API")
     page.key("bearer", bearer_token="bce-v3/ALTAK-x/y")
     assert page.state["problem"] == ""

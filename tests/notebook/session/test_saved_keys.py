@@ -161,9 +161,9 @@ def test_a_refused_file_is_told_where_keys_are_missed(live, capsys, home, shell)
         live(line)
         assert "chmod 600" in capsys.readouterr().out
     with pytest.raises(QianfanError, match=r"No key for the V2 API.*chmod 600"):
-        shell.run_line_magic("qianfan", "model=ernie-4.0-turbo-8k hi")
+        shell.run_line_magic("qianfan", "model=ernie-5.1 hi")
     session = shell.magics_manager.registry["QianfanMagics"].engine.session
-    session.preferences.change({"model": "ernie-4.0-turbo-8k"})
+    session.preferences.change({"model": "ernie-5.1"})
     assert "chmod 600" in panel_state(session)["problem"]
 
 
@@ -204,7 +204,7 @@ def test_a_question_with_saved_keys_in_a_real_kernel(start, tmp_path, keyring):
         first.close()
         second = start(**server.environ, **environ)
         assert source in second.run("%qf settings").plain
-        ran = second.run("%%qianfan model=ernie-4.0-turbo-8k\nhi")
+        ran = second.run("%%qianfan model=ernie-5.1\nhi")
         assert ran.error is None
         assert f"Dropped: iam ({source})" in second.run("%qf auth forget").plain
-        assert second.run("%%qianfan model=ernie-4.0-turbo-8k\nhi").error[0] == "CredentialError"
+        assert second.run("%%qianfan model=ernie-5.1\nhi").error[0] == "CredentialError"

@@ -31,8 +31,8 @@ def test_the_nearest_is_named_with_what_differs():
 
 
 def test_a_model_that_differs_is_said_once():
-    told = said(request_of("hi", model="ernie-4.0-8k"), recording("hi"))
-    assert "model yi_34b_chat → ernie-4.0-8k; api v1 → v2" in told
+    told = said(request_of("hi", model="ernie-5.1"), recording("hi"))
+    assert "model yi_34b_chat → ernie-5.1; api v1 → v2" in told
     assert "endpoint" not in told
 
 

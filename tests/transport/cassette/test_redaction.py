@@ -21,7 +21,7 @@ def streamed(pieces, wire="v1"):
     else:
         payloads = [{"id": "1", "choices": [{"index": 0, "delta": {"content": piece}}]} for piece in pieces]
         data = [*events_of(*payloads), b"data: [DONE]\n\n"]
-    request = request_of("of 张三", "yi_34b_chat" if wire == "v1" else "ernie-4.0-8k", stream=True)
+    request = request_of("of 张三", "yi_34b_chat" if wire == "v1" else "ernie-5.1", stream=True)
     return recorded_of(request, 0, status=200, headers={}, events=[(0.0, one) for one in data])
 
 
@@ -64,7 +64,7 @@ def test_it_still_answers_the_request_it_was_recorded_for_and_the_one_with_the_w
         request_of("me: 李四!"),  # another question, of which nothing was taken out
         request_of("you: 张三!"),
         request_of("me: 张三!", temperature=0.1),
-        request_of("me: 张三!", "ernie-4.0-8k"),
+        request_of("me: 张三!", "ernie-5.1"),
     ):
         assert not fits(kept, other)
     assert not fits(recording("hi"), request_of("hi"))
