@@ -65,7 +65,7 @@ def test_a_named_address_is_known_however_it_was_set():
 
 
 def test_settings_refuse_a_name_without_an_address():
-    with pytest.raises(OptionError, match="base=plan .*tokenplan-personal"):
+    with pytest.raises(OptionError, match="base=plan.*tokenplan-personal"):
         Settings.from_env({"QFMAGIC_BASE": "plan"}, dotenv=False)
 
 

@@ -82,21 +82,21 @@ def test_a_documented_parameter_is_sent_as_documented(name, value, sent):
 def test_a_documented_parameter_refuses_other_values(name, value):
     with pytest.raises(ParameterError) as error:
         check(**{name: value})
-    assert error.value.message("en").startswith(name)
+    assert name in error.value.message("en")
     assert error.value.message("zh")
 
 
 def test_parameters_a_field_of_an_object_is_named():
-    with pytest.raises(ParameterError, match=r"web_search\.search_number=29 .*\[1, 28\]"):
+    with pytest.raises(ParameterError, match=r"web_search\.search_number=29.*\[1, 28\]"):
         check(web_search={"search_number": 29})
-    with pytest.raises(ParameterError, match=r"web_search=\{'search_num': 5\} .*on, off, object with enable, "):
+    with pytest.raises(ParameterError, match=r"web_search=\{'search_num': 5\}.*on, off, object with enable, "):
         check(web_search={"search_num": 5})
-    with pytest.raises(ParameterError, match=r"tools\.function=\{\} .*object with name"):
+    with pytest.raises(ParameterError, match=r"tools\.function=\{\}.*object with name"):
         check(tools=[{"type": "function", "function": {}}])
 
 
 def test_parameters_sent_under_one_name_exclude_each_other():
-    with pytest.raises(ParameterError, match=r"user= and user_id= are one field"):
+    with pytest.raises(ParameterError, match=r"user= and user_id= set the same field"):
         check(user="a", user_id="b")
     with pytest.raises(ParameterError, match="max_completion_tokens"):
         check(max_output_tokens=5, max_completion_tokens=6)
@@ -159,7 +159,7 @@ def test_extra_is_checked_for_any_model():
         with pytest.raises(ParameterError, match="Invalid extra="):
             check(extra=value)
     for name in ("model", "messages", "stream"):
-        with pytest.raises(ParameterError, match=f"extra= does not take '{name}'"):
+        with pytest.raises(ParameterError, match=f"Invalid field '{name}' in extra="):
             check(extra={name: 1})
 
 
