@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from ..client.call_options import CallOptions
 from ..client.client import Prompt, Qianfan
 from ..core.answer import Answer
-from ..core.errors import QianfanError
+from ..core.errors import OptionError, QianfanError
 from ..core.messages import as_messages
 from ..core.plan import Plan
 from .repair import NextRequest, Structured, advance, ask_structured, check_repairs, exchanges, question_of, room_in
@@ -84,8 +85,16 @@ async def aextract(
 
 
 def _plan(client: Qianfan, prompt: Prompt, options: dict[str, Any]) -> Plan:
-    """The question as it would be without a schema."""
-    return client.plan(prompt, **{name: value for name, value in options.items() if name not in ("timeout", "stream")})
+    """
+    The question as it would be without a schema.
+
+    Raises:
+        OptionError: A stream is asked for: whether an answer fits is known at its end.
+    """
+    if options.get("stream"):
+        raise OptionError("option.value", name="stream", value=options["stream"], allowed=False)
+    own = ("stream", *CallOptions._fields)
+    return client.plan(prompt, **{name: value for name, value in options.items() if name not in own})
 
 
 def _outcome(came: Structured) -> Answer:

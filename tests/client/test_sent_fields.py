@@ -149,6 +149,15 @@ def test_a_recording_of_an_earlier_version_answers_a_question_with_a_schema(tmp_
         assert extract("One?", "n int", client=player).value == {"n": 1}
 
 
+def test_extract_takes_a_calls_own_options_and_no_stream():
+    with LoopbackServer(lambda _: whole()) as server, client_of(server, model=NATIVE) as client:
+        value = extract("One?", "n int", client=client, timeout=5, retry_count=1, backoff_factor=0).value
+        with pytest.raises(OptionError, match="stream"):
+            extract("One?", "n int", client=client, stream=True)
+    assert value == {"n": 1}
+    assert len(server.requests) == 1
+
+
 # ---- one call's own
 
 

@@ -214,3 +214,30 @@ def test_auth_asks_for_the_token_of_the_address(lab, monkeypatch, capsys):
     assert "AISTUDIO_ACCESS_TOKEN" in capsys.readouterr().out
     with pytest.raises(OptionError, match="AISTUDIO_ACCESS_TOKEN"):
         ask(lab, "aistudio_access_token=x")
+
+
+# ---- the panel's fields
+
+
+def test_fields_of_the_panel_have_the_words_of_a_parameter(lab):
+    from qfmagic.notebook.panel.fields import field_rows
+
+    lab.run_line_magic("qf", 'set stop=END thinking=on web_search={"enable":true} reasoning_effort=max')
+    session = _LOADED[lab].engine.session
+    rows = field_rows(session, session.preferences.target())
+    fields = {row["name"]: row for row in rows["parameters"]}
+    assert rows["unsent"] == []
+    assert (fields["thinking"]["kind"], fields["thinking"]["written"]) == ("choice", "on")
+    assert fields["thinking"]["choices"] == ["on", "off"]
+    assert (fields["reasoning_effort"]["choices"], fields["reasoning_effort"]["written"]) == (["high", "max"], "max")
+    assert (fields["web_search"]["kind"], fields["web_search"]["written"]) == ("json", '{"enable": true}')
+    assert (fields["stop"]["kind"], fields["stop"]["value"]) == ("list", ["END"])
+
+
+@pytest.mark.parametrize(("base", "shown"), [("default", False), ("aistudio", True)])
+def test_the_panel_asks_for_a_token_where_it_counts(lab, base, shown):
+    from qfmagic.notebook.panel.state import panel_state
+
+    lab.run_line_magic("qf", f"set base={base}")
+    state = panel_state(_LOADED[lab].engine.session)
+    assert ("aistudio" in [row["kind"] for row in state["keys"]["kinds"]]) == shown
