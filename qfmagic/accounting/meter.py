@@ -14,6 +14,7 @@ from ..core.callbacks import ignore
 from ..core.context import measure
 from ..core.errors import BudgetError
 from ..core.i18n import Text
+from ..core.params import answer_limit
 from ..core.plan import Plan
 from ..core.usage import DETAILS
 from .prices import Budget, Prices, Used, amount, length_class
@@ -32,7 +33,7 @@ def need_of(plan: Plan) -> TokenEstimate:
     parameters, size = plan.request.parameters, plan.context.size
     if parameters.get("system") and not plan.context.limits.system_counts:
         size += measure(parameters["system"])
-    return TokenEstimate(size.tokens, parameters.get("max_output_tokens", 0))
+    return TokenEstimate(size.tokens, answer_limit(parameters))
 
 
 class Reservation:

@@ -9,6 +9,7 @@ from ..core.models import DEFAULT_MODEL, registry
 from ..core.pacing.clock_skew import clock_hint
 from ..core.wire import ChatRequest
 from .auth.credentials import available, other_kind
+from .bases import base_of_code
 from .exchange import HttpExchange
 from .http.network import without_user
 from .settings import Settings
@@ -37,7 +38,8 @@ async def hints_for(
     kinds = available(settings, request.wire)
     used, others = kinds[0].variables, [kind.variables for kind in kinds[1:]]
     keys = Text("keys.both", {"used": used, "others": others}) if others else Text("keys.used", {"used": used})
-    return [keys, *filter(None, (other_kind(kinds[0]), clock_hint(exchange.heard, now)))]
+    more = filter(None, (other_kind(kinds[0]), clock_hint(exchange.heard, now)))
+    return [*_other_base(error, settings), keys, *more]
 
 
 def not_found(error: ServiceError, exchange: HttpExchange, settings: Settings) -> ServiceError:
@@ -56,6 +58,16 @@ def _address(request: ChatRequest, settings: Settings) -> Text:
     return Text(
         "address.asked", {"address": without_user("".join(place)), "variables": settings.variables_of(request.wire)}
     )
+
+
+def _other_base(error: ServiceError, settings: Settings) -> list[Text]:
+    """Which address and which keys belong together, for a key of another kind."""
+    base, used = base_of_code(error.code), settings.named_base
+    if base is None:
+        return []
+    here = [Text("base.used", {"base": used})] if used is not None else []
+    key = "base.required" if error.cause == "cause.plan_key_required" else "base.elsewhere"
+    return [*here, Text(key, {"base": base, "name": base.name})]
 
 
 def _refused_model(model: str, listed: Sequence[ListedModel] | None) -> list[Text]:

@@ -5,14 +5,14 @@ import json
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 import httpx
 
 from ..core.answer import Answer
 from ..core.context import measure
-from ..core.errors import QianfanError, ServiceError
+from ..core.errors import QianfanError, RequestError, ServiceError
 from ..core.model_list import ListedModel
 from ..core.models import Wire
 from ..core.pacing.clock_skew import service_time
@@ -20,6 +20,7 @@ from ..core.pacing.limits import RateLimits
 from ..core.pacing.retry import Attempted, GiveUp, decide
 from ..core.pause import Wait
 from ..core.wire import ChatRequest
+from ..core.wire.json_format import in_other_envelope
 from .attempt import STREAM_OPTIONS, attempt
 from .auth.authorizer import Authorizer
 from .auth.credentials import Credential, choose
@@ -84,6 +85,7 @@ class Service:
         self._policy = settings.retry_policy
         self._shares = transport is None
         self._credentials: dict[Wire, Credential] = {}
+        self._other_envelope: set[str] = set()  # the models that take the other envelope of a JSON Schema
         self._throttles: dict[tuple[Wire, Credential], Throttle] = {}
         self._without_stream_options: set[str] = set()  # addresses whose service rejects them
         self.network = Network(settings, transport)
@@ -182,7 +184,7 @@ class Service:
         elapsed = self._timer() - exchange.started - exchange.queued
         service_now = service_time(exchange.heard, now)
         attempted = Attempted(error, exchange.heard, exchange.attempts, elapsed, service_now)
-        decided = decide(attempted, self._policy, self._draw())
+        decided = decide(attempted, exchange.call.policy(self._policy), self._draw())
         exchange.given_up = decided.hint if isinstance(decided, GiveUp) else None
         return decided
 
@@ -197,11 +199,11 @@ class Service:
         self.network.check_allowed()  # before any advice about keys
         credential = self._credential(exchange.request.wire)
         try:
-            await self._send_throttled(exchange, credential)
+            await self._send_in_envelope(exchange, credential)
         except ServiceError as error:
             if exchange.begun_before(error) or not self._may_differ(error, exchange, credential):
                 raise
-            await self._send_throttled(exchange, credential)
+            await self._send_in_envelope(exchange, credential)
 
     def _may_differ(self, error: ServiceError, exchange: HttpExchange, credential: Credential) -> bool:
         """Whether the same request may be accepted at once: with a new token, or without ``stream_options``."""
@@ -214,7 +216,30 @@ class Service:
         self._without_stream_options.add(base)
         return True
 
-    async def _send_throttled(self, exchange: HttpExchange, credential: Credential) -> None:
+    async def _send_in_envelope(self, exchange: HttpExchange, credential: Credential) -> None:
+        """
+        Send; a JSON Schema in the other envelope where the service rejects the request in the first.
+
+        Which one a model's service takes is kept: Baidu's page leaves it open. The request stays the same, as do its
+        hash and its recording.
+        """
+        request = exchange.request
+        other = in_other_envelope(request.body)
+        bodies = [request.body] if other is None else [request.body, other]
+        if request.model in self._other_envelope:
+            bodies.reverse()
+        try:
+            await self._send_throttled(exchange, credential, bodies[0])
+        except RequestError as error:
+            if len(bodies) == 1 or error.cause != "cause.argument" or exchange.begun_before(error):
+                raise
+            try:
+                await self._send_throttled(exchange, credential, bodies[1])
+            except RequestError:
+                raise error from None
+            (self._other_envelope.add if bodies[1] is other else self._other_envelope.discard)(request.model)
+
+    async def _send_throttled(self, exchange: HttpExchange, credential: Credential, body: Mapping[str, object]) -> None:
         """Send when the limits allow, and tell them what came of it."""
         request = exchange.request
         exchange.begin()
@@ -222,7 +247,8 @@ class Service:
         place = throttle.book(request.model, lambda: _tokens(request))
         try:
             if place.reason is not None:
-                exchange.tell(Wait(place.seconds, place.reason, exchange.attempts, self._policy.attempts))
+                attempts = exchange.call.policy(self._policy).attempts
+                exchange.tell(Wait(place.seconds, place.reason, exchange.attempts, attempts))
                 exchange.queued += place.seconds
                 await self._sleep(place.seconds)
             await self._connections.acquire()
@@ -230,7 +256,7 @@ class Service:
             throttle.give_back(place)
             raise
         try:
-            outgoing = await self._outgoing(request, credential)
+            outgoing = await self._outgoing(request, body, credential)
             exchange.token = self.authorizer.token(credential)
             await attempt(exchange, lambda: self._open(exchange, outgoing), self._label)
             used = exchange.collector.counts()
@@ -255,17 +281,17 @@ class Service:
     def _throttle(self, credential: Credential, wire: Wire) -> Throttle:
         """The limits for these keys: shared by all in the process that use the network with them."""
         if (wire, credential) not in self._throttles:
-            base = self._settings.base_url if wire == "v1" else self._settings.console_base_url
+            base = self._settings.base_url if wire == "v1" else "".join(self._settings.place_of(wire, None))
             key = f"{base} {credential.kind} {fingerprint(credential.key + credential.secret)}"
             throttle = shared_throttle(key, self._timer) if self._shares else Throttle(self._timer)
             throttle.join(self, self._limits)
             self._throttles[wire, credential] = throttle
         return self._throttles[wire, credential]
 
-    async def _outgoing(self, request: ChatRequest, credential: Credential) -> Outgoing:
+    async def _outgoing(self, request: ChatRequest, fields: Mapping[str, object], credential: Credential) -> Outgoing:
         settings = self._settings
         base, path = settings.place_of(request.wire, request.endpoint, custom=settings.use_custom_endpoint)
-        sent = request.body
+        sent = fields
         if base in self._without_stream_options:  # the answer then has the usage that the service gives by itself
             sent = {name: value for name, value in sent.items() if name != STREAM_OPTIONS}
         body = json.dumps(sent, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

@@ -2,17 +2,24 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from .errors import ModelError
 from .i18n import Text, read_table
-from .params import Parameter
+from .params import ANSWER_LIMITS, EXTRA, Parameter, Range
 
 Wire = Literal["v1", "v2"]
 WIRES: tuple[Wire, ...] = ("v1", "v2")
+JsonWay = Literal["json_object", "json_schema"]
+
+# The parameters of models that think, and of those that call tools.
+_THOUGHTS = ("thinking", "enable_thinking", "thinking_budget", "thinking_strategy", "reasoning_effort")
+_TOOLS = ("tools", "tool_choice", "parallel_tool_calls")
 
 DEFAULT_MODEL = "ernie-5.1"  # asked where nothing else is named
 UNDATED = "2026-11-28"  # a row whose day of retirement was not read was retired by this day
@@ -169,9 +176,11 @@ class Target(NamedTuple):
         return [self.retirement.said(self.model).describe(lang)] if self.retirement else []
 
     @property
-    def takes_json(self) -> bool:
-        """Whether JSON may be asked for with ``response_format``: on V2, where the model's row has it."""
-        return self.known and self.wire == "v2" and "response_format" in self.parameters
+    def json_way(self) -> JsonWay | None:
+        """How ``response_format`` asks for JSON, on V2 where the model has a row; None where only words do."""
+        if not self.known or self.wire != "v2" or "response_format" not in self.parameters:
+            return None
+        return "json_schema" if self.capabilities.json_schema else "json_object"
 
 
 class Registry:
@@ -184,6 +193,8 @@ class Registry:
             for key, rows in table["parameters"].items()
         }
         self._rows = table["parameters"]
+        self._switches = {key: Parameter.from_row("thinking", row) for key, row in table["switches"].items()}
+        self._excluded = tuple((row["names"], row["models"]) for row in table["excluded"])
         self.models: dict[str, Model] = {row["name"]: self._model(row) for row in table["model"]}
         self._names: dict[str, Model] = {}
         for spelled in (_spelled_out, _loose):  # an exact name comes before what looks like one
@@ -198,7 +209,7 @@ class Registry:
             name=row["name"],
             title=row["title"],
             source=self._sources[row["source"]],
-            apis={wire: self._api(wire, row[wire]) for wire in row["wires"]},
+            apis={wire: self._api(wire, row) for wire in row["wires"]},
             aliases=tuple(row.get("aliases", ())),
             limits=ModelLimits(row.get("max_chars"), row.get("max_tokens"), row.get("system_counts", False)),
             note={lang: row[f"note_{lang}"] for lang in ("en", "zh") if f"note_{lang}" in row},
@@ -208,12 +219,40 @@ class Registry:
             ),
         )
 
-    def _api(self, wire: Wire, row: Mapping[str, Any]) -> Api:
+    def _api(self, wire: Wire, model: Mapping[str, Any]) -> Api:
+        row = model[wire]
         known = self._sets[row["parameters"]]
         parameters = {name: known[name] for name in row.get("names", known)}
         for name, change in row.get("change", {}).items():
             parameters[name] = Parameter.from_row(name, {**self._rows[row["parameters"]][name], **change})
+        if wire == "v2":
+            parameters = self._narrowed(parameters, model["name"], Capabilities.from_row(model))
         return Api(wire, parameters, row.get("endpoint"))
+
+    def _narrowed(
+        self, parameters: Mapping[str, Parameter], name: str, capabilities: Capabilities
+    ) -> dict[str, Parameter]:
+        """V2's parameters as one model takes them: without those it is known not to take, within its own limits."""
+        most, switch = capabilities.max_output, self._switches.get(capabilities.thinking_switch or "")
+        found = dict(parameters)
+        if most is not None:
+            limit = Range.parse(f"[1, {most}]")
+            found |= {one: replace(found[one], range=limit) for one in ANSWER_LIMITS}
+        if capabilities.efforts:
+            found["reasoning_effort"] = replace(found["reasoning_effort"], choices=capabilities.efforts)
+        if switch is not None:
+            found["thinking"] = switch
+        without = [*_THOUGHTS] if capabilities.thinking is False else ["thinking"] * capabilities.always_thinks
+        without += [*_TOOLS] if capabilities.tools is False else []
+        without += ["web_search"] if capabilities.web_search is False else []
+        without += [one for names, models in self._excluded if _matches(name, models) for one in names]
+        for one in without:
+            outer, _, inner = one.partition(".")
+            taken = found.pop(outer, None)
+            if inner and taken is not None:
+                fields = {key: field for key, field in taken.fields.items() if key != inner}
+                found[outer] = replace(taken, fields=fields)
+        return found
 
     def find(self, name: str) -> Model | None:
         """The row of that name, title, alias or V1 endpoint, whatever its case, dashes and dots; None without one."""
@@ -256,8 +295,9 @@ class Registry:
         return Text("model.did_you_mean", {"suggestions": names}) if names else ""
 
     def parameter_names(self) -> dict[str, str]:
-        """Every parameter any model takes, with its type; those of the four pages first."""
-        return {name: parameter.type for rows in self._sets.values() for name, parameter in rows.items()}
+        """Every parameter any model takes, with its type; those of the four pages first, ``extra`` last."""
+        names = {name: parameter.type for rows in self._sets.values() for name, parameter in rows.items()}
+        return names | {EXTRA.name: EXTRA.type}
 
     def target(self, model: str | None, endpoint: str | None = None, api: str | None = None) -> Target:
         """
@@ -316,6 +356,10 @@ class Registry:
             source=row.source,
             known=bool(model),
         )
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _spelled_out(name: str) -> str:

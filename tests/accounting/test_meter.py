@@ -221,6 +221,8 @@ def test_many_threads_never_spend_more_than_there_is():
         ("yi_34b_chat", {}, TokenEstimate(3)),
         ("any-v2-model", {"system": "be brief now", "max_output_tokens": 50}, TokenEstimate(6, 50)),
         ("ernie-char-fiction-8k", {"system": "be brief now"}, TokenEstimate(6)),
+        ("any-v2-model", {"max_tokens": 40, "max_completion_tokens": 60}, TokenEstimate(3, 40)),
+        ("any-v2-model", {"extra": {"max_tokens": 30}}, TokenEstimate(3, 30)),
     ],
 )
 def test_what_a_planned_call_takes(model, parameters, need):

@@ -146,3 +146,25 @@ def test_errors_survive_pickling(error):
     copy = pickle.loads(pickle.dumps(error))
     assert type(copy) is type(error)
     assert str(copy) == str(error)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "cause"),
+    [
+        ("coding_plan_api_key_required", "authentication", "plan_key_required"),
+        ("token_plan_person_api_key_not_allowed", "authentication", "plan_key_elsewhere"),
+        ("token_plan_team_not_subscribed", "quota", "not_subscribed"),
+        ("token_plan_person_subscription_expired", "quota", "subscription"),
+        ("token_plan_person_model_not_supported", "access", "plan_model"),
+        ("coding_plan_hour_quota_exceeded", "quota", "hour_quota"),
+        ("coding_plan_month_quota_exceeded", "quota", "plan_quota"),
+        ("token_plan_team_rate_limit_exceeded", "rate", "qps"),
+    ],
+)
+def test_a_plans_codes_are_known_by_their_ends(code, kind, cause):
+    error = make_error("v2", code, "no", status=403)
+    assert (type(error), error.cause) == (SERVICE_ERRORS[kind], f"cause.{cause}")
+
+
+def test_error_of_an_unknown_code_is_judged_by_its_status():
+    assert make_error("v2", "other_key_trouble", "no", status=403).cause == "cause.permission"

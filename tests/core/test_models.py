@@ -222,7 +222,8 @@ def test_target_warns_of_its_retirement():
 def test_the_parameters_of_the_pages_come_first():
     names = registry().parameter_names()
     assert next(iter(names.items())) == ("temperature", "float")
-    assert names["web_search"] == "json"
+    assert names["web_search"] == "object"
+    assert next(reversed(names)) == "extra"
 
 
 def test_every_row_names_its_source_and_no_name_means_two_models():
@@ -247,16 +248,18 @@ def test_a_parameter_has_one_type_whatever_the_model():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "takes"),
+    ("arguments", "way"),
     [
-        (("ernie-4.0-8k",), True),
-        (("ernie-4.0-8k", None, "v1"), False),
-        (("yi_34b_chat",), False),
-        (("who-knows",), False),
+        (("ernie-4.0-8k",), "json_object"),
+        (("ernie-5.1",), "json_object"),
+        (("deepseek-v4-pro",), "json_schema"),
+        (("ernie-4.0-8k", None, "v1"), None),
+        (("yi_34b_chat",), None),
+        (("who-knows",), None),
     ],
 )
-def test_json_is_asked_for_with_a_parameter_where_a_row_on_v2_has_it(arguments, takes):
-    assert registry().target(*arguments).takes_json is takes
+def test_json_is_asked_for_with_a_parameter_where_a_row_on_v2_has_it(arguments, way):
+    assert registry().target(*arguments).json_way == way
 
 
 def test_capabilities_are_read_from_the_row():

@@ -155,6 +155,12 @@ def test_json_parameters_take_what_json_can_say():
         ("map", '{"k":"v"}', {"k": "v"}),
         ("json", '{"type":"json_object"}', {"type": "json_object"}),
         ("json", "json_object", "json_object"),
+        ("object", '{"type":"json_object"}', {"type": "json_object"}),
+        ("object", "on", "on"),
+        ("object", "true", True),
+        ("list", "END", "END"),
+        ("list", "END OF TEXT", "END OF TEXT"),
+        ("array", '[{"type":"function"}]', [{"type": "function"}]),
     ],
 )
 def test_values_are_read_from_text(kind, written, value):
@@ -165,7 +171,15 @@ def test_values_are_read_from_text(kind, written, value):
 
 @pytest.mark.parametrize(
     ("kind", "written"),
-    [("bool", "maybe"), ("int", "1.5"), ("float", "hot"), ("list", "END"), ("list", "[1]"), ("map", '{"k":1}')],
+    [
+        ("bool", "maybe"),
+        ("int", "1.5"),
+        ("float", "hot"),
+        ("list", "[END]"),
+        ("list", "[1]"),
+        ("map", '{"k":1}'),
+        ("array", "[1]"),
+    ],
 )
 def test_text_that_is_no_such_value_is_refused(kind, written):
     with pytest.raises(ValueError):

@@ -124,23 +124,39 @@ def test_every_option_and_flag(tab):
 def test_only_the_parameters_of_the_model(tab, model):
     offered = set(tab(f"%%qianfan model={model} |"))
     taken = next(iter(registry().find(model).apis.values())).parameters
-    assert {name for name in help_table().parameters if f"{name}=" in offered} == set(taken)
+    assert {name for name in help_table().parameters if f"{name}=" in offered} == {*taken, "extra"}
 
 
 def test_the_model_may_stand_anywhere_or_be_the_sessions(tab, session):
-    assert tab("%%qianfan max_|") == ["max_output_tokens="]
+    limits = ["max_output_tokens=", "max_tokens=", "max_completion_tokens="]
+    assert tab("%%qianfan max_|") == limits
     assert tab(f"{V1}max_|") == []
     assert tab("%%qianfan max_| model=yi_34b_chat") == []
     assert tab('%qianfan max_| model="yi_34b_chat" and a question') == []
     session.preferences.changed["model"] = "yi_34b_chat"
     assert tab("%%qianfan max_|") == []
-    assert tab("%%qianfan model=glm-5.3 max_|") == ["max_output_tokens="]
+    assert tab("%%qianfan model=glm-5.3 max_|") == limits
     own = registry().target(None, "mine").parameters
     offered = tab("%%qianfan endpoint=mine |")
     session.preferences.changed.clear()
     session.preferences.changed["endpoint"] = "mine"
     assert offered == [name for name in tab("%%qianfan |") if name != "endpoint="]
-    assert {name for name in help_table().parameters if f"{name}=" in offered} == set(own)
+    assert {name for name in help_table().parameters if f"{name}=" in offered} == {*own, "extra"}
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("thinking=|", ["on", "off"]),
+        ("reasoning_effort=h|", ["high"]),
+        ("reasoning_effort=| model=deepseek-v4-pro", ["high", "max"]),
+        ("response_format=j|", ["json_object"]),
+        ("enable_thinking=t|", ["true"]),
+        ("seed=|", []),
+    ],
+)
+def test_words_of_a_parameter_are_those_the_model_takes(tab, line, words):
+    assert tab(f"%%qianfan {line}") == words
 
 
 def test_a_line_that_is_not_whole_yet(tab):

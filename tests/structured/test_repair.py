@@ -173,7 +173,7 @@ def run(said, **options):
         return one if isinstance(one, Answer) else Answer(one)
 
     question = options.pop("messages", [Message("user", "Rate it.")])
-    came = asyncio.run(ask_structured(ask, question, options.pop("schema", SCHEMA), **{"native": False, **options}))
+    came = asyncio.run(ask_structured(ask, question, options.pop("schema", SCHEMA), **{"way": None, **options}))
     return came, asked
 
 
@@ -196,12 +196,17 @@ def test_the_schema_goes_behind_the_last_message_in_the_language_of_the_question
 
 
 def test_a_model_that_takes_it_is_asked_for_json_where_an_object_is_wanted():
-    assert run([GOOD], native=True)[1][0][1] == {"response_format": {"type": "json_object"}}
-    assert run(["[1]"], native=True, schema=Schema.of(list[int]))[1][0][1] == {}
+    assert run([GOOD], way="json_object")[1][0][1] == {"response_format": {"type": "json_object"}}
+    assert run([GOOD], way="json_schema")[1][0][1]["response_format"] == {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "schema": SCHEMA.json_schema, "strict": True},
+    }
+    for way in ("json_object", "json_schema"):
+        assert run(["[1]"], way=way, schema=Schema.of(list[int]))[1][0][1] == {}
 
 
 def test_one_that_does_not_fit_goes_back_with_what_is_wrong():
-    came, asked = run(['{"name": "a"}', GOOD], native=True)
+    came, asked = run(['{"name": "a"}', GOOD], way="json_object")
     assert (came.value, came.repairs, came.error) == (VALUE, 1, None)
     assert [answer.text for answer in came.answers] == ['{"name": "a"}', GOOD]
     assert came.answer.rejected == ('{"name": "a"}',)
@@ -304,7 +309,7 @@ def test_the_system_s_instructions_take_room_where_they_count():
 @pytest.mark.parametrize("fields", ["名称 str", "name str"])
 def test_it_is_asked_again_in_the_language_it_was_asked_in(question, fields):
     schema = Schema.of(fields)
-    asked = question_of(question, schema, native=False)
+    asked = question_of(question, schema, way=None)
     steps = exchanges(asked, schema)
     next(steps)
     again = steps.send(Answer("no"))

@@ -63,7 +63,7 @@ class Authorizer:
             case "app":
                 token = await self._token(credential)
                 return replace(request, query={**request.query, "access_token": token})
-            case "bearer":
+            case "bearer" | "aistudio":
                 return self._bearer(request, credential.key)
             case "iam" if wire == "v2":
                 return self._bearer(request, await self._token(credential))

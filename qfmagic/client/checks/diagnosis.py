@@ -17,6 +17,7 @@ from ...core.safe_json import read_object
 from ...core.wire import service_error
 from ..auth.authorizer import gateway_error
 from ..auth.credentials import available, choose
+from ..bases import DEFAULT_BASE
 from ..http.network import Network, shown_address
 from ..http.request import Clock, Outgoing
 from ..settings import Settings
@@ -92,6 +93,9 @@ def _keys(settings: Settings) -> list[DiagnosisFinding]:
         else:
             values = {"wire": wire.upper(), "variables": used.variables}
             found.append(DiagnosisFinding("keys", "ok", Text("check.keys", values)))
+    base = settings.named_base
+    if base is not None and base.name != DEFAULT_BASE:
+        found.append(DiagnosisFinding("keys", "ok", Text("check.base", {"base": base})))
     if not any(available(settings, wire) for wire in WIRES):
         missing = [DiagnosisFinding("keys", "error", finding.what) for finding in missing]
     return [*found, *missing]

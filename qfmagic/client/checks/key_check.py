@@ -45,6 +45,7 @@ Status = Literal[
 ]
 V1_ENDPOINT = "yi_34b_chat"  # a request to V1 that is refused for its body, but not before its token is judged
 CHECK_TIMEOUT_S = 10.0  # seconds
+_LISTED = ("bearer", "aistudio")  # tested by the list of their models
 _BY_CAUSE: dict[str, Status] = {
     "cause.wrong_ak": "wrong_key",
     "cause.wrong_access_key": "wrong_key",
@@ -126,7 +127,7 @@ async def _try(
     try:
         check_form(credential, official=settings.official("v2" if credential.kind == "bearer" else "v1"))
         match credential.kind:
-            case "bearer":
+            case "bearer" | "aistudio":
                 return KeyVerdict(credential, "ok", models=await service.list_models(CHECK_TIMEOUT_S))
             case "access_token":
                 await _ask_nothing(service, settings, credential)
@@ -134,9 +135,7 @@ async def _try(
                 await service.authorizer.fetch(credential)
     except QianfanError as error:
         service.redact(error)
-        return KeyVerdict(
-            credential, _listing_status(error) if credential.kind == "bearer" else status_of(error), error
-        )
+        return KeyVerdict(credential, _listing_status(error) if credential.kind in _LISTED else status_of(error), error)
     finally:
         await service.aclose()
     return KeyVerdict(credential, "ok")
@@ -163,14 +162,15 @@ def status_of(error: QianfanError) -> Status:
 
 def only(settings: Settings, credential: Credential) -> Settings:
     """The settings with this credential alone, and nothing asked twice."""
-    none: dict[str, Any] = dict.fromkeys(("ak", "sk", "access_key", "secret_key", "access_token", "bearer_token"), "")
-    fields = {
+    fields: dict[str, tuple[str, ...]] = {
         "app": ("ak", "sk"),
         "iam": ("access_key", "secret_key"),
         "access_token": ("access_token",),
         "bearer": ("bearer_token",),
-    }[credential.kind]
-    kept = dict(zip(fields, (credential.key, credential.secret), strict=False))
+        "aistudio": ("aistudio_token",),
+    }
+    none: dict[str, Any] = dict.fromkeys((name for names in fields.values() for name in names), "")
+    kept = dict(zip(fields[credential.kind], (credential.key, credential.secret), strict=False))
     return replace(settings, **{**none, **kept}, no_auth=False, enable_private=False, retry_count=1)
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 from ..messages import Message, check_messages
 from ..models import Target, Wire
-from ..params import check_parameters
+from ..params import EXTRA, check_parameters
+
+STREAM_OPTIONS: Mapping[str, Any] = {"include_usage": True}  # without it a V2 stream promises no usage at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class ChatRequest:
         model: The model's name.
         endpoint: The V1 endpoint, None on V2.
         body: The JSON body as it is sent.
-        parameters: The parameters in it, by qfmagic's names.
+        parameters: The parameters in it, by qfmagic's names, as they are sent.
     """
 
     wire: Wire
@@ -66,16 +68,17 @@ def build_request(
 def encode(
     target: Target, messages: Sequence[Message], parameters: Mapping[str, Any], *, stream: bool
 ) -> dict[str, Any]:
-    """Encode checked values as the body of a request."""
-    sent = {target.parameters[name].wire_name: value for name, value in parameters.items()}
+    """Encode checked values as the body of a request; ``extra`` comes last, and replaces fields of the same name."""
+    sent = {target.parameters[name].wire_name: value for name, value in parameters.items() if name != EXTRA.name}
+    extra = parameters.get(EXTRA.name, {})
     listed = [message.as_dict() for message in messages]
     if target.wire == "v1":
-        return {"messages": listed, "stream": stream, **sent}
+        return {"messages": listed, "stream": stream, **sent, **extra}
     # V2 takes the persona as a message, as OpenAI does; V1 takes it as a parameter and refuses the role.
     system = sent.pop("system", None)
     if system is not None:
         listed.insert(0, {"role": "system", "content": system})
     body: dict[str, Any] = {"model": target.model, "messages": listed, "stream": stream, **sent}
     if stream:
-        body["stream_options"] = {"include_usage": True}  # without it a V2 stream promises no usage at all
-    return body
+        body["stream_options"] = STREAM_OPTIONS
+    return {**body, **extra}

@@ -139,7 +139,7 @@ def sent(
             RunningRequest(
                 session,
                 question,
-                stack.enter_context(client.send(question.plan, timeout=question.timeout, slot=asker)),
+                stack.enter_context(client.send(question.plan, question.call, slot=asker)),
                 kind(question),
                 repaired=repaired,
             )

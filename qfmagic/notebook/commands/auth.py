@@ -7,6 +7,7 @@ from concurrent.futures import Future
 
 from ...client.auth.credentials import Credential, Kind, available
 from ...client.auth.key_store import KEYRING
+from ...client.bases import DEFAULT_BASE, base_of
 from ...client.settings import Settings
 from ...core.errors import CredentialError, OptionError
 from ...core.i18n import text
@@ -54,6 +55,8 @@ def give(session: Session, kind: Kind, values: Mapping[str, str], source: str) -
 
 def _needed(session: Session) -> Kind:
     """The kind that the model in use needs."""
+    if base_of(session.keys.settings().base).token:
+        return "aistudio"
     return "bearer" if session.preferences.target().wire == "v2" else "iam"
 
 
@@ -88,13 +91,21 @@ def _check(session: Session, kind: Kind | None) -> Rendered:
     rows = []
     for one, check in zip(kinds, checks, strict=True):
         verdict = check.result()
-        used = [wire.upper() for wire in WIRES if (found := available(settings, wire)) and found[0].kind == one]
+        used = used_for(settings, one)
         shown = " ".join(verdict.keys) or text("word.none", lang)
         rows.append((one, shown, source_of(session, one), ", ".join(used), verdict.said.describe(lang)))
     head = (
         ("种类", "指纹", "来源", "用于", "结论") if lang == "zh" else ("kind", "fingerprint", "from", "used", "verdict")
     )
     return TextTable(head, rows).said()
+
+
+def used_for(settings: Settings, kind: Kind) -> list[str]:
+    """The APIs that keys of that kind are sent to; V2 with its address, where that is not the usual one."""
+    base = settings.named_base
+    named = f" base={base.name}" if base is not None and base.name != DEFAULT_BASE else ""
+    wires = [wire for wire in WIRES if (found := available(settings, wire)) and found[0].kind == kind]
+    return [wire.upper() + (named if wire == "v2" else "") for wire in wires]
 
 
 def source_of(session: Session, kind: Kind) -> str:

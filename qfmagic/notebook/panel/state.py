@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from ...client.auth.credentials import Kind, available, choose
+from ...client.auth.credentials import Kind, choose
 from ...client.auth.key_store import KEYRING
+from ...client.bases import base_of
 from ...client.settings import Settings
 from ...core.errors import QianfanError
 from ...core.i18n import messages, text
-from ...core.models import WIRES, Api, Model, Target, registry
+from ...core.models import Api, Model, Target, registry
 from ..commands import auth
 from ..commands.models import capability_facts
 from ..session.keys import FIELDS, fingerprints, variable
@@ -114,14 +115,20 @@ def _keys(session: Session) -> PanelState:
     try:
         settings = session.keys.settings()
     except QianfanError as error:
-        return {"problem": error.message(lang), "kinds": [_kind(session, Settings(), kind) for kind in FIELDS]}
-    return {"problem": "", "kinds": [_kind(session, settings, kind) for kind in FIELDS]}
+        return {"problem": error.message(lang), "kinds": _kinds(session, Settings())}
+    return {"problem": "", "kinds": _kinds(session, settings)}
+
+
+def _kinds(session: Session, settings: Settings) -> list[PanelState]:
+    """The kinds of keys; the token of an address only where it counts, or is there."""
+    token = base_of(settings.base).token or settings.aistudio_token
+    return [_kind(session, settings, kind) for kind in FIELDS if kind != "aistudio" or token]
 
 
 def _kind(session: Session, settings: Settings, kind: Kind) -> PanelState:
     lang = session.lang
     shown = fingerprints(settings, kind)
-    used = [wire.upper() for wire in WIRES if (found := available(settings, wire)) and found[0].kind == kind]
+    used = auth.used_for(settings, kind)
     source = auth.source_of(session, kind) if shown else ""
     verdict = session.verdicts.get(kind)
     if verdict is not None and verdict.keys != tuple(shown):

@@ -14,7 +14,7 @@ from .keys import fingerprints, only
 
 VerdictState = Literal["good", "bad", "unknown"]
 
-_WIRE: dict[Kind, Wire] = {"bearer": "v2", "iam": "v2", "app": "v1", "access_token": "v1"}
+_WIRE: dict[Kind, Wire] = {"bearer": "v2", "aistudio": "v2", "iam": "v2", "app": "v1", "access_token": "v1"}
 _BAD = ("wrong_key", "wrong_secret", "refused", "disabled", "clock")
 
 

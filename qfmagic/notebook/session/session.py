@@ -26,7 +26,7 @@ from ..conversation.journal import Journal, journal_path
 from .key_check import SessionVerdict
 from .keys import Keys
 from .model_lists import ModelLists
-from .preferences import Preferences
+from .preferences import ADDRESSES, Preferences
 from .transport_mode import FORCED, TAPED, VARIABLE, Transport, from_variable, here, read_transport, tape_of
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Session:
         self._home: list[Text] = []  # what is to be said of the folder of our own
         self.last: Answer | None = None
         self.source: str | None = None  # the cell that runs, as it is written
-        self.keys = Keys(environ, self._keys_needed)
+        self.keys = Keys(environ, self._keys_needed, self.preferences.addresses)
         self.verdicts: dict[Kind, SessionVerdict] = {}
         self._lists = ModelLists(environ, time.time)
         self.watchers: list[Watcher] = []
@@ -246,6 +246,8 @@ class Session:
         """The client for the mode and the keys of this moment; made anew when they changed."""
         transport, tape = self.transport, self.tape
         chosen = self.preferences.client()
+        if transport.keyless:  # nothing is sent to an address
+            chosen = {name: value for name, value in chosen.items() if name not in ADDRESSES}
         settings = Settings(**chosen) if transport.keyless else self.keys.settings(**chosen)
         wanted = transport.keyless, transport.mode, settings, tape, self.network
         if self._client is None or self._client_is_for != wanted:

@@ -7,10 +7,9 @@ from typing import Any, NoReturn
 
 from ...core.context import measure
 from ...core.models import registry
-from ...core.params import Parameter
+from ...core.params import ANSWER_LIMITS, Parameter
 from ...core.safe_json import read_json
 from ...core.wire.signing import sign
-from .chunking import LIMITS
 from .reply import Incoming, Reply
 
 
@@ -136,7 +135,7 @@ def check_values(parameters: Mapping[str, Parameter], body: Mapping[str, Any], r
             refuse(refusal(f"{name} needs {other}"))
         if name in foreign and name not in known:
             refuse(refusal(f"this model does not take {name}"))
-        if name in LIMITS and value is not None and (type(value) is not int or value < 1):
+        if name in ANSWER_LIMITS and value is not None and (type(value) is not int or value < 1):
             refuse(refusal(f"{name} is invalid: an integer from 1 on"))
 
 

@@ -524,8 +524,8 @@ def test_words_tell_apart_the_errors_about_keys_alone():
 @pytest.mark.parametrize(
     ("wire", "code", "kind", "cause", "retry"),
     [
-        ("v2", "token_plan_team_api_key_required", AuthenticationError, "plan_key", None),
-        ("v2", "coding_plan_api_key_not_allowed", AuthenticationError, "plan_key", None),
+        ("v2", "token_plan_team_api_key_required", AuthenticationError, "plan_key_required", None),
+        ("v2", "coding_plan_api_key_not_allowed", AuthenticationError, "plan_key_elsewhere", None),
         ("v2", "token_plan_person_not_subscribed", QuotaError, "not_subscribed", None),
         ("v2", "token_plan_team_subscription_expired", QuotaError, "subscription", None),
         ("v2", "token_plan_person_model_not_supported", AccessError, "plan_model", None),

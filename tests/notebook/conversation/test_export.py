@@ -370,7 +370,22 @@ def test_what_is_not_in_the_history_stands_in_comments():
         ({"wire": "v2", "model": "m", "request": {"messages": 7}}, "model='m'"),
         ({}, ""),
         ({"wire": "v1", "model": "gone", "endpoint": "../x", "request": {"temperature": 1}}, ""),
-        ({"wire": "v2", "model": "m", "request": {"temperature": "hot", "x": 1, "stop": None}}, "model='m'"),
+        (
+            {"wire": "v2", "model": "m", "request": {"temperature": "hot", "x": 1, "stop": None}},
+            "model='m', extra={'temperature': 'hot', 'x': 1, 'stop': None}",
+        ),
+        (
+            {
+                "wire": "v2",
+                "model": "m",
+                "request": {"max_completion_tokens": 9, "stream": True, "stream_options": {"include_usage": True}},
+            },
+            "model='m', max_output_tokens=9",
+        ),
+        (
+            {"wire": "v2", "model": "ernie-5.0", "request": {"enable_thinking": True, "stream_options": {}}},
+            "model='ernie-5.0', enable_thinking=True, extra={'stream_options': {}}",
+        ),
     ],
 )
 def test_the_model_is_named_as_it_was_asked(answer, shown):
@@ -389,6 +404,9 @@ VALUES = {
     "float": st.floats(allow_nan=False, allow_infinity=False) | st.integers(-99, 99),
     "list": st.lists(TEXTS, max_size=3),
     "map": st.dictionaries(TEXTS, TEXTS, max_size=3),
+    "object": st.dictionaries(TEXTS, JSON, max_size=3).filter(lambda value: "Infinity" not in json.dumps(value)),
+    "array": st.lists(st.dictionaries(TEXTS, TEXTS, max_size=2), max_size=3),
+    "switch": st.booleans() | st.just({"type": "enabled"}),
     "json": JSON.filter(lambda value: value is not None and "Infinity" not in json.dumps(value)),
 }
 OPTIONS = st.fixed_dictionaries({}, optional={name: VALUES[row.kind] for name, row in ROWS.items()}).flatmap(
