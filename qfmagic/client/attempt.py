@@ -111,11 +111,15 @@ async def _streamed(exchange: HttpExchange, response: httpx.Response, hear: Hear
 
     def take_in(portion: bytes) -> None:
         nonlocal size
+        if (
+            collector.done
+        ):  # what follows the end mark is read for the connection's sake, and for no longer than silence
+            return
         size += len(portion)
         exchange.received = True
         if size > MAX_BODY:
             raise ProtocolError("protocol.endless", limit=MAX_BODY)
-        events = [] if collector.done else decoder.feed(portion)
+        events = decoder.feed(portion)
         try:
             if events:
                 feed_events(wire, collector, events)

@@ -8,7 +8,7 @@ import pytest
 
 from qfmagic.core.i18n import text
 from tests.notebook.conftest import Kernel
-from tests.support.faults.server import FaultServer
+from tests.support.faults.server import FaultServer, told
 from tests.support.faults.table import FAULTS, FINE, GOOD, SO_FAR
 
 from .test_faults import MODELS
@@ -29,6 +29,7 @@ async def tasks():
 def turns(chat):
     return [[turn.prompt, turn.answer.text, turn.state, turn.cell] for turn in session.chats.get(chat).turns]
 """
+LISTED = told({"object": "list", "data": [{"id": "ernie-5.1"}]})
 # What a message has to name: what can be done about it.
 ADVICE = {
     "connect.cut": ("Run the cell again", "重新运行"),
@@ -74,6 +75,8 @@ class Service:
         self.bodies = []
 
     def __call__(self, head, body):
+        if head.startswith("GET"):  # a rejected model has the list of models fetched
+            return LISTED
         self.bodies.append(json.loads(body))
         return self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
 
@@ -202,7 +205,7 @@ def check_kept(talk, turns, answer, state):
 
 def check_continue(talk, service, answer):
     ran = talk.run("%qf continue 2")
-    if len(answer) > 8000:
+    if talk.fault.wire == "v1" and len(answer) > 8000:  # on V2 no limit is known
         assert ran.error == ("OptionError", text("command.no_room_to_go_on", talk.lang, number=2))
         check_retry(talk, service)
         return

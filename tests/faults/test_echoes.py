@@ -85,7 +85,7 @@ def asked(wire, given, answers):
     with FaultServer(answers) as server:
         urls = dict.fromkeys(("base_url", "console_base_url", "iam_base_url"), server.url)
         settings = Settings(**given, **urls, retry_count=2, backoff_factor=0, retry_jitter=0)
-        with Qianfan(settings=settings, model="ernie-char-fiction-8k", api=wire) as client:
+        with Qianfan(settings=settings, model={"v1": "yi_34b_chat", "v2": "ernie-5.1"}[wire], api=wire) as client:
             with pytest.raises(QianfanError) as error:
                 list(client.stream("hi"))
             verdicts = [verdict.describe("en") for verdict in client.verify()]
