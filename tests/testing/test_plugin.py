@@ -161,7 +161,7 @@ def test_what_is_wrong_with_a_notebook_or_its_cassette_fails(project, server):
     assert "Cassette wrong/shorter.qf.jsonl has 1 answer that no request used: " in output
     assert "“and the second”" in output
     assert "wrong/changed::ipynb::Cell 2 FAILED" in lines
-    assert "differs: message 1 (user) “[-first-]{+another+} question”" in output
+    assert "): message 1 (user) “[-first-]{+another+} question”" in output
     assert "changed.ipynb: the cassette has unused answers, but not every cell ran and passed" in output
     assert "Cassette missing.qf.jsonl not found" in output
     assert "missing.ipynb::cassette" not in output

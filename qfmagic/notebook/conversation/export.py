@@ -264,6 +264,6 @@ def _written(name: str, value: Any) -> str:
 def _on_line(written: str, *, evaluated: bool) -> str:
     if evaluated and (_BREAK.search(written) or "{{" in written):
         return "{{ " + repr(written).replace("{", "\\x7b").replace("}", "\\x7d") + " }}"
-    if _PLAIN.fullmatch(written):
+    if _PLAIN.fullmatch(written) and written.isascii():  # without quotes, others may be read as punctuation
         return written
     return "'" + _IN_QUOTES.sub(lambda found: "'\\" + found[0] + "'", written) + "'"

@@ -143,7 +143,7 @@ def test_deleted_cells_are_left_out_told_and_brought_back(lab):
     assert "turns 1, 2 left out" in ran.plain
     assert "%qf restore 1 or" in ran.plain
     assert "left out" not in lab.ask("e", "q-e").plain
-    assert "brings" in lab.run("%qf drop 3").plain
+    assert "restores it" in lab.run("%qf drop 3").plain
     assert "%qf drop 1" in lab.run("%qf restore 1").plain
     lab.ask("b", "q-b, pasted")
     assert questions(lab) == ["q-a", "q-b, pasted"]

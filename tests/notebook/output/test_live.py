@@ -249,7 +249,7 @@ def test_after_a_wait_the_answer_comes(lab, service):
     type(service).reply = property(lambda _: replies.pop(0) if len(replies) > 1 else replies[0])
     try:
         cell = Watched(lab, ASK)
-        assert "Asking again" in cell.update("wait")
+        assert "Retrying in" in cell.update("wait")
         assert cell.end()["status"] == "ok"
     finally:
         type(service).reply = ok
