@@ -12,7 +12,7 @@ WALL = [
 OTHER = ["The Great Wall:\n\n- walls\n- towers\n\n```python\nlength =", " 21_196  # km\n", "print(length)"]
 
 
-def test_the_answers_stand_beside_each_other_and_end_as_one_table(visit):
+def test_compare_shows_columns_and_ends_as_one_table(visit):
     held = {name: held_reply(pieces, model=name) for name, pieces in zip(MODELS, (WALL, OTHER), strict=True)}
     with LoopbackServer(lambda request: held[request.json()["model"]]) as server:
         environ = {**server.environ, **KEY_ENVIRON, "QFMAGIC_TRANSPORT": "live"}

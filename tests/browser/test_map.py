@@ -17,7 +17,7 @@ WORDS = {
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
-def test_a_bar_says_how_far_it_has_come_and_leaves_nothing(visit, lang):
+def test_map_progress_bar_shows_progress_and_disappears(visit, lang):
     last = threading.Event()
 
     def answer(request):

@@ -36,7 +36,7 @@ KEYS = StubKeys()
         ("http://[", "/v2/chat/completions", "http://[/v2/models"),
     ],
 )
-def test_the_list_is_at_the_plain_base(base, route, place):
+def test_model_list_is_requested_from_plain_base(base, route, place):
     assert "".join(list_place(Settings(console_base_url=base, chat_v2_route=route))) == place
 
 
@@ -47,14 +47,14 @@ def client_of(server, **given):
 
 
 @pytest.mark.parametrize("given", [{}, {"access_key": KEYS.access_key, "secret_key": KEYS.secret_key}])
-def test_models_lists_what_the_key_may_use(given):
+def test_models_lists_names_available_to_key(given):
     with LoopbackServer() as server, client_of(server, **given) as client:
         models = client.models()
     assert [model.name for model in models[:2]] == ["ernie-5.1", "ernie-5.0-thinking-latest"]
     assert (server.requests[-1].method, server.requests[-1].path) == ("GET", "/v2/models")
 
 
-def test_models_needs_a_key_and_a_list():
+def test_models_requires_key_and_list():
     with LoopbackServer() as server:
         with client_of(server, access_token="t") as client, pytest.raises(CredentialError):
             client.models()
@@ -93,7 +93,7 @@ def refused(service, model=None, **given):
     return str(caught.value), server
 
 
-def test_a_refused_model_names_what_the_key_may_use():
+def test_rejected_model_error_names_available_models():
     said, _ = refused(Restricted("glm-5.3", "own-1"))
     assert "This key can use glm-5.3, own-1 (%qf models live lists all)." in said
     assert "ernie-5.1" not in said.split("This key")[1]
@@ -102,7 +102,7 @@ def test_a_refused_model_names_what_the_key_may_use():
 
 
 @pytest.mark.filterwarnings("ignore:ernie-lite-8k was retired:FutureWarning")
-def test_a_retired_model_names_the_day_and_a_successor_the_key_may_use():
+def test_retired_model_error_names_day_and_available_successor():
     said, _ = refused(Restricted("ernie-5.1", "glm-5.3"), "ernie-lite-8k")
     assert "ernie-lite-8k was retired on 2026-01-27: use ernie-5.1. This key can use ernie-5.1, glm-5.3" in said
     said, _ = refused(Restricted("glm-5.3"), "ernie-lite-8k")
@@ -121,14 +121,14 @@ def test_a_retired_model_names_the_day_and_a_successor_the_key_may_use():
         lambda _: Reply.of_json({"data": []}),
     ],
 )
-def test_a_list_that_cannot_be_had_is_no_second_failure(listing):
+def test_model_list_failure_keeps_first_error(listing):
     said, _ = refused(Restricted(listing=listing), "deepsek-v4-pro")
     assert "Similar names in the table: deepseek-v4-pro" in said
     said, _ = refused(Restricted(listing=listing), "zzzz")
     assert said.endswith("activate the model in the console.")
 
 
-def test_a_silent_list_delays_the_error_by_the_hints_time_alone(monkeypatch):
+def test_model_list_timeout_bounds_delay_of_error(monkeypatch):
     monkeypatch.setattr("qfmagic.client.service.HINT_TIMEOUT_S", 0.05)
     over = threading.Event()
 
@@ -145,7 +145,7 @@ def test_a_silent_list_delays_the_error_by_the_hints_time_alone(monkeypatch):
         over.set()
 
 
-def test_many_refused_requests_ask_for_the_list_once():
+def test_model_list_is_requested_once_for_many_errors():
     service = Restricted("glm-5.3")
     with LoopbackServer(service) as server, client_of(server) as client:
         plan = client.plan("hi")
@@ -154,7 +154,7 @@ def test_many_refused_requests_ask_for_the_list_once():
     assert [request.path for request in server.requests].count("/v2/models") == 1
 
 
-def test_an_error_never_suggests_a_retired_model():
+def test_model_error_suggests_no_retired_model():
     for model in registry().models.values():
         if not model.offered:
             assert not {row.name for row in registry().models.values() if not row.offered} & {
@@ -162,7 +162,7 @@ def test_an_error_never_suggests_a_retired_model():
             }
 
 
-def test_the_python_api_warns_of_a_retired_model_before_it_asks(stub_settings):
+def test_client_warns_of_retired_model_before_sending(stub_settings):
     said = "ernie-lite-8k was retired on 2026-01-27: use ernie-5.1"
     with Qianfan(settings=stub_settings) as client, pytest.warns(FutureWarning, match=said):
         client.plan("hi", model="ernie-lite-8k")

@@ -81,7 +81,7 @@ def test_answers_are_read_live_and_replayed(row, in_bytes):
     assert exchanges()[0].play().outcome.text == live.text
 
 
-def test_raw_has_all_the_service_said():
+def test_raw_contains_whole_response():
     event = '{"id":"a","object":"chat.completion","sentence_id":0,"result":"hi","is_end":true}'
     with FaultServer([script({"events": [event]})]) as server, recorder(server) as client:
         streamed = read(client, {"wire": "v1", "events": ()})
@@ -94,7 +94,7 @@ def test_raw_has_all_the_service_said():
     assert answer.raw["choices"][0]["logprobs"] == {"content": []}
 
 
-def test_headers_about_the_answer_are_kept():
+def test_answer_keeps_its_headers():
     body = b'{"id":"a","choices":[{"message":{"content":"hi"}}]}'
     with FaultServer([whole(body, Statement="AI-generated")]) as server, recorder(server) as client:
         live = read(client, {"body": ""})

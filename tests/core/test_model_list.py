@@ -18,11 +18,11 @@ FULL = {
 READ = ListedModel("ernie-5.1", "chat", "Baidu", 1778300000, 131072, 65536, 32768, "0.004", "0.018")
 
 
-def test_every_field_of_a_row_is_read():
+def test_model_list_reads_every_field():
     assert read_model_list({"object": "list", "data": [FULL]}) == (READ,)
 
 
-def test_a_row_is_written_as_the_service_writes_it():
+def test_model_list_row_is_written_like_service():
     assert read_model_list({"data": [READ.row(), ListedModel("a").row()]}) == (READ, ListedModel("a"))
 
 
@@ -36,23 +36,23 @@ def test_a_row_is_written_as_the_service_writes_it():
         {"id": "a", "context_length": None, "max_tokens": [], "pricing": {"prompt": "1e9"}},
     ],
 )
-def test_what_a_row_lacks_is_none(row):
+def test_model_list_missing_fields_are_none(row):
     assert read_model_list({"data": [row]}) == (ListedModel("a"),)
 
 
 @pytest.mark.parametrize("written", [131072, "131072", 131072.0, "131072.0"])
-def test_numbers_may_be_strings(written):
+def test_model_list_reads_numbers_from_strings(written):
     (model,) = read_model_list({"data": [{"id": "a", "context_length": written}]})
     assert model.context == 131072
 
 
-def test_rows_without_a_name_are_passed_over():
+def test_model_list_skips_rows_without_name():
     rows = ["a", None, {}, {"id": 5}, {"id": "two words"}, {"id": "\x1b[31mred"}, {"id": "b"}, {"id": "b"}]
     assert [model.name for model in read_model_list({"data": rows})] == ["b"]
 
 
 @pytest.mark.parametrize("payload", [{}, {"data": {}}, {"data": None}])
-def test_anything_else_is_not_a_list(payload):
+def test_model_list_rejects_other_content(payload):
     assert read_model_list(payload) is None
 
 
@@ -60,7 +60,7 @@ def test_anything_else_is_not_a_list(payload):
     ("name", "fine"),
     [("ernie-5.1", True), ("a/b:1", True), ("", False), ("a b", False), ("模型", False), ("x" * 129, False)],
 )
-def test_names_are_printable_ascii_without_blanks(name, fine):
+def test_model_list_names_are_printable_ascii(name, fine):
     assert is_well_formed(name) is fine
 
 
@@ -75,7 +75,7 @@ def test_usable_names_begin_with_near_misses_and_the_successor():
     assert usable_names("who-knows", models)[0] == "ernie-5.1"
 
 
-def test_usable_names_leave_out_what_is_refused_retired_or_no_chat_model():
+def test_usable_names_skip_rejected_retired_and_other_models():
     models = [*listed("ernie-5.1", "ernie-lite-8k", "own-1"), ListedModel("bge-large-zh", "embeddings")]
     assert usable_names("ernie-5.1", models) == ["own-1"]
     assert usable_names("ernie-5.1", []) == []

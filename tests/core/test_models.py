@@ -49,7 +49,7 @@ V2_LIST = [
         ("yi_34b_chat", ("v1",), "yi_34b_chat", ModelLimits(8000)),
     ],
 )
-def test_the_documented_models(model, wires, endpoint, limits):
+def test_registry_has_documented_models(model, wires, endpoint, limits):
     row = registry().models[model]
     assert (row.wires, row.apis["v1"].endpoint, row.limits) == (wires, endpoint, limits)
 
@@ -73,43 +73,43 @@ def test_the_documented_models(model, wires, endpoint, limits):
         ("completions", "ernie-3.5-8k"),
     ],
 )
-def test_names_are_found_by_alias_and_in_any_case(alias, name):
+def test_registry_finds_names_by_alias_in_any_case(alias, name):
     assert registry().find(alias).name == name
     assert registry().find(f" {alias.upper()} ").name == name
 
 
-def test_every_v2_name_of_the_list_is_asked_on_v2():
+def test_registry_sends_listed_v2_names_to_v2():
     for name in V2_LIST:
         target = registry().target(name, api="v2")
         assert (target.wire, target.model, target.endpoint) == ("v2", name, None)
 
 
-def test_the_sdks_models_keep_their_v1_endpoints():
+def test_registry_keeps_v1_endpoints_of_sdk_models():
     assert registry().target("ernie-speed-8k", api="v1").endpoint == "ernie_speed"
     assert registry().target("ERNIE-3.5-8K", api="v1").endpoint == "completions"
     assert registry().target("Mixtral-8x7B-Instruct").endpoint == "mixtral_8x7b_instruct"
     assert registry().target("ERNIE-4.0-8K").wire == "v2"
 
 
-def test_an_unknown_name_is_sent_to_v2_as_it_stands():
+def test_registry_sends_unknown_name_to_v2_unchanged():
     target = registry().target("My-Own/Model:1")
     assert (target.wire, target.model, target.known, target.limits) == ("v2", "My-Own/Model:1", False, ModelLimits())
 
 
-def test_an_endpoint_alone_has_the_common_rules():
+def test_registry_endpoint_alone_has_common_rules():
     target = registry().target(None, "ngxxxol8_test1")
     assert (target.wire, target.model, target.endpoint) == ("v1", "ngxxxol8_test1", "ngxxxol8_test1")
     assert target.limits == ModelLimits()
     assert {"temperature", "top_k", "system"} <= set(target.parameters)
 
 
-def test_an_endpoint_with_a_model_has_the_models_rules():
+def test_registry_endpoint_with_model_has_model_rules():
     target = registry().target("dolly_12b", "ngxxxol8_test1")
     assert (target.endpoint, target.limits.max_chars) == ("ngxxxol8_test1", 4800)
     assert "metadata" not in target.parameters
 
 
-def test_api_overrides_the_row():
+def test_registry_api_overrides_row():
     assert registry().target("yi_34b_chat", api="v2").wire == "v2"
     assert registry().target("ernie-char-fiction-8k").wire == "v1"
     assert registry().target("ernie-char-fiction-8k", api="v2").wire == "v2"
@@ -135,12 +135,12 @@ def test_api_overrides_the_row():
         ((None, ""), "after /chat/"),
     ],
 )
-def test_names_that_lead_nowhere(arguments, said):
+def test_registry_rejects_incomplete_names(arguments, said):
     with pytest.raises(ModelError, match=said):
         registry().target(*arguments)
 
 
-def test_near_misses_are_suggested_without_repeats():
+def test_suggest_lists_near_names_once():
     assert registry().suggest("deepsek-v4-pro")[0] == "deepseek-v4-pro"
     assert len(set(registry().suggest("ernie"))) == len(registry().suggest("ernie"))
     assert suggest("temprature", ["temperature", "top_p"]) == ["temperature"]
@@ -148,30 +148,30 @@ def test_near_misses_are_suggested_without_repeats():
 
 
 @pytest.mark.parametrize("name", ["ernie-lite-8k", "ernie-sped-8k", "ernie-5.1", "ernie-5.0", "deepseek-v3.1-25082"])
-def test_suggestions_hold_no_retired_name_and_not_the_name_itself(name):
+def test_suggestions_skip_retired_names_and_the_name_itself(name):
     names = registry().suggest(name)
     assert name not in names
     assert all(registry().models[near].offered for near in names)
     assert all("v2" in registry().models[near].apis for near in registry().suggest(name, wire="v2"))
 
 
-def test_listed_names_are_suggested_as_well():
+def test_suggestions_include_listed_names():
     assert registry().suggest("my-tuned-servic", ["My-tuned-service"]) == ["My-tuned-service"]
 
 
-def test_only_what_is_not_retired_is_offered():
+def test_registry_offers_no_retired_names():
     names = [model.name for model in registry().offered()]
     assert names[:5] == ["rwkv_4_world", "dolly_12b", "ernie-char-fiction-8k", "yi_34b_chat", DEFAULT_MODEL]
     assert not {"ernie-lite-8k", "ernie-5.0", "gemma-7b-it"} & {*names}
 
 
-def test_the_generic_row_takes_what_v2_takes():
+def test_generic_row_accepts_v2_parameters():
     row = registry().generic("my-tuned-service")
     assert (row.name, row.title, row.wires) == ("my-tuned-service", "my-tuned-service", ("v2",))
     assert row.apis["v2"].parameters == registry().target("my-tuned-service").parameters
 
 
-def test_a_loose_name_means_one_model():
+def test_loose_name_matches_one_model():
     """Names that differ in case, dashes, dots and blanks alone must not be two models'."""
     owners = {}
     for row in registry().models.values():
@@ -219,14 +219,14 @@ def test_target_warns_of_its_retirement():
     assert registry().target("ernie-5.1").warnings("en") == []
 
 
-def test_the_parameters_of_the_pages_come_first():
+def test_parameter_names_begin_with_documented_ones():
     names = registry().parameter_names()
     assert next(iter(names.items())) == ("temperature", "float")
     assert names["web_search"] == "object"
     assert next(reversed(names)) == "extra"
 
 
-def test_every_row_names_its_source_and_no_name_means_two_models():
+def test_model_rows_name_a_source_and_unique_names():
     table = read_table("models.toml")
     names = [name.lower() for row in table["model"] for name in {row["name"], row["title"], *row.get("aliases", ())}]
     owners = {}
@@ -237,7 +237,7 @@ def test_every_row_names_its_source_and_no_name_means_two_models():
     assert names
 
 
-def test_a_parameter_has_one_type_whatever_the_model():
+def test_parameter_type_is_equal_in_all_models():
     """The magics read a value before they know the model."""
     kinds = {}
     for model in Registry(read_table("models.toml")).models.values():
@@ -258,7 +258,7 @@ def test_a_parameter_has_one_type_whatever_the_model():
         (("who-knows",), None),
     ],
 )
-def test_json_is_asked_for_with_a_parameter_where_a_row_on_v2_has_it(arguments, way):
+def test_target_takes_json_where_row_supports_it(arguments, way):
     assert registry().target(*arguments).json_way == way
 
 
@@ -299,14 +299,14 @@ def test_target_knows_the_retirement_from_its_api(arguments, retirement):
     assert registry().target(*arguments).retirement == retirement
 
 
-def test_every_retired_row_names_a_current_model():
+def test_retired_rows_name_a_current_model():
     for row in registry().models.values():
         if row.retirement:
             successor = registry().models[row.retirement.instead]
             assert (successor.name, successor.retirement, successor.wires) == (row.retirement.instead, None, ("v2",))
 
 
-def test_every_row_of_v2_is_dated_or_retired():
+def test_v2_rows_are_dated_or_retired():
     for row in registry().models.values():
         assert row.capabilities.as_of or row.retirement or row.wires[0] == "v1", row.name
 

@@ -157,7 +157,7 @@ def check_shown(ran, answer, state, lang):
 
 @pytest.mark.parametrize("live", [True, False], ids=["live", "static"])
 @pytest.mark.parametrize("fault", FAULTS, ids=[f"{row.wire}: {row.name}" for row in FAULTS])
-def test_a_fault_in_a_cell(kernel, fault, live):
+def test_cell_handles_every_fault(kernel, fault, live):
     service = Service(fault)
     with FaultServer(service) as server:
         talk = Talk(kernel, fault, server.url, live=live)
@@ -232,7 +232,7 @@ def check_whole(talk, service, answer):
     assert service.sent() == ["before", GOOD, "hi", answer, "next", GOOD, "at last"]
 
 
-def test_the_rows_open_views_and_models(kernel):
+def test_silent_fault_opens_view_and_model(kernel):
     """The checks above are of something: a row that waits does open a view, and leaves what it had opened."""
     (silent,) = [row for row in FAULTS if row.wire == "v1" and row.name == "silence in the middle"]
     with FaultServer(silent.scripts) as server:

@@ -92,7 +92,7 @@ def service():
         yield server
 
 
-def test_an_audit_follows_what_is_done_to_a_notebook(service, start):
+def test_audit_follows_edits_of_notebook(service, start):
     keys = {"QIANFAN_AK": StubKeys().ak, "QIANFAN_SK": StubKeys().sk}
     kernel = start(**service.environ, **keys, QFMAGIC_TRANSPORT="record", **saved())
     kernel.run("%qf set model=yi_34b_chat")
@@ -141,7 +141,7 @@ def test_an_audit_follows_what_is_done_to_a_notebook(service, start):
     assert page.wrong() == [("edited", "wall")]
 
 
-def test_an_answer_that_goes_on_and_one_that_is_shown_otherwise_are_those_of_the_cassette(service, start):
+def test_audit_matches_continued_and_formatted_answers(service, start):
     keys = {"QIANFAN_BEARER_TOKEN": StubKeys().bearer_token}
     kernel = start(**service.environ, **keys, QFMAGIC_TRANSPORT="record", **saved())
     kernel.run("%qf set model=ernie-5.1 system='Be brief.'")
@@ -174,7 +174,7 @@ class Models:
         return v2(text, body["model"])
 
 
-def test_several_models_and_many_rows_are_audited_recorded_and_replayed(start):
+def test_audit_accepts_recorded_and_replayed_models_and_rows(start):
     several = "glm-5.3,deepseek-v3"
     cells = {
         "data": "rows = ['one', 'two', 'three', 'two']\n%qf set model=ernie-5.1",

@@ -248,7 +248,7 @@ TOGETHER = {
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("together", TOGETHER)
 @pytest.mark.parametrize("way", WAYS)
-def test_no_key_is_anywhere_else(start, tmp_path, tmp_path_factory, capfd, addresses, way, together):
+def test_keys_are_found_nowhere_else(start, tmp_path, tmp_path_factory, capfd, addresses, way, together):
     kinds, models = TOGETHER[together]
     canaries = {name: key for name, key in canaries_of(way).items() if any(name in FIELDS[kind] for kind in kinds)}
     service = HostileService(canaries)

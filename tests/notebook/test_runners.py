@@ -95,13 +95,13 @@ def outputs(path):
     return [(cell.source.strip(), cell.execution_count, cell.outputs) for cell in cells]
 
 
-def test_all_make_the_same_of_it(made):
+def test_runners_give_equal_outputs(made):
     first, *others = ((name, outputs(path)) for name, path in made.items())
     for name, cells in others:
         assert cells == first[1], (name, first[0])
 
 
-def test_parameters_reach_prompts_options_and_expectations(made):
+def test_papermill_parameters_reach_prompts_options_and_expect(made):
     cells = outputs(made["papermill"])
     assert [count for _, count, _ in cells] == list(range(1, len(CELLS) + 2))
     answers = [output for *_, found in cells for output in found if "qfmagic" in output.get("metadata", {})]

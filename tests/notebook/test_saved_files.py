@@ -50,7 +50,7 @@ def sources(notebook):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_turns_have_the_hashes_they_had(name):
+def test_saved_turns_keep_their_hashes(name):
     turns = records(SAVED / f"{name}.jsonl")
     assert [hash_of(turn) for turn in turns] == EXPECTED["conversations"][name]["turns"]
     versions = [[hash_of(version) for version in turn["versions"]] for turn in turns]
@@ -59,7 +59,7 @@ def test_turns_have_the_hashes_they_had(name):
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".md", ".py", ".ipynb"])
 @pytest.mark.parametrize("name", NAMES)
-def test_an_imported_conversation_is_exported_as_it_was(shell, name, suffix):
+def test_imported_conversation_is_exported_unchanged(shell, name, suffix):
     shell.run_line_magic("qf", f"import {SAVED / f'{name}.jsonl'}")
     shell.run_line_magic("qf", f"switch {name}")
     now, was = exported(shell, suffix), (SAVED / f"{name}{suffix}").read_bytes()
@@ -79,14 +79,14 @@ def journal(shell, monkeypatch):
     return shell
 
 
-def test_the_journal_gives_its_conversations_back(journal):
+def test_saved_journal_restores_conversations(journal):
     journal.run_line_magic("qf", "resume")
     for name in NAMES:
         journal.run_line_magic("qf", f"switch {name}")
         assert exported(journal, ".jsonl") == (SAVED / f"{name}.jsonl").read_bytes()
 
 
-def test_the_journal_knows_what_was_used(journal, capsys):
+def test_saved_journal_restores_usage(journal, capsys):
     journal.run_line_magic("qf", "resume")
     capsys.readouterr()
     journal.run_line_magic("qf", "usage notebook by=model")
@@ -95,7 +95,7 @@ def test_the_journal_knows_what_was_used(journal, capsys):
         assert any(model in line and str(sum(counts)) in line for line in lines)
 
 
-def test_rows_in_the_journal_are_not_asked_again(journal, monkeypatch):
+def test_saved_journal_rows_are_reused(journal, monkeypatch):
     monkeypatch.setenv("QFMAGIC_TRANSPORT", "live")
     for name in ("QIANFAN_BASE_URL", "QIANFAN_CONSOLE_API_BASE_URL", "QIANFAN_IAM_BASE_URL"):
         monkeypatch.setenv(name, CLOSED)
@@ -118,7 +118,7 @@ def gateway(monkeypatch):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_exported_notebook_asks_the_same(shell, gateway, name):
+def test_exported_notebook_sends_same_requests(shell, gateway, name):
     for source in sources(SAVED / f"{name}.ipynb")[1:]:
         assert shell.run_cell(source).success
     shell.run_line_magic("qf", "export again.jsonl")
@@ -130,7 +130,7 @@ def test_an_exported_notebook_asks_the_same(shell, gateway, name):
     assert again == asked
 
 
-def test_an_exported_script_runs(gateway, capsys):
+def test_exported_script_runs(gateway, capsys):
     with pytest.warns(FutureWarning, match="ernie-3.5-128k is retired"):
         runpy.run_path(str(SAVED / "main.py"))
     bodies = [json.loads(request.body) for request in gateway.requests]
@@ -146,7 +146,7 @@ def bare(value):
 
 
 @pytest.mark.kernel
-def test_a_saved_notebook_replays_and_audits_as_before(tmp_path, capsys):
+def test_saved_notebook_replays_and_passes_audit(tmp_path, capsys):
     for name in ("notebook.ipynb", "notebook.qf.jsonl"):
         shutil.copyfile(SAVED / name, tmp_path / name)
     assert main(["audit", "--strict", str(tmp_path / "notebook.ipynb")]) == 0

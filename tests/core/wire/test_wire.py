@@ -65,7 +65,7 @@ def v2(content="a", **more):
 # ---- requests
 
 
-def test_a_v1_request_is_the_pages_body():
+def test_request_v1_has_documented_body():
     made = request("yi_34b_chat", temperature=0.3, stop=["END"])
     assert made.body == {
         "messages": [{"role": "user", "content": "hi"}],
@@ -76,7 +76,7 @@ def test_a_v1_request_is_the_pages_body():
     assert (made.wire, made.endpoint, made.model, made.stream) == ("v1", "yi_34b_chat", "yi_34b_chat", False)
 
 
-def test_a_persona_is_a_parameter_on_v1_and_a_message_on_v2():
+def test_request_sends_system_as_parameter_on_v1_and_message_on_v2():
     on_v1 = request("ernie-char-fiction-8k", system="导游", max_output_tokens=100)
     on_v2 = request("ernie-char-fiction-8k", api="v2", system="导游", max_output_tokens=100, user_id="u")
     assert on_v1.body["system"] == "导游"
@@ -90,7 +90,7 @@ def test_a_persona_is_a_parameter_on_v1_and_a_message_on_v2():
     }
 
 
-def test_a_v2_stream_asks_for_its_usage():
+def test_request_v2_stream_includes_usage():
     assert request("ernie-5.1", stream=True).body["stream_options"] == {"include_usage": True}
     assert "stream_options" not in request("ernie-5.1").body
 
@@ -106,17 +106,17 @@ def test_a_v2_stream_asks_for_its_usage():
         ([], "number of messages: 0"),
     ],
 )
-def test_messages_that_break_the_rule_are_refused(messages, said):
+def test_request_rejects_invalid_messages(messages, said):
     with pytest.raises(PromptError, match=said):
         request("yi_34b_chat", messages=messages)
 
 
-def test_a_parameter_is_checked_before_anything_is_encoded():
+def test_request_checks_parameters_first():
     with pytest.raises(ParameterError, match="system"):
         request("yi_34b_chat", system="x")
 
 
-def test_the_hash_depends_on_what_is_asked_and_of_whom_alone():
+def test_request_hash_depends_on_request_and_target_only():
     first = request("yi_34b_chat", temperature=0.3, top_p=0.5)
     assert first.hash == request("yi_34b_chat", top_p=0.5, temperature=0.3).hash
     assert len(first.hash) == 16
@@ -134,7 +134,7 @@ def test_the_hash_depends_on_what_is_asked_and_of_whom_alone():
 @pytest.mark.parametrize(
     "example", examples(), ids=lambda e: f"{e.model}-{'stream' if e.events else 'body'}-{len(e.messages)}"
 )
-def test_every_documented_answer_is_read(example):
+def test_documented_answers_are_decoded(example):
     if example.body:
         outcome = read_body("v1", json.dumps(example.body).encode()).outcome()
         assert outcome.usage == Usage(**example.body["usage"])
@@ -147,7 +147,7 @@ def test_every_documented_answer_is_read(example):
     assert outcome.extra == {}
 
 
-def test_the_documented_streams_count_right():
+def test_documented_streams_count_tokens():
     """RWKV and Fiction state increments, Dolly and Yi the whole in the last event."""
     counts = {
         e.model: streamed("v1", *e.events).outcome().usage.completion_tokens for e in examples() if len(e.events) > 2
@@ -155,7 +155,7 @@ def test_the_documented_streams_count_right():
     assert counts == {"rwkv_4_world": 401, "ernie-char-fiction-8k": 401, "dolly_12b": 276, "yi_34b_chat": 511}
 
 
-def test_the_usage_of_a_cut_stream_is_unknown():
+def test_usage_of_cut_stream_is_unknown():
     usage = {"prompt_tokens": 6, "completion_tokens": 0, "total_tokens": 6}
     assert streamed("v1", v1(usage=usage)).outcome().usage == Usage(6, None, None)
     assert streamed("v1", v1(usage=usage, is_end=True)).outcome(interrupted=True).usage == Usage(6, None, None)
@@ -172,11 +172,11 @@ def test_the_usage_of_a_cut_stream_is_unknown():
         ({"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 5}, Usage(9, 3, 5)),
     ],
 )
-def test_odd_usage_is_read_as_far_as_it_goes(usage, read):
+def test_usage_with_odd_values_is_read_partly(usage, read):
     assert streamed("v1", v1(usage=usage, is_end=True)).outcome().usage == read
 
 
-def test_leading_blanks_and_unknown_fields_are_kept():
+def test_outcome_keeps_leading_blanks_and_unknown_fields():
     outcome = streamed("v1", v1(" a", flag=0), v1("\n b", search_info={"x": 1}, is_end=True)).outcome()
     assert outcome.text == " a\n b"
     assert outcome.extra == {"flag": 0, "search_info": {"x": 1}}
@@ -187,7 +187,7 @@ def test_leading_blanks_and_unknown_fields_are_kept():
     assert (outcome.extra, outcome.flag) == ({"service_tier": "x"}, 3)
 
 
-def test_finish_reasons():
+def test_outcome_finish_reason_covers_both_apis():
     assert streamed("v1", v1(is_truncated=True, is_end=True)).outcome().finish_reason == "length"
     assert (
         streamed("v1", v1(is_truncated=True, finish_reason="normal", is_end=True)).outcome().finish_reason == "length"
@@ -200,14 +200,14 @@ def test_finish_reasons():
     assert streamed("v2", v2(is_end=True)).outcome().finish_reason == "stop"
 
 
-def test_safety_flags():
+def test_outcome_has_safety_flags():
     outcome = streamed("v1", v1(), v1("", need_clear_history=True, ban_round=-1, is_end=True)).outcome()
     assert (outcome.need_clear_history, outcome.ban_round, outcome.text) == (True, -1, "a")
     outcome = streamed("v2", v2(need_clear_history=True, ban_round=2), done=True).outcome()
     assert (outcome.need_clear_history, outcome.ban_round) == (True, 2)
 
 
-def test_reasoning_is_kept_apart():
+def test_outcome_separates_reasoning():
     chunk = v2("")
     chunk["choices"][0]["delta"]["reasoning_content"] = "想"
     collector = streamed("v2", chunk, v2("好"), done=True)
@@ -216,14 +216,14 @@ def test_reasoning_is_kept_apart():
     assert streamed("v1", v1("好", reasoning_content="想", is_end=True)).outcome().reasoning == "想"
 
 
-def test_v2_usage_comes_with_its_own_chunk():
+def test_outcome_v2_usage_is_read_from_its_chunk():
     usage = {"prompt_tokens": 2, "completion_tokens": 5, "total_tokens": 7}
     collector = streamed("v2", v2(), v2("", finish_reason="stop"), {"choices": [], "usage": usage}, done=True)
     assert collector.outcome().usage == Usage(2, 5, 7)
     assert streamed("v2", {**v2(), "usage": None}, done=True).outcome().usage == Usage()
 
 
-def test_a_v2_body():
+def test_read_body_decodes_v2():
     body = {
         "id": "as-1",
         "created": 5,
@@ -257,7 +257,7 @@ def test_a_v2_body():
         streamed("v1", v1(5))
 
 
-def test_what_comes_after_the_end_mark_is_not_part_of_the_answer():
+def test_outcome_ignores_text_after_end_mark():
     assert streamed("v1", v1("a", is_end=True), v1("b")).outcome().text == "a"
 
 
@@ -265,7 +265,7 @@ def test_what_comes_after_the_end_mark_is_not_part_of_the_answer():
     ("wire", "end"), [("v1", json.dumps(v1("b", is_end=True))), ("v2", "[DONE]"), ("v2", " [DONE] ")]
 )
 @pytest.mark.parametrize("after", ["zzz", '{"error_code":1}', json.dumps(v1("c")), json.dumps(v2("c"))])
-def test_nothing_after_the_end_mark_counts_however_it_is_cut_into_chunks(wire, end, after):
+def test_outcome_ignores_end_in_any_chunks(wire, end, after):
     text = json.dumps(v1("a") if wire == "v1" else v2("a"))
     together, apart = Accumulator(streamed=True), Accumulator(streamed=True)
     feed_events(wire, together, [Event(text), Event(end), Event(after)])
@@ -275,7 +275,7 @@ def test_nothing_after_the_end_mark_counts_however_it_is_cut_into_chunks(wire, e
     assert together.outcome().finish_reason == "stop"
 
 
-def test_halves_of_a_character_are_joined_and_lone_ones_replaced():
+def test_surrogate_halves_are_joined_or_replaced():
     collector = Accumulator(streamed=True)
     feed_events("v1", collector, [Event('{"id":"x","result":"a\\ud83d"}')])
     assert collector.take().text == "a"
@@ -284,38 +284,38 @@ def test_halves_of_a_character_are_joined_and_lone_ones_replaced():
     assert collector.outcome().text == "a😀b\ufffd"
 
 
-def test_an_error_event_of_any_type_is_an_error():
+def test_feed_events_raises_error_of_any_event_type():
     for kind in ("error", "result", "pluginMeta"):
         with pytest.raises(UnavailableError):
             feed_events("v1", Accumulator(streamed=True), [Event('{"error_code":336100,"error_msg":"busy"}', kind)])
 
 
-def test_an_error_code_of_zero_beside_a_result_is_none():
+def test_feed_events_ignores_error_code_zero_with_result():
     assert streamed("v1", v1("a", error_code=0, is_end=True)).outcome().text == "a"
     with pytest.raises(ServiceError):
         streamed("v1", {"error_code": 0, "error_msg": "?"})
 
 
-def test_a_byte_order_mark_before_a_body_is_skipped():
+def test_read_body_skips_bom():
     assert read_body("v1", b"\xef\xbb\xbf" + json.dumps(v1()).encode()).outcome().text == "a"
 
 
-def test_what_an_error_says_holds_no_control_characters():
+def test_error_detail_has_no_control_characters():
     assert make_error("v1", 1, "a\x1b]0;owned\x07\nb.").detail == "a ]0;owned b"
 
 
-def test_an_answer_that_an_error_ended_is_incomplete():
+def test_outcome_broken_is_incomplete():
     outcome = streamed("v1", v1("a", is_end=True)).outcome(broken=True)
     assert outcome.finish_reason == "incomplete"
 
 
-def test_deltas_hand_out_each_text_once():
+def test_take_returns_each_text_once():
     collector = streamed("v1", v1("a"), v1("b"))
     assert collector.take().text == "ab"
     assert collector.take() is None
 
 
-def test_events_of_plugins_are_kept_beside_the_answer():
+def test_outcome_keeps_plugin_events():
     collector = Accumulator(streamed=True)
     feed_events("v1", collector, [Event('{"plugins":[]}', "pluginMeta"), Event(json.dumps(v1(is_end=True)), "chat")])
     outcome = collector.outcome()
@@ -323,19 +323,19 @@ def test_events_of_plugins_are_kept_beside_the_answer():
     assert outcome.extra == {"events": [{"event": "pluginMeta", "data": {"plugins": []}}]}
 
 
-def test_a_gateway_without_blank_lines_is_understood():
+def test_stream_without_blank_lines_is_decoded():
     lines = "\n".join(json.dumps(payload) for payload in (v1("a"), v1("b", is_end=True)))
     assert streamed("v1", lines).outcome().text == "ab"
 
 
-def test_a_gateway_that_does_not_stream_is_understood():
+def test_stream_of_one_body_is_decoded():
     collector = Accumulator(streamed=True)
     feed_events("v1", collector, [Event(json.dumps(v1("ab")), STRAY, sse=False)])
     assert (collector.outcome().text, collector.outcome().finish_reason) == ("ab", "stop")
 
 
 @given(st.data())
-def test_any_split_of_a_stream_gives_the_same_answer(data):
+def test_stream_outcome_is_independent_of_chunks(data):
     example = data.draw(st.sampled_from([e for e in examples() if e.events]))
     stream = "".join(f"data: {json.dumps(event, ensure_ascii=False)}\n\n" for event in example.events).encode()
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
@@ -348,7 +348,7 @@ def test_any_split_of_a_stream_gives_the_same_answer(data):
 
 
 @given(st.integers(0, 4000))
-def test_a_stream_cut_anywhere_gives_what_came_and_says_so(cut):
+def test_stream_cut_anywhere_is_incomplete(cut):
     example = next(e for e in examples() if e.model == "yi_34b_chat" and e.events)
     stream = "".join(f"data: {json.dumps(event, ensure_ascii=False)}\n\n" for event in example.events).encode()
     decoder, collector = SSEDecoder(), Accumulator(streamed=True)
@@ -362,7 +362,7 @@ def test_a_stream_cut_anywhere_gives_what_came_and_says_so(cut):
     assert (outcome.finish_reason == "stop") == (outcome.text == example.text)
 
 
-def test_torn_json_behind_text_that_is_no_event_is_an_error():
+def test_feed_rest_rejects_torn_json_after_stray_text():
     collector = streamed("v1", v1())
     with pytest.raises(ProtocolError):
         feed_rest("v1", collector, [Event("<html>", STRAY, sse=False)])
@@ -413,7 +413,7 @@ def test_torn_json_behind_text_that_is_no_event_is_an_error():
         ),
     ],
 )
-def test_errors_in_every_shape(wire, payload, kind, code):
+def test_service_error_recognizes_every_shape(wire, payload, kind, code):
     error = service_error(wire, payload)
     assert type(error) is kind
     assert error.code == code
@@ -436,7 +436,7 @@ def test_errors_in_every_shape(wire, payload, kind, code):
         ("v2", {"id": "x"}),
     ],
 )
-def test_success_is_told_by_what_is_there(wire, payload):
+def test_service_error_accepts_results_only(wire, payload):
     assert service_error("v1", v1()) is None
     with pytest.raises(ProtocolError):
         read_body(wire, json.dumps(payload).encode())
@@ -449,7 +449,7 @@ def test_success_is_told_by_what_is_there(wire, payload):
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>502 Bad Gateway</html>", b"[1]", b"null", b"\xff", b'"x"', b"x" * 500])
-def test_what_is_not_the_services_is_told_so(body):
+def test_read_body_rejects_other_content(body):
     with pytest.raises(ProtocolError):
         read_body("v1", body)
     decoder, collector = SSEDecoder(), Accumulator(streamed=True)
@@ -461,7 +461,7 @@ def test_what_is_not_the_services_is_told_so(body):
     assert not collector.answered
 
 
-def test_text_before_an_error_in_mid_stream_is_kept():
+def test_stream_error_keeps_earlier_text():
     collector = Accumulator(streamed=True)
     events = [Event(json.dumps(v1("a"))), Event('{"error_code":336100,"error_msg":"busy"}')]
     with pytest.raises(UnavailableError):
@@ -481,11 +481,11 @@ def test_text_before_an_error_in_mid_stream_is_kept():
         ("v2", ["odd"], 401, AuthenticationError),
     ],
 )
-def test_codes_nobody_knows_go_by_the_status(wire, code, status, kind):
+def test_unknown_code_is_classified_by_status(wire, code, status, kind):
     assert type(make_error(wire, code, "x", status=status)) is kind
 
 
-def test_a_new_token_is_fetched_for_the_documented_codes_alone():
+def test_token_is_renewed_for_documented_codes_only():
     renewed = {
         (wire, code) for wire, rows in error_rows().items() for code, row in rows.items() if row.get("retry") == "token"
     }
@@ -509,12 +509,12 @@ def test_a_new_token_is_fetched_for_the_documented_codes_alone():
         ("ServiceInternalError", "?", 500, UnavailableError, "fault"),
     ],
 )
-def test_what_a_gateway_says_about_keys_is_told_apart(code, detail, status, kind, cause):
+def test_iam_error_classifies_gateway_answers(code, detail, status, kind, cause):
     error = iam_error(code, detail, status=status, request_id="r")
     assert (type(error), error.cause, error.request_id) == (kind, f"cause.{cause}", "r")
 
 
-def test_words_tell_apart_the_errors_about_keys_alone():
+def test_error_words_apply_to_key_errors_only():
     assert make_error("v2", "invalid_iam_token", "this key is disabled").cause == "cause.disabled"
     assert make_error("v2", "invalid_argument", "this option is disabled").cause == "cause.argument"
     assert make_error("v1", 14, "IAM Certification failed: Signature does not match").cause == "cause.wrong_secret_key"
@@ -622,14 +622,14 @@ def test_odd_values_beside_the_text_are_left_out():
     assert Answer("").raw is None
 
 
-def test_nothing_a_service_says_is_obeyed_by_a_terminal_or_goes_on_for_pages():
+def test_service_error_is_escaped_and_bounded():
     error = make_error("v2", "\x1b[31m", "x" * 5000, request_id="\x07id")
     assert (error.code, error.request_id) == ("[31m", "id")
     assert len(error.message("en")) < 1200
 
 
 @pytest.mark.parametrize("wire", ["v1", "v2"])
-def test_json_nested_beyond_reading_is_no_answer(wire):
+def test_json_nested_too_deep_is_rejected(wire):
     deep = "[" * 100_000
     with pytest.raises(ProtocolError):
         read_body(wire, deep.encode())
