@@ -176,7 +176,7 @@ def test_cell_handles_every_fault(kernel, fault, live):
         answer = turns[-1][1] if fault.text is None else fault.text
         check_shown(ran, answer, state, talk.lang)
         check_kept(talk, turns, answer, state)
-        assert talk.run("%%qianfan\nnext").status == "ok"
+        assert talk.run("%%qianfan timeout=30\nnext").status == "ok"
         assert service.sent() == ["before", GOOD, *(["hi", answer] if state == "answered" else []), "next"]
         if state == "interrupted":
             check_continue(talk, service, answer)
@@ -228,7 +228,7 @@ def check_retry(talk, service):
 def check_whole(talk, service, answer):
     """The turn has taken its place in the history."""
     assert talk.journal() == [turn[:3] for turn in talk.turns()]
-    assert talk.run("%%qianfan\nat last").status == "ok"
+    assert talk.run("%%qianfan timeout=30\nat last").status == "ok"
     assert service.sent() == ["before", GOOD, "hi", answer, "next", GOOD, "at last"]
 
 
