@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from ..core.errors import AccessError, AuthenticationError, GoneError, ServiceError
 from ..core.i18n import Text
-from ..core.model_list import ListedModel, usable_names
 from ..core.models import DEFAULT_MODEL, registry
 from ..core.pacing.clock_skew import clock_hint
 from ..core.wire import ChatRequest
+from ..core.wire.model_list import ListedModel, usable_names
 from .auth.credentials import available, other_kind
 from .bases import base_of_code
 from .exchange import HttpExchange

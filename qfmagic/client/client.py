@@ -25,7 +25,7 @@ from .streams import AsyncStream, Stream
 if TYPE_CHECKING:
     import httpx
 
-    from ..core.model_list import ListedModel
+    from ..core.wire.model_list import ListedModel
     from .checks.diagnosis import DiagnosisFinding
     from .checks.key_check import KeyVerdict
     from .exchange import HttpExchange

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from ..core.errors import ProtocolError, ServiceError
-from ..core.model_list import ListedModel, read_model_list
 from ..core.safe_json import read_object
 from ..core.wire import make_error, service_error
+from ..core.wire.model_list import ListedModel, read_model_list
 from .auth.authorizer import Authorizer, gateway_error
 from .auth.credentials import Credential
 from .http.network import Network

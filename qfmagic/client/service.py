@@ -13,7 +13,6 @@ import httpx
 from ..core.answer import Answer
 from ..core.context import measure
 from ..core.errors import QianfanError, RequestError, ServiceError
-from ..core.model_list import ListedModel
 from ..core.models import Wire
 from ..core.pacing.clock_skew import service_time
 from ..core.pacing.limits import RateLimits
@@ -21,6 +20,7 @@ from ..core.pacing.retry import Attempted, GiveUp, decide
 from ..core.pause import Wait
 from ..core.wire import ChatRequest
 from ..core.wire.json_format import in_other_envelope
+from ..core.wire.model_list import ListedModel
 from .attempt import STREAM_OPTIONS, attempt
 from .auth.authorizer import Authorizer
 from .auth.credentials import Credential, choose

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from ..core.addresses import place_of_route, read_address, without_route
 from ..core.errors import OptionError
 from ..core.i18n import Text
 from ..core.keys.pasted import read_key, unquoted
@@ -19,6 +18,7 @@ from ..core.pacing.limits import RateLimits
 from ..core.pacing.retry import RetryPolicy
 from ..core.params import parse_value
 from ..home import HomeError, check_regular
+from .addresses import place_of_route, read_address, without_route
 from .bases import DEFAULT_BASE, Base, base_of, bases
 
 PREFIX = "QIANFAN_"

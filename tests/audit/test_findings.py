@@ -457,14 +457,14 @@ def test_audit_checks_each_of_several_answers():
 # ---- the safety check, and names without a date
 
 
-def test_an_answer_the_safety_check_cut_or_flagged_is_told():
+def test_audit_reports_filtered_and_flagged_answers():
     assert found(asked("hi", "Hello!", 2, finish="content_filter")) == [("filtered", 2)]
     assert found(asked("hi", "Hello!", 2, flag=2)) == [("flagged", 2)]
     assert found(asked("hi", "Hello!", 2, flag=0)) == []
     assert ("flagged", 2) in found(mapped(flagged=2, served_models=["yi"]))
 
 
-def test_a_model_that_different_ones_answered_for_is_told():
+def test_audit_reports_several_served_models():
     def cells(*served):
         return [asked("hi", "Hello!", n, chat=None, hash=None, served_model=name) for n, name in enumerate(served, 2)]
 

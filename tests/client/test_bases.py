@@ -58,7 +58,7 @@ def test_names_of_the_help_are_those_of_the_table():
     assert row["choices"] == list(bases()) == list(ADDRESSES)
 
 
-def test_a_named_address_is_known_however_it_was_set():
+def test_named_base_is_known_however_it_was_set():
     settings = Settings(console_base_url="https://qianfan.baidubce.com", chat_v2_route=f"/v2/coding{CHAT}")
     assert settings.named_base.name == "coding"
     assert Settings(console_base_url="https://gateway.example").named_base is None
@@ -77,7 +77,7 @@ def test_settings_read_the_address_and_the_token_from_the_environment():
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
-def test_a_missing_token_names_its_variable_and_address(lang):
+def test_missing_token_error_names_variable_and_base(lang):
     with pytest.raises(CredentialError) as error:
         choose(Settings(bearer_token="b", base="aistudio"), "v2")
     assert "AISTUDIO_ACCESS_TOKEN" in error.value.message(lang)
@@ -97,7 +97,7 @@ def test_a_missing_token_names_its_variable_and_address(lang):
         ("tokenplan-team", "token_plan_team_api_key_required", "base=tokenplan-team (Token Plan, team"),
     ],
 )
-def test_a_key_of_another_address_is_told_from_its_code(base, code, said):
+def test_key_of_another_base_is_named_from_its_code(base, code, said):
     transport = ScriptedTransport([refusal(code)])
     settings = Settings(bearer_token="b", base=base)
     with (
@@ -115,7 +115,7 @@ def test_other_codes_are_about_no_address():
     assert base_of_code(None) is None
 
 
-def test_a_map_at_the_coding_plan_is_warned_of():
+def test_python_map_warns_on_the_coding_plan():
     def answered(base):
         settings = Settings(bearer_token="b", base=base)
         with Qianfan(settings=settings, transport=ScriptedTransport([whole()]), model="m") as client:

@@ -65,7 +65,7 @@ def test_parameters_are_fields_of_the_body(model, given, sent):
     assert answer.request == body
 
 
-def test_the_application_is_sent_as_a_header():
+def test_app_id_is_sent_as_a_header():
     with LoopbackServer(lambda _: whole()) as server, client_of(server, settings={"app_id": "app-1"}) as client:
         client.ask("hi")
     assert server.requests[0].headers["appid"] == "app-1"
@@ -89,14 +89,14 @@ def envelopes(server):
 
 
 @pytest.mark.parametrize(("envelope", "seen"), [("wrapped", [True, True]), ("bare", [True, False, False])])
-def test_a_schema_is_sent_in_the_envelope_the_service_takes(envelope, seen):
+def test_schema_is_sent_in_the_supported_envelope(envelope, seen):
     with LoopbackServer(takes(envelope)) as server, client_of(server, model=NATIVE) as client:
         values = [extract("One?", "n int", client=client).value for _ in range(2)]
     assert values == [{"n": 1}, {"n": 1}]
     assert envelopes(server) == seen  # the second question knows
 
 
-def test_a_schema_no_envelope_of_which_is_taken_is_the_first_ones_error():
+def test_schema_rejected_in_both_envelopes_raises_the_first_error():
     with (
         LoopbackServer(lambda _: refusal(400, "invalid_argument")) as server,
         client_of(server, model=NATIVE) as client,
@@ -106,7 +106,7 @@ def test_a_schema_no_envelope_of_which_is_taken_is_the_first_ones_error():
     assert envelopes(server) == [True, False]
 
 
-def test_an_error_about_something_else_is_not_about_the_envelope():
+def test_schema_is_not_sent_again_after_another_error():
     with (
         LoopbackServer(lambda _: refusal(400, "tokens_too_long")) as server,
         client_of(server, model=NATIVE) as client,
@@ -116,7 +116,7 @@ def test_an_error_about_something_else_is_not_about_the_envelope():
     assert len(server.requests) == 1
 
 
-def test_a_recording_is_found_whatever_envelope_was_taken(tmp_path):
+def test_recording_matches_whatever_envelope_was_sent(tmp_path):
     path = tmp_path / "x.qf.jsonl"
     with (
         LoopbackServer(takes("bare")) as server,
@@ -130,7 +130,7 @@ def test_a_recording_is_found_whatever_envelope_was_taken(tmp_path):
             assert extract(question, "n int", client=player).value == {"n": 1}
 
 
-def test_a_recording_of_an_earlier_version_answers_a_question_with_a_schema(tmp_path):
+def test_recording_of_an_earlier_version_matches_a_schema_request(tmp_path):
     """Version 0.1.0 had no row of this model, and asked it in words alone."""
     path = tmp_path / "x.qf.jsonl"
     with LoopbackServer(lambda _: whole()) as server, client_of(server, tape=CassetteTape(path, "record")) as one:
@@ -161,7 +161,7 @@ def test_extract_takes_a_calls_own_options_and_no_stream():
 # ---- one call's own
 
 
-def test_a_call_decides_how_often_it_is_sent():
+def test_retry_count_of_a_call_limits_its_attempts():
     with LoopbackServer(lambda _: refusal(500, "internal_error")) as server, client_of(server) as client:
         for count in (1, 2):
             before = len(server.requests)
@@ -173,7 +173,7 @@ def test_a_call_decides_how_often_it_is_sent():
 @pytest.mark.parametrize(
     "given", [{"timeout": 0}, {"timeout": "1"}, {"retry_count": 0}, {"retry_count": 1.5}, {"backoff_factor": -1}]
 )
-def test_a_calls_values_are_checked(given):
+def test_call_options_are_checked(given):
     with pytest.raises(OptionError, match=next(iter(given))):
         CallOptions(**given).checked()
 

@@ -161,7 +161,7 @@ def test_errors_survive_pickling(error):
         ("token_plan_team_rate_limit_exceeded", "rate", "qps"),
     ],
 )
-def test_a_plans_codes_are_known_by_their_ends(code, kind, cause):
+def test_plan_codes_match_by_suffix(code, kind, cause):
     error = make_error("v2", code, "no", status=403)
     assert (type(error), error.cause) == (SERVICE_ERRORS[kind], f"cause.{cause}")
 

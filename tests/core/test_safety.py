@@ -35,7 +35,7 @@ def test_flagged_rounds_leave_the_history(said, leaving):
     assert flagged_rounds(ROUNDS, **given) == leaving
 
 
-def test_a_conversation_goes_on_without_its_flagged_turns():
+def test_flagged_turns_leave_the_history():
     chat = Conversation().add("a", Answer("1")).add("b", Answer("2")).add("c", Answer("3"))
     assert [turn.removed for turn in chat.add("d", Answer("4", flag=2)).turns] == [None, None, None, "flagged"]
     assert [one.prompt for one in chat.add("d", Answer("4", flag=2, ban_round=1)).history] == ["c"]
@@ -43,7 +43,7 @@ def test_a_conversation_goes_on_without_its_flagged_turns():
     assert chat.add("d", Answer("4", need_clear_history=True)).history == ()
 
 
-def test_a_round_is_counted_from_where_the_conversation_started_afresh():
+def test_ban_round_counts_from_the_fresh_start():
     chat = Conversation().add("a", Answer("1")).add("b", Answer("2"))
     chat = Conversation(turns=(chat.turns[0], fresh(chat.turns[1])))
     asked = chat.add("c", Answer("3", need_clear_history=True, ban_round=1))
@@ -56,7 +56,7 @@ def fresh(turn):
     return type(turn)(turn.prompt, turn.answer, fresh=True, id=turn.id)
 
 
-def test_what_may_not_be_shown_is_kept_but_not_said():
+def test_withheld_text_is_kept_but_not_shown():
     answer = Answer("secret", flag=3)
     assert (answer.text, answer.shown, str(answer), answer.withheld) == ("secret", "", "", True)
     assert "secret" not in repr(answer)
@@ -67,7 +67,7 @@ def test_what_may_not_be_shown_is_kept_but_not_said():
     assert Answer("f***", finish_reason="content_filter").filtered
 
 
-def test_what_was_handed_out_is_withdrawn_once():
+def test_accumulator_withdraws_its_text_once():
     collector = Accumulator(streamed=True)
     collector.add_content("secret")
     assert collector.take().text == "secret"

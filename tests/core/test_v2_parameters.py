@@ -72,14 +72,14 @@ def check(model=UNKNOWN, /, **values):
 
 
 @pytest.mark.parametrize(("name", "value", "sent"), [(name, *case) for name, cases in SENT.items() for case in cases])
-def test_a_documented_parameter_is_sent_as_documented(name, value, sent):
+def test_documented_parameter_is_sent_as_documented(name, value, sent):
     checked = check(**{name: value})
     assert checked == {name: value if sent is None else sent}
     assert check(**checked) == checked  # as for a repair, which sends the same again
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in REFUSED.items() for value in values])
-def test_a_documented_parameter_refuses_other_values(name, value):
+def test_documented_parameter_rejects_other_values(name, value):
     with pytest.raises(ParameterError) as error:
         check(**{name: value})
     assert name in error.value.message("en")

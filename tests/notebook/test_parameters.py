@@ -83,7 +83,7 @@ def test_settings_refuse_what_the_model_does_not_take(lab):
             lab.run_line_magic("qf", f"set {line}")
 
 
-def test_a_field_on_the_line_replaces_its_other_name_in_the_settings(lab, service):
+def test_option_on_the_line_replaces_its_other_name_in_the_settings(lab, service):
     lab.run_line_magic("qf", "set max_output_tokens=5 user_id=a")
     ask(lab, "max_completion_tokens=6 user=b")
     assert fields(service) == [{"max_completion_tokens": 6, "user": "b"}]
@@ -125,7 +125,7 @@ def test_unknown_options_are_told_about_extra(lab, line):
         ask(lab, line)
 
 
-def test_a_schema_is_sent_where_the_row_says_so(lab, service):
+def test_schema_is_sent_natively_where_the_row_supports_it(lab, service):
     service.replies["next"] = whole('{"n": 1}')
     assert ask(lab, "schema='n int'").value == {"n": 1}
     (sent,) = fields(service)
@@ -136,7 +136,7 @@ def test_a_schema_is_sent_where_the_row_says_so(lab, service):
 # ---- retries
 
 
-def test_a_line_decides_how_often_its_question_is_sent(lab, service):
+def test_retry_count_on_the_line_limits_attempts(lab, service):
     service.replies["next"] = refusal(500, "internal_error")
     lab.run_line_magic("qf", "set retry_count=2 backoff_factor=0")
     for line, count in (("", 2), ("retry_count=1", 1), ("retry_count=3", 3)):
@@ -154,7 +154,7 @@ def test_a_line_decides_how_often_its_question_is_sent(lab, service):
 # ---- addresses
 
 
-def test_the_application_and_the_address_are_settings(lab, service, capsys):
+def test_app_id_and_base_are_settings(lab, service, capsys):
     lab.run_line_magic("qf", "set app_id=app-1")
     ask(lab)
     assert service.requests[-1].headers["appid"] == "app-1"
@@ -166,13 +166,13 @@ def test_the_application_and_the_address_are_settings(lab, service, capsys):
         lab.run_line_magic("qf", "set base=plan")
 
 
-def test_an_address_without_a_name_is_not_named(lab, capsys):
+def test_unnamed_base_is_shown_without_a_name(lab, capsys):
     lab.run_line_magic("qf", "set base=default")
     ask(lab, "dry")
     assert "qianfan.baidubce.com" not in capsys.readouterr().out
 
 
-def test_a_map_at_the_coding_plan_is_warned_of(lab, monkeypatch, capsys):
+def test_map_cell_warns_on_the_coding_plan(lab, monkeypatch, capsys):
     from qfmagic.client.bases import Base
 
     titles = {"en": "Coding Plan", "zh": "Coding Plan"}
@@ -188,7 +188,7 @@ def test_a_map_at_the_coding_plan_is_warned_of(lab, monkeypatch, capsys):
     assert "programming tools only" not in capsys.readouterr().out
 
 
-def test_the_stub_answers_whatever_the_address(shell):
+def test_stub_answers_at_any_base(shell):
     shell.run_line_magic("qf", f"set base=aistudio model={MODEL}")
     assert ask(shell).transport == "stub"
 
@@ -235,7 +235,7 @@ def test_fields_of_the_panel_have_the_words_of_a_parameter(lab):
 
 
 @pytest.mark.parametrize(("base", "shown"), [("default", False), ("aistudio", True)])
-def test_the_panel_asks_for_a_token_where_it_counts(lab, base, shown):
+def test_panel_prompts_for_the_token_of_the_base(lab, base, shown):
     from qfmagic.notebook.panel.state import panel_state
 
     lab.run_line_magic("qf", f"set base={base}")

@@ -19,10 +19,10 @@ from ...core.errors import (
     UnavailableError,
 )
 from ...core.i18n import text
-from ...core.model_list import ListedModel
 from ...core.models import WIRES
 from ...core.safe_json import read_object
 from ...core.wire import service_error
+from ...core.wire.model_list import ListedModel
 from ..auth.authorizer import gateway_error
 from ..auth.credentials import Credential, available, check_form
 from ..http.request import Clock, Outgoing

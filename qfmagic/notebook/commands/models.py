@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from ...core.i18n import text
-from ...core.model_list import ListedModel
 from ...core.models import Capabilities, Model, did_you_mean, registry
+from ...core.wire.model_list import ListedModel
 from ..output.tables import Rendered, TextTable
 from ..session.session import Session
 

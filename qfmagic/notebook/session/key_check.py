@@ -8,8 +8,8 @@ from ...client.background_loop import BackgroundLoop
 from ...client.settings import Settings
 from ...core.errors import CredentialError
 from ...core.i18n import Described, Text
-from ...core.model_list import ListedModel
 from ...core.models import Wire
+from ...core.wire.model_list import ListedModel
 from .keys import fingerprints, only
 
 VerdictState = Literal["good", "bad", "unknown"]

@@ -9,8 +9,8 @@ from pathlib import Path
 from ...client.auth.credentials import available
 from ...client.model_place import list_place
 from ...client.settings import Settings, fingerprint
-from ...core.model_list import ListedModel, read_model_list
 from ...core.safe_json import read_object
+from ...core.wire.model_list import ListedModel, read_model_list
 from ...home import HomeError, home_folder, private_file, private_folder
 
 KEPT_S = 24 * 3600.0  # seconds a list counts

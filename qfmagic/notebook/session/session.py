@@ -16,9 +16,9 @@ from ...client.settings import Settings
 from ...core.answer import Answer
 from ...core.errors import QianfanError
 from ...core.i18n import Text, text
-from ...core.model_list import ListedModel
 from ...core.plan import Plan
 from ...core.wire import ChatRequest
+from ...core.wire.model_list import ListedModel
 from ...home import HomeError
 from ..conversation.cell_order import CellOrder, notebook_path
 from ..conversation.conversations import Conversations

@@ -3,8 +3,8 @@
 from collections.abc import Collection
 from typing import Any
 
-from ...core.model_list import is_well_formed
 from ...core.models import Model
+from ...core.wire.model_list import is_well_formed
 
 
 def refusal(model: Model, kept: Collection[str] = ()) -> str | None:

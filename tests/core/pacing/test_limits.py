@@ -149,6 +149,6 @@ def test_limits_of_questions_and_answers_are_told_apart():
 
 
 @pytest.mark.parametrize("kind", ["requests", "tokens", "input-tokens", "output-tokens"])
-def test_what_is_used_up_closes_the_minute(kind):
+def test_used_up_limit_closes_the_minute(kind):
     assert used_up({f"x-ratelimit-remaining-{kind}": "0"})
     assert not used_up({f"x-ratelimit-remaining-{kind}": "1"})

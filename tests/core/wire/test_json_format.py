@@ -41,6 +41,6 @@ def test_questions_with_a_schema_are_found_as_earlier_versions_sent_them(lang):
     assert [*as_earlier_versions(plain)] == []
 
 
-def test_a_response_format_of_ones_own_has_one_form():
+def test_response_format_of_the_user_has_one_envelope():
     assert [*as_earlier_versions(planned("Rate it.", response_format="json_object"))] == []
     assert [*as_earlier_versions(planned("hi", extra={"response_format": 5}))] == []

@@ -85,7 +85,7 @@ def test_think_tags_are_the_same_however_the_content_is_cut(content, data):
     assert text in content
 
 
-def test_a_lone_closing_tag_is_text_behind_reasoning_that_came_apart():
+def test_lone_closing_tag_is_text_after_separate_reasoning():
     collector = Accumulator(streamed=True)
     collector.add_thought("hm")
     collector.add_content("a</think>b")

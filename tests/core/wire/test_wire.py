@@ -569,12 +569,12 @@ def test_bodies_without_an_error_of_the_service_are_told_by_their_status(status,
     assert (type(error), error.cause, error.detail) == (kind, f"cause.{cause}", said)
 
 
-def test_a_code_that_repeats_a_status_in_a_stream_counts_as_one():
+def test_code_that_repeats_a_status_is_read_as_the_status():
     assert type(make_error("v2", 502, "x")) is UnavailableError
     assert type(make_error("v2", 502, "x", status=400)) is RequestError
 
 
-def test_an_error_event_is_an_error_whatever_it_holds():
+def test_error_event_is_an_error_whatever_its_data():
     for data in ('{"message":"busy"}', "busy"):
         with pytest.raises(ServiceError, match="busy"):
             feed_events("v2", Accumulator(streamed=True), [Event(data, "error")])
@@ -588,14 +588,14 @@ def test_events_of_an_unknown_type_are_skipped():
         feed_events("v2", collector, [Event('{"torn', "progress")])
 
 
-def test_a_body_of_events_is_read_as_a_stream():
+def test_body_of_events_is_read_as_a_stream():
     body = f"data: {json.dumps(v2())}\n\ndata: [DONE]\n\n".encode()
     assert read_body("v2", body).outcome().text == "a"
     with pytest.raises(ProtocolError, match="without a response"):
         read_body("v2", b": comment\n\n")
 
 
-def test_a_function_call_in_fragments_is_kept_whole():
+def test_function_call_fragments_are_joined():
     chunks = [v2("") for _ in range(2)]
     chunks[0]["choices"][0]["delta"]["function_call"] = {"name": "rain", "arguments": "{"}
     chunks[1]["choices"][0]["delta"]["function_call"] = {"arguments": "}"}

@@ -34,7 +34,7 @@ class Current:
         return self._stub(request)
 
 
-def test_a_cell_without_options_is_answered_by_a_service_without_retired_models(start):
+def test_cell_without_options_uses_a_current_model(start):
     with LoopbackServer(Current()) as server:
         ran = start(**server.environ, **KEY).run("%%qianfan\nhi")
     assert ran.status == "ok", ran.error
@@ -71,7 +71,7 @@ def session(shell):
         ("zh", "ernie-lite-8k 已于 2026-01-27 下线：请改用 ernie-5.1"),
     ],
 )
-def test_a_retired_model_is_asked_and_named_once(live, lang, said):
+def test_retired_model_is_sent_and_named_once(live, lang, said):
     live(f"%qf set lang={lang}")
     assert live("%%qianfan model=ernie-lite-8k\nhi").count(said) == 1
     assert live("%%qianfan model=ernie-lite-8k dry\nhi").count(said) == 1
@@ -83,7 +83,7 @@ def test_a_retired_model_is_asked_and_named_once(live, lang, said):
     assert said not in live("%%qianfan model=ernie-5.1\nhi")
 
 
-def test_an_answer_from_before_the_retirement_is_replayed_without_a_note(live, monkeypatch, tmp_path):
+def test_answer_older_than_the_retirement_replays_without_note(live, monkeypatch, tmp_path):
     with LoopbackServer(StubService(clock=lambda: 1_700_000_000.0, kept=["ernie-lite-8k"])) as early:
         for name, value in early.environ.items():
             monkeypatch.setenv(name, value)
@@ -95,7 +95,7 @@ def test_an_answer_from_before_the_retirement_is_replayed_without_a_note(live, m
     assert "retired" not in shown
 
 
-def test_a_refused_model_is_not_suggested_again(live):
+def test_rejected_model_is_not_suggested_again(live):
     live("%%qianfan model=deepseek-v3.1-250821\nhi")
     said = str(live.error)
     assert "deepseek-v3.1-250821 was retired on 2026-06-30: use ernie-5.1." in said
@@ -105,7 +105,7 @@ def test_a_refused_model_is_not_suggested_again(live):
 # ---- %qf models
 
 
-def test_the_table_holds_no_retired_model(live):
+def test_models_table_omits_retired_models(live):
     table = live("%qf models")
     assert "context 128k, input 119k, output 65536" in table
     assert "thinking (thinking, high, max), no vision, tools, json_schema" in table
@@ -117,7 +117,7 @@ def test_the_table_holds_no_retired_model(live):
     assert "2026-10-29 (announced)" in retired
 
 
-def test_a_model_shows_its_retirement_and_its_features(live):
+def test_model_details_show_retirement_and_features(live):
     assert "retired on 2026-01-27" in live("%qf models ernie-lite-8k")
     shown = live("%qf models DEEPSEEK_V4_PRO")
     assert "context 1M, output 393216 · thinking (thinking, high, max)" in shown
@@ -125,7 +125,7 @@ def test_a_model_shows_its_retirement_and_its_features(live):
     assert "下线" in live("%qf set lang=zh\n%qf models ernie-5.0")
 
 
-def test_an_unlisted_model_shows_the_generic_row(live):
+def test_unlisted_model_shows_the_generic_row(live):
     shown = live("%qf models glm-5.33")
     assert live.error is None
     assert "not in the model table: sent to V2 unchanged" in shown
@@ -133,7 +133,7 @@ def test_an_unlisted_model_shows_the_generic_row(live):
     assert "temperature" in shown
 
 
-def test_the_list_of_the_service_is_shown_and_used(live):
+def test_live_model_list_is_shown_and_feeds_completion(live):
     assert "my-tuned-service?" not in live("%qf models my-tuned-servic")
     table = live("%qf models live")
     rows = [line.split() for line in table.splitlines() if line.startswith(("my-", "ernie", "bge"))]
@@ -144,7 +144,7 @@ def test_the_list_of_the_service_is_shown_and_used(live):
     assert [request.path for request in live.server.requests] == ["/v2/models"]
 
 
-def test_the_list_is_kept_without_the_key(live):
+def test_live_model_list_is_saved_without_the_key(live):
     live("%qf models live")
     (path,) = (Path(os.environ["QFMAGIC_HOME"]) / "models").iterdir()
     assert path.stat().st_mode & 0o077 == 0
@@ -169,14 +169,14 @@ def test_completion_and_the_panel_offer_what_the_service_listed(live, session):
         assert "bge-large-zh" not in names
 
 
-def test_the_panel_names_the_retirement_of_the_model_that_is_set(live, session):
+def test_panel_shows_the_retirement_of_the_model(live, session):
     live("%qf set model=ernie-lite-8k")
     assert "ernie-lite-8k was retired on 2026-01-27: use ernie-5.1." in panel_state(session)["model"]["facts"]
     live("%qf set model=ernie-5.1")
     assert "context 128k, input 119k, output 65536" in panel_state(session)["model"]["facts"]
 
 
-def test_the_stub_lists_its_models(shell, capsys):
+def test_stub_lists_its_models(shell, capsys):
     shell.run_line_magic("qf", "models live")
     assert "ernie-5.1" in capsys.readouterr().out
     assert not (Path(os.environ["QFMAGIC_HOME"]) / "models").exists()
@@ -185,7 +185,7 @@ def test_the_stub_lists_its_models(shell, capsys):
 # ---- keys
 
 
-def test_a_good_key_is_accepted_and_nothing_is_asked_of_a_model(live):
+def test_key_check_sends_no_prompt(live):
     assert "QIANFAN_BEARER_TOKEN: accepted." in live("%qf auth check")
     found = live("%qf doctor")
     assert "QIANFAN_BEARER_TOKEN: accepted." in found
@@ -195,6 +195,6 @@ def test_a_good_key_is_accepted_and_nothing_is_asked_of_a_model(live):
     assert asked == ["/v2/models", "/v2/models"]
 
 
-def test_the_list_of_a_key_check_feeds_the_near_misses(live):
+def test_key_check_list_feeds_near_misses(live):
     live("%qf auth check")
     assert "Did you mean my-tuned-service?" in live("%qf models my-tuned-servic")

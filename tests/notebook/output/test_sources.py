@@ -37,14 +37,14 @@ def test_sources_stand_below_the_answer_as_links():
         "ftp://a.example",
     ],
 )
-def test_only_addresses_of_web_pages_become_links(address):
+def test_source_list_links_web_addresses_only(address):
     marked = answer_bundle(searched({"url": address, "title": "A page"}), [])["text/markdown"]
     assert "](" not in marked
     assert f"<{address}" not in marked
 
 
 @pytest.mark.parametrize("style", ["markdown", "text", "json", "code", "html"])
-def test_a_withheld_answer_is_nowhere_in_its_cell(style):
+def test_withheld_answer_is_nowhere_in_its_cell(style):
     answer = Answer(
         "secret", reasoning="secret too", flag=3, extra={"search_results": [{"url": "https://secret.example"}]}
     )
@@ -74,7 +74,7 @@ def test_deltas_that_take_back_leave_what_comes_after_them():
     assert _summed(deltas[:1]) == ("hm", "a", None)
 
 
-def test_a_terminal_prints_the_whole_below_what_was_taken_back():
+def test_terminal_prints_the_whole_answer_after_a_withdrawal():
     written = []
     view = TerminalView(written.append)
     for delta in (Delta("hm"), Delta("4", "hm", takes_back="text"), Delta("2")):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from qfmagic.client.settings import Settings
-from qfmagic.core.model_list import ListedModel
+from qfmagic.core.wire.model_list import ListedModel
 from qfmagic.notebook.session.model_lists import KEPT_S, ModelLists
 
 SETTINGS = Settings(bearer_token="bce-v3/ALTAK-x/1")
@@ -29,7 +29,7 @@ def test_another_kernel_reads_the_list(environ):
 
 
 @pytest.mark.parametrize("passed", [KEPT_S, -1.0])
-def test_a_list_counts_for_a_day(environ, passed):
+def test_model_list_is_kept_for_a_day(environ, passed):
     lists(environ).keep(SETTINGS, MODELS, saved=True)
     assert lists(environ, NOW + passed).known(SETTINGS) == ()
 
@@ -37,12 +37,12 @@ def test_a_list_counts_for_a_day(environ, passed):
 @pytest.mark.parametrize(
     "other", [{"bearer_token": "bce-v3/ALTAK-y/2"}, {"bearer_token": ""}, {"console_base_url": "http://gateway"}]
 )
-def test_a_list_is_of_one_key_and_address(environ, other):
+def test_model_list_belongs_to_one_key_and_base(environ, other):
     lists(environ).keep(SETTINGS, MODELS, saved=True)
     assert lists(environ).known(replace(SETTINGS, **other)) == ()
 
 
-def test_a_list_that_is_not_saved_is_this_kernels_alone(environ, tmp_path):
+def test_unsaved_model_list_stays_in_memory(environ, tmp_path):
     mine = lists(environ)
     mine.keep(SETTINGS, MODELS, saved=False)
     assert mine.known(SETTINGS) == MODELS
@@ -51,14 +51,14 @@ def test_a_list_that_is_not_saved_is_this_kernels_alone(environ, tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"at": "x", "data": []}', b'{"at": 1000000, "data": 5}', b"\xff"])
-def test_a_damaged_file_is_no_list(environ, tmp_path, content):
+def test_damaged_model_list_file_is_ignored(environ, tmp_path, content):
     lists(environ).keep(SETTINGS, MODELS, saved=True)
     (path,) = (tmp_path / "home" / "models").iterdir()
     path.write_bytes(content)
     assert lists(environ).known(SETTINGS) == ()
 
 
-def test_a_folder_that_cannot_be_made_keeps_the_list_in_memory(environ, tmp_path):
+def test_model_list_without_a_folder_stays_in_memory(environ, tmp_path):
     (tmp_path / "home").write_text("a file")
     mine = lists(environ)
     mine.keep(SETTINGS, MODELS, saved=True)

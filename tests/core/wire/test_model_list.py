@@ -2,7 +2,7 @@
 
 import pytest
 
-from qfmagic.core.model_list import SHOWN, ListedModel, is_well_formed, read_model_list, usable_names
+from qfmagic.core.wire.model_list import SHOWN, ListedModel, is_well_formed, read_model_list, usable_names
 
 FULL = {
     "id": "ernie-5.1",

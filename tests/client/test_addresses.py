@@ -2,7 +2,7 @@
 
 import pytest
 
-from qfmagic.core.addresses import place_of_route, read_address, without_route
+from qfmagic.client.addresses import place_of_route, read_address, without_route
 
 ROUTE = "/v2/chat/completions"
 HOST = "https://qianfan.baidubce.com"

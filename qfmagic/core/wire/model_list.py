@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .models import DEFAULT_MODEL, registry
+from ..models import DEFAULT_MODEL, registry
 
 SHOWN = 5  # names in a hint
 # Names go into errors and onto the user's line; anything else is passed over.
