@@ -209,7 +209,7 @@ class Service:
         """Whether the same request may be accepted at once: with a new token, or without ``stream_options``."""
         if error.retry == "token":
             return self.authorizer.renew(credential, exchange.token)
-        base = self._settings.console_base_url
+        base = self._place_of(exchange.request)[0]
         named = exchange.refused or STREAM_OPTIONS in error.detail
         if not named or STREAM_OPTIONS not in exchange.request.body or base in self._without_stream_options:
             return False
@@ -288,9 +288,11 @@ class Service:
             self._throttles[wire, credential] = throttle
         return self._throttles[wire, credential]
 
+    def _place_of(self, request: ChatRequest) -> tuple[str, str]:
+        return self._settings.place_of(request.wire, request.endpoint, custom=self._settings.use_custom_endpoint)
+
     async def _outgoing(self, request: ChatRequest, fields: Mapping[str, object], credential: Credential) -> Outgoing:
-        settings = self._settings
-        base, path = settings.place_of(request.wire, request.endpoint, custom=settings.use_custom_endpoint)
+        base, path = self._place_of(request)
         sent = fields
         if base in self._without_stream_options:  # the answer then has the usage that the service gives by itself
             sent = {name: value for name, value in sent.items() if name != STREAM_OPTIONS}

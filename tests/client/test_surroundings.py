@@ -113,9 +113,10 @@ def refuses_stream_options(status, payload, seen):
         (400, {"error": {"message": "Unrecognized request argument supplied: stream_options", "code": None}}),
     ],
 )
-def test_stream_options_rejected_by_gateway_are_omitted(status, payload):
+@pytest.mark.parametrize("path", ["", "/", "/v2", "/v2/chat/completions"])
+def test_stream_options_rejected_by_gateway_are_omitted(status, payload, path):
     seen = []
-    with FaultServer(refuses_stream_options(status, payload, seen)) as server, client(server.url) as asking:
+    with FaultServer(refuses_stream_options(status, payload, seen)) as server, client(server.url + path) as asking:
         for _ in range(2):
             with asking.stream("hi") as answer:
                 assert "".join(delta.text for delta in answer) == "fine"
