@@ -48,7 +48,7 @@ def process(*words, **more):
     )
 
 
-def test_the_version_is_told_without_what_it_does_not_need():
+def test_version_imports_nothing_else():
     script = (
         "import sys; from qfmagic import cli\n"
         "cli.main(['--version'])\n"
@@ -58,7 +58,7 @@ def test_the_version_is_told_without_what_it_does_not_need():
     assert done.stdout == f"qfmagic {__version__}\n[]\n"
 
 
-def test_the_command_is_installed_and_is_the_module_too():
+def test_command_is_installed_and_equals_module():
     command = Path(sys.executable).with_name("qfmagic")
     if not command.exists():
         pytest.skip("this environment was made before the command was there")
@@ -68,7 +68,7 @@ def test_the_command_is_installed_and_is_the_module_too():
     )
 
 
-def test_a_guide_is_audited():
+def test_audit_command_checks_guide():
     done = process("audit", GUIDE)
     assert done.returncode == 1
     assert done.stdout.startswith(f"{GUIDE} (no cassette)\n")
@@ -76,7 +76,7 @@ def test_a_guide_is_audited():
     assert done.stderr == ""
 
 
-def test_who_reads_only_the_beginning_sees_no_error():
+def test_audit_command_ignores_closed_pipe():
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
@@ -92,14 +92,14 @@ def test_who_reads_only_the_beginning_sees_no_error():
     assert done.stderr == ""
 
 
-def test_chinese_is_written_where_the_terminal_has_it_and_escaped_where_it_has_not():
+def test_cli_escapes_chinese_where_terminal_cannot_show_it():
     assert "模拟回答" in process("audit", GUIDE, environ={"QFMAGIC_LANG": "zh"}).stdout
     done = process("audit", GUIDE, environ={"QFMAGIC_LANG": "zh", "PYTHONIOENCODING": "ascii"})
     assert "\\u6a21\\u62df\\u56de\\u7b54" in done.stdout
     assert done.stderr == ""
 
 
-def test_audits_options_reach_it(run):
+def test_audit_command_accepts_options(run):
     shutil.copy(GUIDE, "a.ipynb")
     status, out, err = run("audit", "--json", "a.ipynb", "none.ipynb")
     assert status == 2
@@ -130,7 +130,7 @@ def test_audits_options_reach_it(run):
         ("stub-server", "--pace", "nan"),
     ],
 )
-def test_a_wrong_line_is_told_in_one_line(run, words):
+def test_cli_rejects_invalid_line_in_one_line(run, words):
     status, out, err = run(*words)
     assert (status, out) == (2, "")
     assert err.startswith("qfmagic: ")
@@ -141,7 +141,7 @@ def test_a_wrong_line_is_told_in_one_line(run, words):
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
 @pytest.mark.parametrize("words", [(), ("audit",), ("stub-server",)])
-def test_help_says_everything_in_the_readers_language(run, words, lang):
+def test_help_uses_language_of_reader(run, words, lang):
     status, out, _ = run(*words, "--help", QFMAGIC_LANG=lang)
     assert status == 0
     assert ("选项" in out) == (lang == "zh")
@@ -153,20 +153,20 @@ def test_help_says_everything_in_the_readers_language(run, words, lang):
         assert word in out
 
 
-def test_a_language_there_is_not_is_told(run):
+def test_cli_rejects_unknown_language(run):
     status, _, err = run("audit", "a.ipynb", QFMAGIC_LANG="fr")
     assert (status, err) == (2, "qfmagic: Invalid QFMAGIC_LANG=fr. Allowed: zh, en, auto.\n")
 
 
-def test_the_version_among_other_options_is_told_too(run):
+def test_version_is_shown_with_other_options(run):
     assert run("--version", "audit") == (0, f"qfmagic {__version__}\n", "")
 
 
-def test_the_language_is_the_environments(run):
+def test_language_follows_environment(run):
     assert "选项" in run("--help", QFMAGIC_LANG="", LC_ALL="zh_CN.UTF-8")[1]
 
 
-def test_an_interrupted_audit_says_nothing(run, monkeypatch):
+def test_audit_command_interrupted_prints_nothing(run, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
@@ -207,11 +207,11 @@ def serving():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_stub_answers_where_its_variables_lead_until_it_is_told_to_end(serving, number):
+def test_stub_server_command_serves_until_signal(serving, number):
     server, said, environ = serving()
     assert environ["QIANFAN_BASE_URL"] in said
     settings = Settings.from_env(environ)
-    for model in ("yi_34b_chat", "ernie-4.0-8k"):  # V1 with the application's keys, V2
+    for model in ("yi_34b_chat", "ernie-5.1"):  # V1 with the application's keys, V2
         with Qianfan(settings=settings, model=model) as client:
             answer = client.ask("hi")
             assert answer.text
@@ -219,7 +219,7 @@ def test_the_stub_answers_where_its_variables_lead_until_it_is_told_to_end(servi
     reply = httpx.post(
         f"{environ['OPENAI_BASE_URL']}/chat/completions",
         headers={"authorization": f"Bearer {environ['OPENAI_API_KEY']}"},
-        json={"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "hi"}]},
+        json={"model": "ernie-5.1", "messages": [{"role": "user", "content": "hi"}]},
     )
     assert reply.json()["choices"][0]["message"]["content"]
     # One who is in the middle of something doesn't keep it from ending.
@@ -230,11 +230,11 @@ def test_the_stub_answers_where_its_variables_lead_until_it_is_told_to_end(servi
     assert server.stderr.read() == ""
 
 
-def test_the_server_speaks_the_readers_language(serving):
+def test_stub_server_command_uses_language_of_reader(serving):
     assert serving(QFMAGIC_LANG="zh")[1].startswith("模拟服务位于 http://127.0.0.1:")
 
 
-def test_a_port_or_address_that_can_not_be_had_is_told_in_one_line(run):
+def test_stub_server_command_rejects_unavailable_address_in_one_line(run):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -246,6 +246,6 @@ def test_a_port_or_address_that_can_not_be_had_is_told_in_one_line(run):
     assert run("stub-server", "--port", 0, "--host", "not an address")[0] == 2
 
 
-def test_the_variables_hold_the_stubs_own_keys(serving):
+def test_stub_server_variables_contain_stub_keys(serving):
     environ = serving()[2]
     assert {environ[name] for name in environ if name.startswith("QIANFAN_") and "URL" not in name} <= set(StubKeys())

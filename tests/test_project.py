@@ -22,13 +22,13 @@ _spec.loader.exec_module(readme_tables)
 
 
 @pytest.mark.parametrize(("name", "lang"), readme_tables.READMES.items())
-def test_the_readmes_tables_are_the_programs(name, lang):
+def test_readme_tables_match_generated_ones(name, lang):
     """python tests/support/readme_tables.py writes them."""
     text = (ROOT / name).read_text("utf-8")
     assert text == readme_tables.with_tables(text, lang)
 
 
-def test_the_changelog_has_this_version():
+def test_changelog_has_current_version():
     assert re.search(
         rf"^## (\[?{re.escape(qfmagic.__version__)}|\[?Unreleased)",
         (ROOT / "CHANGELOG.md").read_text("utf-8"),
@@ -37,7 +37,7 @@ def test_the_changelog_has_this_version():
 
 
 @pytest.mark.slow
-def test_the_wheel_holds_the_data_and_the_types(tmp_path):
+def test_wheel_contains_data_and_types(tmp_path):
     subprocess.run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", tmp_path, ROOT], check=True)
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
@@ -47,7 +47,7 @@ def test_the_wheel_holds_the_data_and_the_types(tmp_path):
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.name)
-def test_a_guide_notebook_is_a_document(path):
+def test_guide_notebook_is_a_document(path):
     """Every code cell was run, no widget or secret is left, the language is pinned, the stub or a cassette answers."""
     notebook = json.loads(path.read_text("utf-8"))
     code = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
@@ -63,7 +63,7 @@ def test_a_guide_notebook_is_a_document(path):
     assert "bce-v3/ALTAK-stub" not in path.read_text("utf-8")
 
 
-def test_the_analysis_passes_its_audit():
+def test_analysis_passes_audit():
     """Its answers are those of its cassette, none is left over, and nothing was changed since."""
     source = load(ROOT / "notebooks" / "analysis.ipynb")
     report = audit(source.notebook, source.cassette, recorded=source.recorded)

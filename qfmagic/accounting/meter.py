@@ -15,8 +15,10 @@ from ..core.context import measure
 from ..core.errors import BudgetError
 from ..core.i18n import Text
 from ..core.messages import text_of
+from ..core.params import answer_limit
 from ..core.plan import Plan
-from .prices import Budget, Prices, amount
+from ..core.usage import DETAILS
+from .prices import Budget, Prices, Used, amount, length_class
 from .totals import Call, Kind
 
 
@@ -32,7 +34,7 @@ def need_of(plan: Plan) -> TokenEstimate:
     parameters, size = plan.request.parameters, plan.context.size
     if parameters.get("system") and not plan.context.limits.system_counts:
         size += measure(parameters["system"])
-    return TokenEstimate(size.tokens, parameters.get("max_output_tokens", 0))
+    return TokenEstimate(size.tokens, answer_limit(parameters))
 
 
 class Reservation:
@@ -86,7 +88,7 @@ class Meter:
         # What is held may be given back by the garbage collector, in a thread that has the lock already.
         self._lock = threading.RLock()
         self._calls: dict[tuple[object, ...], Call] = {}
-        self._used: dict[str, tuple[int, int]] = {}  # by model, of what isn't free
+        self._used: dict[tuple[str, int], Used] = {}  # by model and length of the question, of what isn't free
         self._held: dict[object, tuple[str, TokenEstimate]] = {}
         self._told: Budget | None = None  # the one whose being passed was told
 
@@ -150,9 +152,9 @@ class Meter:
     def _check(self, budget: Budget, model: str, need: TokenEstimate) -> None:
         self.check_priced(model)
         worth = self._worth(budget)
-        spent = sum(worth(name, used) for name, used in self._used.items())
-        held = sum(worth(name, wanted) for name, wanted in tuple(self._held.values()))
-        takes = worth(model, need)
+        spent = sum(worth(name, used) for (name, _), used in self._used.items())
+        held = sum(worth(name, Used(*wanted)) for name, wanted in tuple(self._held.values()))
+        takes = worth(model, Used(*need))
         if spent + held + takes > budget.amount:
             under_way = {"held": amount(held, budget.unit)}
             raise BudgetError(
@@ -178,7 +180,7 @@ class Meter:
         """What has been spent, in the budget's unit; on a model without a price, by the dearest there is."""
         worth = self._worth(budget)
         with self._lock:
-            return sum(worth(model, used) for model, used in self._used.items())
+            return sum(worth(model, used) for (model, _), used in self._used.items())
 
     def take_overshoot(self) -> Text | None:
         """By how much the budget is passed, in words: answers may take more than was set aside. Told once."""
@@ -193,9 +195,9 @@ class Meter:
         """The budget that holds for what is asked now."""
         return None if self._free() else self._budget()
 
-    def _worth(self, budget: Budget) -> Callable[[str, tuple[int, int]], float]:
+    def _worth(self, budget: Budget) -> Callable[[str, Used], float]:
         """What a model's tokens count for in the budget's unit."""
-        return self._prices().cost if budget.unit == "CNY" else lambda _, tokens: sum(tokens)
+        return self._prices().cost if budget.unit == "CNY" else lambda _, used: used.prompt + used.completion
 
     def after(self, answer: Answer, *, kind: Kind, chat: str | None = None, cell: str | None = None) -> None:
         """
@@ -226,13 +228,15 @@ class Meter:
             answer.seconds,
             label if cell in (None, here) else "",
             not known,
+            **{name: getattr(usage, name) or 0 for name in DETAILS},
         )
         with self._lock:
             same = self._calls.get(call.alike)
             self._calls[call.alike] = call if same is None else same.plus(call)
             if not call.free:
-                before = self._used.get(call.model, (0, 0))
-                self._used[call.model] = before[0] + call.used[0], before[1] + call.used[1]
+                place = call.model, length_class(call.used[0])
+                before = self._used.get(place)
+                self._used[place] = call.spent if before is None else before.plus(call.spent)
         self._keep(call)
 
 

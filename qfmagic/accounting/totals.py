@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
 from ..core.transport_modes import is_free
-from .prices import Prices
+from ..core.usage import DETAILS
+from .prices import Prices, Used, length_class
 
 Kind = Literal["ask", "map", "compare", "repair"]
 By = Literal["cell", "chat", "model", "day"]
@@ -34,6 +35,9 @@ class Call(NamedTuple):
         label: What the front end shows beside the cell, ``In 3``.
         estimated: Whether the service didn't say, as with an answer that was broken off.
         times: How many it stands for; the numbers are their sums.
+        cached_tokens: Those of the question that were in the service's cache.
+        search_tokens: Those of the question that a web search added.
+        reasoning_tokens: Those of the answer that are reasoning.
     """
 
     at: float
@@ -49,12 +53,16 @@ class Call(NamedTuple):
     label: str = ""
     estimated: bool = False
     times: int = 1
+    cached_tokens: int = 0
+    search_tokens: int = 0
+    reasoning_tokens: int = 0
 
     @property
     def alike(self) -> tuple[object, ...]:
-        """What calls have in common that may be added up."""
-        numbers = ("at", "prompt_tokens", "completion_tokens", "seconds", "times")
-        return (_day(self.at), *(value for name, value in self._asdict().items() if name not in numbers))
+        """What calls have in common that may be added up, so that a price by the length of questions still holds."""
+        numbers = ("at", "prompt_tokens", "completion_tokens", "seconds", "times", *DETAILS)
+        length = length_class(self.used[0] // self.times)
+        return (_day(self.at), length, *(value for name, value in self._asdict().items() if name not in numbers))
 
     def plus(self, other: "Call") -> "Call":
         """Both in one; the time is the first's."""
@@ -64,6 +72,7 @@ class Call(NamedTuple):
             completion_tokens=completion + longer,
             seconds=self.seconds + other.seconds,
             times=self.times + other.times,
+            **{name: getattr(self, name) + getattr(other, name) for name in DETAILS},
         )
 
     @property
@@ -75,6 +84,11 @@ class Call(NamedTuple):
     def used(self) -> tuple[int, int]:
         """The tokens of question and answer."""
         return self.prompt_tokens or 0, self.completion_tokens or 0
+
+    @property
+    def spent(self) -> Used:
+        """The tokens as prices count them."""
+        return Used(*self.used, self.cached_tokens, self.times)
 
     def of(self, by: By) -> tuple[str, str]:
         """The group it belongs to, and the group's name."""
@@ -106,6 +120,9 @@ class Total(NamedTuple):
         cost: In CNY, of those whose price is known.
         unpriced: How many cost something, and it isn't known how much.
         estimated: Whether a count among them is an estimate.
+        cached_tokens: Those of the questions that were in the service's cache.
+        search_tokens: Those of the questions that web searches added.
+        reasoning_tokens: Those of the answers that are reasoning.
     """
 
     name: str
@@ -118,6 +135,9 @@ class Total(NamedTuple):
     cost: float
     unpriced: int
     estimated: bool
+    cached_tokens: int = 0
+    search_tokens: int = 0
+    reasoning_tokens: int = 0
 
     @property
     def tokens(self) -> int:
@@ -139,9 +159,10 @@ def total(calls: Iterable[Call], prices: Prices, name: str = "") -> Total:
         sum(call.used[1] for call in calls),
         sum(sum(call.used) for call in paid),
         round(sum(call.seconds for call in calls), 3),
-        sum(price.cost(*call.used) for call, price in priced),
+        sum(price.cost(*call.spent) for call, price in priced),
         times - unpaid - sum(call.times for call, _ in priced),
         any(call.estimated for call in calls),
+        *(sum(getattr(call, name) for call in calls) for name in DETAILS),
     )
 
 

@@ -9,7 +9,7 @@ from ..core.keys.spellings import SHORTEST
 from ..transport.cassette.file import Cassette
 from .cell_calls import CellCall, asked
 from .checks.cassette import check_recorded
-from .checks.cells import check_cell
+from .checks.cells import check_cell, check_served
 from .checks.order import check_chain
 from .checks.secrets import Keyring, saved_keys
 from .notebook import Cell, cells_of
@@ -37,6 +37,7 @@ def audit(
     cells = [(cell, asked(cell.source) if cell.code else CellCall()) for cell in cells_of(notebook)]
     keyring = Keyring(keys)
     findings = [finding for cell, questions in cells for finding in check_cell(cell, questions)]
+    findings += check_served(cell for cell, _ in cells)
     findings += check_chain(cells)
     findings += _keys(notebook, cells, recorded, keyring)
     if isinstance(cassette, CassetteError):

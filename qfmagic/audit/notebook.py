@@ -34,6 +34,8 @@ class Provenance(NamedTuple):
     available: int | None
     rejected: tuple[str, ...] = ()  # the requests before it whose answers didn't fit its schema
     answer: str | None = None  # the fingerprint of its text, where several are shown in one output
+    served_model: str | None = None
+    flag: int | None = None
 
     @classmethod
     def of(cls, written: Mapping[str, Any]) -> "Provenance":
@@ -52,12 +54,18 @@ class Provenance(NamedTuple):
             "finish",
             "state",
             "answer",
+            "served_model",
         )
         found: dict[str, Any] = {name: _text(written.get(name)) for name in texts}
         found |= {name: _count(usage.get(name)) for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
         found |= {name: _count(context.get(name)) for name in ("sent", "available")}
         found |= {name: _texts(written.get(name)) for name in ("parents", "rejected")}
-        return cls(parameters=_map(written.get("parameters")), turn=_count(written.get("turn")), **found)
+        return cls(
+            parameters=_map(written.get("parameters")),
+            turn=_count(written.get("turn")),
+            flag=_count(written.get("flag")),
+            **found,
+        )
 
     @property
     def incomplete(self) -> bool:
@@ -94,6 +102,8 @@ class Batch(NamedTuple):
     cell: str | None
     shown: str | None
     exchanges: tuple[Exchanges, ...]
+    served_models: tuple[str, ...] = ()
+    flagged: int | None = None
 
     @classmethod
     def of(cls, command: str, written: Mapping[str, Any]) -> "Batch":
@@ -120,6 +130,8 @@ class Batch(NamedTuple):
             _text(written.get("cell")),
             _text(written.get("shown")),
             exchanges,
+            _texts(written.get("served_models")),
+            _count(written.get("flagged")),
         )
 
     @property

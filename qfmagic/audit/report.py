@@ -1,7 +1,7 @@
 """What an audit finds, as values."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from ..core.i18n import Text, text
@@ -28,6 +28,10 @@ KINDS: Mapping[str, tuple[str, Severity]] = {
     "audit.no_provenance.old": ("no_provenance", "warning"),
     "audit.incomplete": ("incomplete", "error"),
     "audit.failed": ("failed", "error"),
+    "audit.filtered": ("filtered", "warning"),
+    "audit.flagged": ("flagged", "warning"),
+    "audit.rows_filtered": ("flagged", "warning"),
+    "audit.served": ("served", "warning"),
     "audit.secret": ("secret", "error"),
     "audit.cassette": ("cassette", "error"),
     "audit.cassette.absent": ("cassette", "error"),
@@ -83,8 +87,14 @@ class Answered(NamedTuple):
             "execution_count": self.ran,
             "api": _plain(given.wire, mask),
             **{name: _plain(getattr(given, name), mask) for name in names},
+            **_told(given, ("served_model", "flag"), mask),
             "tokens": {name: getattr(given, f"{name}_tokens") for name in ("prompt", "completion", "total")},
         }
+
+
+def _told(given: Provenance | Batch, names: Sequence[str], mask: Callable[[str], str]) -> dict[str, Any]:
+    """What is only in a report where an output says it."""
+    return {name: _plain(value, mask) for name in names if (value := getattr(given, name))}
 
 
 class Mapped(NamedTuple):
@@ -103,6 +113,7 @@ class Mapped(NamedTuple):
             "execution_count": self.ran,
             "apis": _plain(given.wires, mask),
             **{name: _plain(getattr(given, name), mask) for name in names},
+            **_told(given, ("served_models", "flagged"), mask),
             "tokens": {name: getattr(given, f"{name}_tokens") for name in ("prompt", "completion")},
         }
 

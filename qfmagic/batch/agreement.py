@@ -217,7 +217,7 @@ def _record(one: Compared, like: float | None, lang: str) -> dict[str, Any]:
         **row,
         "model": one.model,
         "n": one.n,
-        "answer": answer.text if one.answered else None,
+        "answer": answer.shown if one.answered else None,
         **one.columns,
         "error": None if one.problem is None else one.problem.message(lang),
         "finish": ending(one) or None,

@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,6 +37,10 @@ _FIELDS = (
     "created",
     "transport",
     "need_clear_history",
+    "ban_round",
+    "flag",
+    "served_model",
+    "extra",
 )
 
 
@@ -126,9 +130,7 @@ class AnswerCache:
 
 
 def _record(answer: Answer) -> dict[str, Any]:
-    usage = answer.usage
-    counts = (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens)
-    return {**{name: getattr(answer, name) for name in _FIELDS}, "usage": counts}
+    return {**{name: getattr(answer, name) for name in _FIELDS}, "usage": astuple(answer.usage)}
 
 
 def _answer(record: dict[str, Any]) -> Answer:

@@ -1,12 +1,14 @@
 """The same question about every row: :func:`map`, and :func:`amap` for ``await``."""
 
 import sqlite3
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from ..client.auth.arguments import check_options
+from ..client.call_options import CallOptions
 from ..client.client import Qianfan
 from ..core.callbacks import ignore
 from ..core.errors import OptionError
@@ -20,6 +22,7 @@ from .row_prompts import Questions
 from .row_runner import Work
 from .runner import acompleted, completed
 
+_CALLER = 5  # frames from a warning to who calls map
 _PLAIN: Mapping[str, Any] = {}
 
 
@@ -40,6 +43,8 @@ def map(  # noqa: A001 - it does what Python's own does, with a model in between
     fresh: bool = False,
     namespace: Mapping[str, Any] = _PLAIN,
     timeout: float | None = None,
+    retry_count: int | None = None,
+    backoff_factor: float | None = None,
     stream: bool = True,
     on_done: Callable[[Done], object] = ignore,
     **parameters: Any,
@@ -68,9 +73,11 @@ def map(  # noqa: A001 - it does what Python's own does, with a model in between
         fresh: Ask everything again, whatever is kept; each answer that comes takes the place of the one there was.
         namespace: Further names for the template.
         timeout: Longest silence in seconds.
+        retry_count: Attempts of each request in all; 1 repeats nothing.
+        backoff_factor: Seconds before the first repeat; doubled before each further one.
         stream: Whether to ask for streams.
         on_done: Called with each row when it is done.
-        parameters: The model's parameters.
+        parameters: The model's parameters, and ``extra``: further fields of each request.
 
     Returns:
         The data in their own kind, order and index, with ``answer``, ``error``, ``prompt_tokens``,
@@ -137,6 +144,8 @@ def _decided(
     fresh: bool = False,
     namespace: Mapping[str, Any] = _PLAIN,
     timeout: float | None = None,
+    retry_count: int | None = None,
+    backoff_factor: float | None = None,
     stream: bool = True,
     on_done: Callable[[Done], object] = ignore,  # noqa: ARG001 - the callers' own
     **parameters: Any,
@@ -149,8 +158,11 @@ def _decided(
         if keep is not None:
             kept = _opened(keep)
             closing.callback(kept.close)
-        asked.check_timeout(timeout)
-        return Work(asked, questions, kept, lambda _: not fresh, timeout=timeout, repairs=repairs)
+        base = asked.settings.named_base
+        if (warning := base.warning(target.wire) if base else None) is not None:
+            warnings.warn(warning.describe("en"), stacklevel=_CALLER)
+        call = CallOptions(timeout, retry_count, backoff_factor).checked()
+        return Work(asked, questions, kept, lambda _: not fresh, call=call, repairs=repairs)
 
     return decide(
         data, template, work, namespace=namespace, schema=schema, workers=workers, prefix=prefix, sample=sample

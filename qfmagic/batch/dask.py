@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ..client.auth.credentials import choose
+from ..client.call_options import AS_CLIENT, CallOptions
 from ..client.client import Qianfan
 from ..client.http.network import Network
 from ..core.callbacks import ignore
@@ -41,7 +42,7 @@ class Payload:
     Attributes:
         client: What makes a client like the caller's.
         questions: What is asked.
-        timeout: Longest silence in seconds; None for the client's.
+        call: How each request waits and is retried.
         repairs: How often an answer that doesn't fit is asked for again.
         workers: How many requests at a time.
         prefix: Stands before the names of the results.
@@ -53,7 +54,7 @@ class Payload:
 
     client: Mapping[str, Any]
     questions: Questions
-    timeout: float | None = None
+    call: CallOptions = AS_CLIENT
     repairs: int = 1
     workers: int = DEFAULT_WORKERS
     prefix: str = ""
@@ -69,7 +70,7 @@ class Payload:
 
     def nothing(self, frame: Any) -> Any:
         """An empty frame with the results' columns: what a partition without rows gives, and what Dask expects."""
-        kinds = result_kinds(self.questions.schema, self.prefix)
+        kinds = result_kinds(self.questions.schema, self.prefix, searches=self.questions.searches)
         return read_empty(frame.iloc[:0]).with_columns(dict.fromkeys(kinds, ()), kinds)
 
     def ask(self, partition: Any) -> Any:
@@ -78,7 +79,7 @@ class Payload:
             return self.nothing(partition)
         done: dict[int, Done] = {}
         with self.turn, Qianfan(**self.client) as client:
-            work = Work(client, self.questions, timeout=self.timeout, repairs=self.repairs)
+            work = Work(client, self.questions, call=self.call, repairs=self.repairs)
             job = Job(read_empty(partition), work, self.workers, self.prefix, lang=self.lang)
             try:
                 for one in completed(job, job.rows()):
@@ -102,6 +103,8 @@ def map_cluster(
     prefix: str = "",
     namespace: Mapping[str, Any] = _NOTHING,
     timeout: float | None = None,
+    retry_count: int | None = None,
+    backoff_factor: float | None = None,
     stream: bool = True,
     lang: str = "en",
     check: Callable[[Mapping[str, Any]], object] = ignore,
@@ -127,6 +130,8 @@ def map_cluster(
         prefix: See there.
         namespace: See there.
         timeout: See there.
+        retry_count: See there.
+        backoff_factor: See there.
         stream: See there.
         lang: Language of the errors in the results.
         check: Looks at the body of each request before it is sent; on the workers.
@@ -148,13 +153,14 @@ def map_cluster(
         if others.pop(name, nothing) is not nothing:
             raise OptionError("map.dask_option", option=name)
     asking = client or Qianfan()
+    call = CallOptions(timeout, retry_count, backoff_factor).checked()
 
     def work(parsed: Template, wanted: Schema | None) -> Work:
         target, defaults = asking.target(model, endpoint, api)
         used = {name for expression in parsed.expressions for name in expression.names}
         needed = {name: value for name, value in namespace.items() if name in used}
         questions = Questions(parsed, target, {**defaults, **others}, needed, wanted, stream, check)
-        return Work(asking, questions, timeout=timeout, repairs=repairs)
+        return Work(asking, questions, call=call, repairs=repairs)
 
     like = data._meta  # noqa: SLF001 - Dask's own way to say what a frame is like: one without rows
     row = like.reset_index(drop=True).reindex([0])  # of nothing: only the columns count
@@ -163,7 +169,7 @@ def map_cluster(
     payload = Payload(
         elsewhere(asking, job.questions.target.wire, place.processes),
         job.questions,
-        timeout,
+        call,
         repairs,
         max(1, workers // place.threads),
         prefix,

@@ -55,7 +55,7 @@ class Job:
     @property
     def names(self) -> tuple[str, ...]:
         """The results' columns."""
-        return result_names(self.questions.schema, self.prefix)
+        return result_names(self.questions.schema, self.prefix, searches=self.questions.searches)
 
     @property
     def length(self) -> int | None:
@@ -72,11 +72,19 @@ class Job:
         """The data with the results of those rows that are done."""
         cells = [self.cells(done.get(number)) for number in range(self.length or 0)]
         columns = {name: [row[name] for row in cells] for name in self.names}
-        return self.table.with_columns(columns, result_kinds(self.questions.schema, self.prefix))
+        return self.table.with_columns(
+            columns, result_kinds(self.questions.schema, self.prefix, searches=self.questions.searches)
+        )
 
     def cells(self, done: Done | None) -> dict[str, Any]:
         """A row's results, by column."""
-        return dict(zip(self.names, cells_of(done, self.questions.schema, self.lang), strict=True))
+        return dict(
+            zip(
+                self.names,
+                cells_of(done, self.questions.schema, self.lang, searches=self.questions.searches),
+                strict=True,
+            )
+        )
 
 
 def check_workers(workers: object) -> int:

@@ -8,27 +8,37 @@ from typing import Any
 from ..core.answer import Answer
 from ..core.errors import QianfanError
 from ..core.i18n import text
+from ..core.safety import NOTED
 from ..structured.column_types import Kinds
 from ..structured.schema import Schema
 from .row import Done
 
 _BEFORE: Kinds = {"answer": str}
+_SOURCES: Kinds = {"sources": str}
 _BEHIND: Kinds = {"error": str, "prompt_tokens": int, "completion_tokens": int, "seconds": float, "id": str}
 
 
-def result_kinds(schema: Schema | None, prefix: str = "") -> Kinds:
-    """The columns a map adds, with what is in them; None is anything. The schema's fields stand behind the answer."""
+def result_kinds(schema: Schema | None, prefix: str = "", *, searches: bool = False) -> Kinds:
+    """
+    The columns a map adds, with what is in them; None is anything. The schema's fields stand behind the answer.
+
+    Args:
+        schema: The schema.
+        prefix: What all names begin with.
+        searches: Whether the answers come with the addresses of pages.
+    """
     fields = schema.kinds if schema is not None else {}
-    return {f"{prefix}{name}": kind for name, kind in {**_BEFORE, **fields, **_BEHIND}.items()}
+    columns = {**_BEFORE, **fields, **(_SOURCES if searches else {}), **_BEHIND}
+    return {f"{prefix}{name}": kind for name, kind in columns.items()}
 
 
-def result_names(schema: Schema | None, prefix: str = "") -> tuple[str, ...]:
+def result_names(schema: Schema | None, prefix: str = "", *, searches: bool = False) -> tuple[str, ...]:
     """The names alone, one that is there twice included."""
     fields = schema.names if schema is not None else ()
-    return tuple(f"{prefix}{name}" for name in (*_BEFORE, *fields, *_BEHIND))
+    return tuple(f"{prefix}{name}" for name in (*_BEFORE, *fields, *(_SOURCES if searches else ()), *_BEHIND))
 
 
-def cells_of(done: Done | None, schema: Schema | None, lang: str) -> tuple[Any, ...]:
+def cells_of(done: Done | None, schema: Schema | None, lang: str, *, searches: bool = False) -> tuple[Any, ...]:
     """One row's results, as :func:`result_names` has them; None for a row that wasn't asked."""
     answer = None if done is None else done.answer
     if done is None:
@@ -38,18 +48,20 @@ def cells_of(done: Done | None, schema: Schema | None, lang: str) -> tuple[Any, 
     fields: Mapping[str, Any] = {}
     if schema is not None:
         found: Mapping[str, Any] = {}
-        if done is not None and done.value is not None:
+        if done is not None and done.value is not None and not (answer is not None and answer.withheld):
             try:
                 found = schema.columns(done.value)
             except Exception as problem:  # noqa: BLE001 - fields of the user's own may be computed, and fail
                 error = told(fault(problem), lang)
         fields = {name: found.get(name) for name in schema.names}
     if answer is None:
-        return (None, *fields.values(), error, None, None, None, None)
+        return (None, *fields.values(), *([None] if searches else ()), error, None, None, None, None)
     usage = answer.usage
+    pages = "" if answer.withheld else "\n".join(str(source["url"]) for source in answer.sources)
     return (
-        answer.text,
+        None if answer.withheld else answer.text,
         *fields.values(),
+        *([pages or None] if searches else ()),
         error,
         usage.prompt_tokens,
         usage.completion_tokens,
@@ -76,7 +88,9 @@ def _flaws(answer: Answer) -> list[str]:
     """What the reader must know of an answer that came."""
     found = {
         "map.cut": answer.truncated,
-        "map.flagged": answer.need_clear_history or answer.finish_reason == "content_filter",
+        "map.withheld": answer.withheld,
+        "map.flagged": not answer.withheld and (answer.need_clear_history or answer.flag >= NOTED),
+        "map.filtered": answer.filtered,
         "map.blank": answer.complete and not answer.text.strip(),
     }
     return [key for key, there in found.items() if there]
@@ -95,7 +109,9 @@ class Tally:
         completion_tokens: Of all answers.
         paid: How many whole answers came now, those that didn't fit included.
         transports: Where the answers come from.
+        newest: The latest time stamp of an answer, in seconds since 1970; 0 without one.
         errors: For how many rows each error came, in words.
+        served: The models that answered, where the service names others than were asked.
         flaws: The rows whose answers came and need a look, from 0, by what is to be said of them.
         problem: The first error.
     """
@@ -107,9 +123,17 @@ class Tally:
     completion_tokens: int = 0
     paid: int = 0
     transports: set[str] = field(default_factory=set)
+    newest: int = 0
     errors: Counter[str] = field(default_factory=Counter)
+    served: set[str] = field(default_factory=set)
     flaws: dict[str, list[int]] = field(default_factory=dict)
     problem: QianfanError | None = None
+
+    @property
+    def flagged(self) -> int:
+        """How many rows the service's safety check had something to say about."""
+        keys = ("map.withheld", "map.flagged", "map.filtered")
+        return len({number for key in keys for number in self.flaws.get(key, ())})
 
     @property
     def rows(self) -> int:
@@ -135,5 +159,7 @@ class Tally:
             for flaw in _flaws(done.answer):
                 self.flaws.setdefault(flaw, []).append(done.number)
             self.transports.add(done.answer.transport)
+            self.newest = max(self.newest, done.answer.created or 0)
+            self.served |= {done.answer.served_model} - {"", done.answer.model}
             self.prompt_tokens += done.answer.usage.prompt_tokens or 0
             self.completion_tokens += done.answer.usage.completion_tokens or 0

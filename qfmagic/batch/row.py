@@ -7,7 +7,7 @@ from ..accounting.meter import Reservation
 from ..core.answer import Answer
 from ..core.errors import QianfanError
 from ..core.plan import Plan
-from ..core.usage import Usage
+from ..core.usage import added
 from .answer_cache import RowKey
 
 
@@ -47,8 +47,5 @@ def together(answers: tuple[Answer, ...]) -> Answer:
     """The last of several answers, with the tokens and the time of all."""
     if len(answers) == 1:
         return answers[0]
-    counts = {
-        name: None if None in (found := [getattr(answer.usage, name) for answer in answers]) else sum(found)
-        for name in ("prompt_tokens", "completion_tokens", "total_tokens")
-    }
-    return replace(answers[-1], usage=Usage(**counts), seconds=round(sum(answer.seconds for answer in answers), 3))
+    usage = added([answer.usage for answer in answers])
+    return replace(answers[-1], usage=usage, seconds=round(sum(answer.seconds for answer in answers), 3))

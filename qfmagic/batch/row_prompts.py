@@ -45,6 +45,11 @@ class Questions:
     stream: bool = True
     check: Callable[[Mapping[str, Any]], object] = ignore
 
+    @property
+    def searches(self) -> bool:
+        """Whether the answers come with the addresses of pages."""
+        return bool(self.parameters.get("web_search"))
+
     def prompt(self, row: DataRow) -> str:
         """
         Fill the template.
@@ -73,15 +78,14 @@ class Questions:
             raise PromptError("prompt.empty")
         if self.schema is None:
             return self.plan((Message("user", prompt),))
-        return self.plan(*question_of(prompt, self.schema, native=self.target.takes_json))
+        return self.plan(*question_of(prompt, self.schema, way=self.target.json_way))
 
     def following(self, plan: Plan, repairs: int) -> Generator[NextRequest, Answer, Structured]:
         """Decide what is asked after a row's first request: the steps of :func:`exchanges`, the first included."""
         assert self.schema is not None
-        native = self.target.takes_json and self.schema.is_object
-        extra = {"response_format": self.schema.response_format()} if native else {}
+        asking = self.schema.parameters(self.target.json_way)
         room = room_in(self.target, plan.request.parameters)
-        return exchanges(NextRequest(plan.context.messages, extra), self.schema, repairs=repairs, room=room)
+        return exchanges(NextRequest(plan.context.messages, asking), self.schema, repairs=repairs, room=room)
 
     def plan(self, messages: Sequence[Message], extra: Mapping[str, Any] | None = None) -> Plan:
         """

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Generator, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from ..accounting.meter import Meter, Reservation, need_of, used_of
 from ..accounting.totals import Kind
+from ..client.call_options import AS_CLIENT, CallOptions
 from ..client.client import Qianfan
 from ..core.answer import Answer
 from ..core.callbacks import always
@@ -49,7 +50,7 @@ class Work(NamedTuple):
         kept: Where the answer goes at once; None for nowhere.
         usable: Whether an answer that is kept may stand in for asking.
         job: What the job is known by, for a tape.
-        timeout: Longest silence in seconds; None for the client's.
+        call: How each request waits and is retried.
         repairs: How often an answer that doesn't fit is asked for again.
         meter: Counts what is used, and holds the budget.
         kind: What asks, for the meter.
@@ -60,7 +61,7 @@ class Work(NamedTuple):
     kept: AnswerCache | None = None
     usable: Callable[[RowKey], bool] = always
     job: str = ""
-    timeout: float | None = None
+    call: CallOptions = AS_CLIENT
     repairs: int = 1
     meter: Meter | None = None
     kind: Kind = "map"
@@ -151,7 +152,8 @@ class Work(NamedTuple):
 
     async def _send(self, asking: _RunningRow, plan: Plan) -> Answer:
         slot = self.slot(asking.task.asked, len(asking.paid))
-        asking.paid.append(await self.client.run(plan, timeout=self.timeout, slot=slot))
+        answer = await self.client.run(plan, self.call, slot=slot)
+        asking.paid.append(replace(answer, raw_json=""))  # of many rows it would fill the memory
         return asking.paid[-1]
 
 

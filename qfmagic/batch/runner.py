@@ -14,6 +14,7 @@ from functools import partial
 from ..accounting.meter import used_of
 from ..core.callbacks import always, ignore
 from ..core.errors import QianfanError
+from ..core.params import answer_limit
 from .job import Job
 from .row import Done
 from .scheduler import Pipeline, steps
@@ -67,7 +68,7 @@ class Flow:
 
     def _may_begin(self) -> bool:
         """Where a budget holds, the first answer tells what the others will take."""
-        known = self._said or not self._limited or "max_output_tokens" in self.job.questions.parameters
+        known = self._said or not self._limited or answer_limit(self.job.questions.parameters) > 0
         return bool(known) and self._room()
 
     @property

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import httpx
 
 from ..core.answer import STUB_SERVER
 from ..core.errors import ProtocolError, ResponseTimeout, ServiceError
-from ..core.wire import feed_events, feed_rest, make_error, read_body
+from ..core.wire import body_error, feed_events, feed_rest, make_error, read_body
 from ..core.wire.sse import SSEDecoder
 from .auth.authorizer import gateway_error
 from .exchange import HttpExchange
@@ -16,7 +17,15 @@ from .http.network import MAX_BODY, cut, read_whole
 
 DRAIN_TIMEOUT = 0.2  # seconds
 STREAM_OPTIONS = "stream_options"  # a field of the request that some gateways reject
-_KEPT_HEADERS = ("x-ratelimit-", "x-baidu-request-id", "x-request-id")
+_KEPT_HEADERS = ("x-ratelimit-", "x-baidu-request-id", "x-request-id", "statement")
+
+
+class Hear(Protocol):
+    """Takes note of a sign of life."""
+
+    def __call__(self, *, body: bool = False) -> None:
+        """Wait anew; *body*: it is a part of the answer's body."""
+        ...
 
 
 async def attempt(exchange: HttpExchange, open_response: Callable[[], Awaitable[httpx.Response]], label: str) -> None:
@@ -39,16 +48,17 @@ async def attempt(exchange: HttpExchange, open_response: Callable[[], Awaitable[
         async with asyncio.timeout(silence + 0.05) as guard:
             response = await open_response()
 
-            def hear() -> None:
+            def hear(*, body: bool = False) -> None:
                 nonlocal heard
-                heard = True
+                heard = heard or body
                 wait = DRAIN_TIMEOUT if exchange.collector.done else silence
                 guard.reschedule(asyncio.get_running_loop().time() + wait)
 
+            hear()
             try:
                 await _read(exchange, response, label, hear)
             finally:
-                exchange.received |= response.status_code == 200 and response.num_bytes_downloaded > 0
+                exchange.received |= response.is_success and response.num_bytes_downloaded > 0
                 await response.aclose()
     except TimeoutError:
         if not exchange.collector.done:
@@ -59,22 +69,22 @@ async def attempt(exchange: HttpExchange, open_response: Callable[[], Awaitable[
             raise cut(error) from error
 
 
-async def _read(exchange: HttpExchange, response: httpx.Response, label: str, hear: Callable[[], None]) -> None:
+async def _read(exchange: HttpExchange, response: httpx.Response, label: str, hear: Hear) -> None:
     exchange.heard = dict(response.headers)
     exchange.headers = {name: value for name, value in exchange.heard.items() if name.startswith(_KEPT_HEADERS)}
     stub = response.headers.get("server") == STUB_SERVER
     exchange.transport = "stub" if stub else label
-    if response.status_code != 200 or not exchange.request.stream:
-        await _whole(exchange, response)
+    if not response.is_success or not exchange.request.stream:
+        await _whole(exchange, response, hear)
     else:
         await _streamed(exchange, response, hear)
 
 
-async def _whole(exchange: HttpExchange, response: httpx.Response) -> None:
-    body = await read_whole(response)
+async def _whole(exchange: HttpExchange, response: httpx.Response, hear: Hear) -> None:
+    body = await read_whole(response, lambda: hear(body=True))
     status = response.status_code
     wire = exchange.request.wire
-    exchange.refused = status != 200 and STREAM_OPTIONS.encode() in body
+    exchange.refused = not response.is_success and STREAM_OPTIONS.encode() in body
     try:
         collector = read_body(wire, body)
     except ServiceError as error:
@@ -84,37 +94,38 @@ async def _whole(exchange: HttpExchange, response: httpx.Response) -> None:
         ) from None
     except ProtocolError:
         gateway = gateway_error(status, response.headers)
-        if status == 200 and gateway is None:
+        if response.is_success and gateway is None:
             raise
-        raise gateway or make_error(wire, None, _plain(body), status=status) from None
-    if status != 200:
-        raise make_error(wire, None, _plain(body), status=status)
+        raise gateway or body_error(wire, body, status=status) from None
+    if not response.is_success:
+        raise body_error(wire, body, status=status)
     exchange.collector = collector
     exchange.hand_on()
 
 
-async def _streamed(exchange: HttpExchange, response: httpx.Response, hear: Callable[[], None]) -> None:
-    """Read the stream; *hear* is called whenever it brought text, or its end."""
+async def _streamed(exchange: HttpExchange, response: httpx.Response, hear: Hear) -> None:
+    """Read the stream; *hear* is called with whatever it brings: a comment is a sign of life, too."""
     decoder = SSEDecoder()
     collector, wire = exchange.collector, exchange.request.wire
     size = 0
 
     def take_in(portion: bytes) -> None:
         nonlocal size
+        if (
+            collector.done
+        ):  # what follows the end mark is read for the connection's sake, and for no longer than silence
+            return
         size += len(portion)
         exchange.received = True
         if size > MAX_BODY:
             raise ProtocolError("protocol.endless", limit=MAX_BODY)
-        events = [] if collector.done else decoder.feed(portion)
-        if not events:
-            return
-        new = False
+        events = decoder.feed(portion)
         try:
-            feed_events(wire, collector, events)
+            if events:
+                feed_events(wire, collector, events)
+                exchange.hand_on()
         finally:
-            new = exchange.hand_on()
-        if new or collector.done:
-            hear()
+            hear(body=True)
 
     try:
         # To the very end, also behind the end mark: only then is the connection free for the next request.
@@ -128,14 +139,9 @@ async def _streamed(exchange: HttpExchange, response: httpx.Response, hear: Call
         raise make_error(wire, error.code, error.detail, request_id=_request_id(error, response)) from None
     finally:
         exchange.hand_on()
-    if not (collector.pieces or collector.thoughts or collector.ended or collector.id):
+    if not collector.answered:
         raise gateway_error(200, response.headers) or ProtocolError("protocol.empty")
 
 
 def _request_id(error: ServiceError, response: httpx.Response) -> str | None:
     return error.request_id or response.headers.get("x-baidu-request-id")
-
-
-def _plain(body: bytes) -> str:
-    text = " ".join(body[:2000].decode("utf-8", "replace").split())
-    return text[:120]

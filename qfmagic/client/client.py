@@ -1,29 +1,31 @@
 """The Python API: ask and stream, from any thread and from any loop."""
 
 import asyncio
-import math
 import os
 import threading
+import warnings
 from collections.abc import Coroutine, Hashable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 from ..core.answer import Answer
 from ..core.context import Exchange, Policy
 from ..core.conversation import Conversation
-from ..core.errors import OptionError, QianfanError
+from ..core.errors import QianfanError
 from ..core.messages import Prompt
-from ..core.models import Target, registry
+from ..core.models import DEFAULT_MODEL, Target, registry
 from ..core.pacing.limits import RateLimits
 from ..core.plan import Plan, plan_request
 from .auth.arguments import check_options, key_among, positional_error
 from .background_loop import BackgroundLoop
+from .call_options import AS_CLIENT, CallOptions
 from .settings import Settings
 from .streams import AsyncStream, Stream
 
 if TYPE_CHECKING:
     import httpx
 
+    from ..core.wire.model_list import ListedModel
     from .checks.diagnosis import DiagnosisFinding
     from .checks.key_check import KeyVerdict
     from .exchange import HttpExchange
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_MODEL", "AsyncStream", "Prompt", "Qianfan", "Stream"]
 
 T = TypeVar("T")
-DEFAULT_MODEL = "ernie-lite-8k"  # the official SDK's default on V2
 # In a forked child: what belongs to the parent. Kept, so that nothing there is closed or warned of.
 _inherited: list[object] = []
 
@@ -89,7 +90,8 @@ class Qianfan:
         self._defaults = {"model": model, "endpoint": endpoint, "api": api}
         self.settings = settings if settings is not None else Settings.from_env()
         self._parameters = parameters
-        self._timeout = self.settings.timeout if timeout is None else _seconds(timeout)
+        given = CallOptions(timeout).checked().timeout
+        self._timeout = self.settings.timeout if given is None else float(given)
         self._limits = self.settings.limits if limits is None else RateLimits.of(**limits._asdict())
         self._transport = transport
         self._tape = tape
@@ -136,6 +138,8 @@ class Qianfan:
             parameters, model, endpoint, api = {}, None, None, None
             raise error
         target, defaults = self.target(model, endpoint, api)
+        if target.retirement is not None:
+            warnings.warn(target.retirement.said(target.model).describe("en"), FutureWarning, stacklevel=2)
         earlier = history.history if isinstance(history, Conversation) else tuple(history)
         return plan_request(
             target,
@@ -162,52 +166,87 @@ class Qianfan:
                 model = DEFAULT_MODEL
         return registry().target(model, endpoint, api or defaults["api"]), self._parameters
 
-    def ask(self, prompt: Prompt, *, timeout: float | None = None, **options: Any) -> Answer:
+    @overload
+    def ask(self, prompt: Prompt, *, stream: Literal[False] = False, **options: Any) -> Answer: ...
+    @overload
+    def ask(self, prompt: Prompt, *, stream: Literal[True], **options: Any) -> Stream: ...
+    @overload
+    def ask(self, prompt: Prompt, *, stream: bool, **options: Any) -> Answer | Stream: ...
+    def ask(self, prompt: Prompt, *, stream: bool = False, **options: Any) -> Answer | Stream:
         """
         Ask and wait for the whole answer.
 
         Args:
             prompt: A question, or messages that end with one: texts, :class:`Message` or dicts with ``role`` and
                 ``content``.
-            timeout: Longest wait in seconds, for this call.
-            options: ``history``, ``context``, ``model``, ``endpoint``, ``api`` as :meth:`plan` takes them, and the
-                model's parameters.
+            stream: Whether to return the answer as it comes, as :meth:`stream` does.
+            options: ``history``, ``context``, ``model``, ``endpoint``, ``api`` as :meth:`plan` takes them; the model's
+                parameters, and ``extra`` with further fields of the request; for this call alone ``timeout`` (longest
+                silence in seconds), ``retry_count`` and ``backoff_factor``.
 
         Raises:
             QianfanError: See :mod:`qfmagic.core.errors` for the kinds.
         """
         check_options(options)
-        with self.stream(prompt, timeout=timeout, stream=False, **options) as stream:
-            for _ in stream:
+        if stream:
+            return self.stream(prompt, **options)
+        with self.stream(prompt, stream=False, **options) as answering:
+            for _ in answering:
                 pass
-            return stream.answer
+            return answering.answer
 
-    def stream(self, prompt: Prompt, *, timeout: float | None = None, stream: bool = True, **options: Any) -> Stream:
+    def stream(
+        self,
+        prompt: Prompt,
+        *,
+        stream: bool = True,
+        timeout: float | None = None,
+        retry_count: int | None = None,
+        backoff_factor: float | None = None,
+        **options: Any,
+    ) -> Stream:
         """Ask and return the answer as it comes. Takes the same arguments as :meth:`ask`, and raises the same."""
         check_options(options)
-        return self.send(self.plan(prompt, stream=stream, **options), timeout=timeout)
+        call = CallOptions(timeout, retry_count, backoff_factor)
+        return self.send(self.plan(prompt, stream=stream, **options), call)
 
-    async def aask(self, prompt: Prompt, *, timeout: float | None = None, **options: Any) -> Answer:
-        """Twin of :meth:`ask` for ``await``."""
+    @overload
+    async def aask(self, prompt: Prompt, *, stream: Literal[False] = False, **options: Any) -> Answer: ...
+    @overload
+    async def aask(self, prompt: Prompt, *, stream: Literal[True], **options: Any) -> AsyncStream: ...
+    @overload
+    async def aask(self, prompt: Prompt, *, stream: bool, **options: Any) -> Answer | AsyncStream: ...
+    async def aask(self, prompt: Prompt, *, stream: bool = False, **options: Any) -> Answer | AsyncStream:
+        """Twin of :meth:`ask` for ``await``; with ``stream=True``: ``async for delta in await client.aask(...)``."""
         check_options(options)
-        async with self.astream(prompt, timeout=timeout, stream=False, **options) as stream:
-            async for _ in stream:
+        if stream:
+            return self.astream(prompt, **options)
+        async with self.astream(prompt, stream=False, **options) as answering:
+            async for _ in answering:
                 pass
-            return stream.answer
+            return answering.answer
 
     def astream(
-        self, prompt: Prompt, *, timeout: float | None = None, stream: bool = True, **options: Any
+        self,
+        prompt: Prompt,
+        *,
+        stream: bool = True,
+        timeout: float | None = None,
+        retry_count: int | None = None,
+        backoff_factor: float | None = None,
+        **options: Any,
     ) -> AsyncStream:
         """Twin of :meth:`stream` for ``async for``; call it inside a running loop."""
         check_options(options)
         plan = self.plan(prompt, stream=stream, **options)
-        return AsyncStream(self._loop, self._running(), self._exchange(plan, timeout))
+        call = CallOptions(timeout, retry_count, backoff_factor)
+        return AsyncStream(self._loop, self._running(), self._exchange(plan, call))
 
-    def send(self, plan: Plan, *, timeout: float | None = None, slot: Hashable = None) -> Stream:
+    def send(self, plan: Plan, call: CallOptions = AS_CLIENT, *, slot: Hashable = None) -> Stream:
         """Send what :meth:`plan` made; *slot* is who asks, for a tape: the same asker gets the same recording."""
-        return Stream(self._loop, self._running(), self._exchange(plan, timeout, slot))
+        return Stream(self._loop, self._running(), self._exchange(plan, call, slot))
 
-    async def run(self, plan: Plan, *, timeout: float | None = None, slot: Hashable = None) -> Answer:
+    async def run(self, plan: Plan, call: CallOptions = AS_CLIENT, *, slot: Hashable = None) -> Answer:
         """
         Send what :meth:`plan` made and wait for the whole answer, inside this client's loop (:meth:`submit`).
 
@@ -217,7 +256,7 @@ class Qianfan:
             QianfanError: As :meth:`ask`; the error's ``partial`` is what had come.
             asyncio.CancelledError: With ``partial`` too.
         """
-        exchange = self._exchange(plan, timeout, slot)
+        exchange = self._exchange(plan, call, slot)
         try:
             return await self._running().run(exchange)
         except QianfanError as error:
@@ -226,16 +265,6 @@ class Qianfan:
         except asyncio.CancelledError as error:
             error.partial = exchange.answer(interrupted=True)  # type: ignore[attr-defined]  # it is asyncio's
             raise
-
-    def check_timeout(self, timeout: float | None) -> None:
-        """
-        Check a longest silence.
-
-        Raises:
-            OptionError: It is none.
-        """
-        if timeout is not None:
-            _seconds(timeout)
 
     def submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
         """Have *work* run in this client's loop."""
@@ -256,6 +285,15 @@ class Qianfan:
         from .checks.key_check import verify  # noqa: PLC0415 - only who asks for it
 
         return self._wait(verify(self.settings, transport=self._transport))
+
+    def models(self) -> "tuple[ListedModel, ...]":
+        """
+        Ask the service which models the key for V2 may use: free, and no model is asked.
+
+        Raises:
+            QianfanError: No key, no list, or the service was not reached.
+        """
+        return self._wait(self._running().list_models())
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         future = self._loop.submit(work)
@@ -279,11 +317,12 @@ class Qianfan:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _exchange(self, plan: Plan, timeout: float | None, slot: Hashable = None) -> "HttpExchange":
+    def _exchange(self, plan: Plan, call: CallOptions, slot: Hashable = None) -> "HttpExchange":
         from .exchange import HttpExchange  # noqa: PLC0415 - the answers' decoders; not at import
 
-        silence = self._timeout if timeout is None else _seconds(timeout)
-        return HttpExchange(plan.request, silence, slot=object() if slot is None else slot)
+        given = call.checked().timeout
+        timeout = self._timeout if given is None else float(given)
+        return HttpExchange(plan.request, timeout, slot=object() if slot is None else slot, call=call)
 
     def _running(self) -> "Service":
         if self._process != os.getpid():
@@ -300,9 +339,3 @@ class Qianfan:
                 )
                 self._loop.at_end(self._service.aclose)
             return self._service
-
-
-def _seconds(timeout: object) -> float:
-    if isinstance(timeout, (int, float)) and 0 < timeout < math.inf:
-        return float(timeout)
-    raise OptionError("option.value", name="timeout", value=repr(timeout), allowed="(0, ∞)")

@@ -9,6 +9,7 @@ from ..core.errors import QianfanError, ServiceError
 from ..core.i18n import Text
 from ..core.pause import Wait
 from ..core.wire import Accumulator, ChatRequest
+from .call_options import AS_CLIENT, CallOptions
 
 
 @dataclass(slots=True)
@@ -34,6 +35,7 @@ class HttpExchange:
         token: The token the last attempt was sent with, where it was fetched for it.
         given_up: Why nothing more was tried, where that needs telling.
         slot: Who asks, for a tape: the same asker gets the same recording.
+        call: What the call decides about retrying.
     """
 
     request: ChatRequest
@@ -54,6 +56,7 @@ class HttpExchange:
     ended: float = 0.0
     finished: threading.Event = field(default_factory=threading.Event)
     slot: Hashable = field(default_factory=object)
+    call: CallOptions = AS_CLIENT
 
     def begin(self) -> None:
         """Start an attempt, without anything of the one before."""
@@ -68,7 +71,7 @@ class HttpExchange:
         The service may send an error itself in a body or event of its own: that is no byte of an answer.
         """
         if isinstance(error, ServiceError):
-            return bool(self.collector.id or self.collector.pieces or self.collector.thoughts)
+            return bool(self.collector.id or self.collector.began)
         return self.received
 
     def hand_on(self) -> bool:
@@ -103,4 +106,7 @@ class HttpExchange:
             ban_round=outcome.ban_round,
             headers=self.headers,
             extra=outcome.extra,
+            flag=outcome.flag,
+            served_model=outcome.served_model,
+            raw_json=outcome.raw_json,
         )

@@ -5,28 +5,30 @@ import json
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 import httpx
 
 from ..core.answer import Answer
 from ..core.context import measure
-from ..core.errors import AccessError, AuthenticationError, GoneError, QianfanError, ServiceError
-from ..core.i18n import Text
+from ..core.errors import QianfanError, RequestError, ServiceError
 from ..core.messages import text_of
-from ..core.models import Wire, registry
-from ..core.pacing.clock_skew import clock_hint, service_time
+from ..core.models import Wire
+from ..core.pacing.clock_skew import service_time
 from ..core.pacing.limits import RateLimits
 from ..core.pacing.retry import Attempted, GiveUp, decide
 from ..core.pause import Wait
 from ..core.wire import ChatRequest
+from ..core.wire.json_format import in_other_envelope
+from ..core.wire.model_list import ListedModel
 from .attempt import STREAM_OPTIONS, attempt
 from .auth.authorizer import Authorizer
-from .auth.credentials import Credential, available, choose, other_kind
+from .auth.credentials import Credential, choose
 from .auth.redact import forget_values, redact
+from .auth.single_flight import SingleFlight
 from .exchange import HttpExchange
-from .http.network import MAX_CONNECTIONS, Network, without_user
+from .http.network import MAX_CONNECTIONS, Network
 from .http.request import Clock, Outgoing
 from .settings import Settings, fingerprint
 from .tape import Tape
@@ -39,6 +41,12 @@ Sleep = Callable[[float], Awaitable[object]]
 log = logging.getLogger("qfmagic")
 CONNECT_TIMEOUT = 10.0  # seconds, or the request's own timeout if that is shorter
 PLAYED = "replay"  # what answers, of a recording
+LIST_TIMEOUT_S = 10.0  # seconds for the list of models
+HINT_LASTS_S = 60.0  # seconds
+HINT_TIMEOUT_S = 3.0  # seconds for that list where it is only advice
+
+
+_Listed = tuple[float, tuple[ListedModel, ...] | None]  # when it was asked for, and what came
 
 
 class Service:
@@ -78,6 +86,7 @@ class Service:
         self._policy = settings.retry_policy
         self._shares = transport is None
         self._credentials: dict[Wire, Credential] = {}
+        self._other_envelope: set[str] = set()  # the models that take the other envelope of a JSON Schema
         self._throttles: dict[tuple[Wire, Credential], Throttle] = {}
         self._without_stream_options: set[str] = set()  # addresses whose service rejects them
         self.network = Network(settings, transport)
@@ -85,6 +94,8 @@ class Service:
         # Whoever has no connection yet waits here: that is no silence of the service's.
         self._connections = asyncio.Semaphore(MAX_CONNECTIONS)
         self._under_way: set[asyncio.Task[object]] = set()
+        self._listing: SingleFlight[_Listed] = SingleFlight()
+        self._listed: _Listed | None = None
 
     async def aclose(self) -> None:
         """End what is under way, as interrupted, and close the connections; a later request opens new ones."""
@@ -114,7 +125,7 @@ class Service:
             await self._with_retries(exchange)
         except QianfanError as error:
             forget_values(error)
-            told = self._explained(error, exchange)
+            told = await self._explained(error, exchange)
             self.redact(told)
             raise told from told.__cause__
         except Exception as error:  # a fault of ours, or of a library: that too may show no key
@@ -174,7 +185,7 @@ class Service:
         elapsed = self._timer() - exchange.started - exchange.queued
         service_now = service_time(exchange.heard, now)
         attempted = Attempted(error, exchange.heard, exchange.attempts, elapsed, service_now)
-        decided = decide(attempted, self._policy, self._draw())
+        decided = decide(attempted, exchange.call.policy(self._policy), self._draw())
         exchange.given_up = decided.hint if isinstance(decided, GiveUp) else None
         return decided
 
@@ -189,24 +200,47 @@ class Service:
         self.network.check_allowed()  # before any advice about keys
         credential = self._credential(exchange.request.wire)
         try:
-            await self._send_throttled(exchange, credential)
+            await self._send_in_envelope(exchange, credential)
         except ServiceError as error:
             if exchange.begun_before(error) or not self._may_differ(error, exchange, credential):
                 raise
-            await self._send_throttled(exchange, credential)
+            await self._send_in_envelope(exchange, credential)
 
     def _may_differ(self, error: ServiceError, exchange: HttpExchange, credential: Credential) -> bool:
         """Whether the same request may be accepted at once: with a new token, or without ``stream_options``."""
         if error.retry == "token":
             return self.authorizer.renew(credential, exchange.token)
-        base = self._settings.console_base_url
+        base = self._place_of(exchange.request)[0]
         named = exchange.refused or STREAM_OPTIONS in error.detail
         if not named or STREAM_OPTIONS not in exchange.request.body or base in self._without_stream_options:
             return False
         self._without_stream_options.add(base)
         return True
 
-    async def _send_throttled(self, exchange: HttpExchange, credential: Credential) -> None:
+    async def _send_in_envelope(self, exchange: HttpExchange, credential: Credential) -> None:
+        """
+        Send; a JSON Schema in the other envelope where the service rejects the request in the first.
+
+        Which one a model's service takes is kept: Baidu's page leaves it open. The request stays the same, as do its
+        hash and its recording.
+        """
+        request = exchange.request
+        other = in_other_envelope(request.body)
+        bodies = [request.body] if other is None else [request.body, other]
+        if request.model in self._other_envelope:
+            bodies.reverse()
+        try:
+            await self._send_throttled(exchange, credential, bodies[0])
+        except RequestError as error:
+            if len(bodies) == 1 or error.cause != "cause.argument" or exchange.begun_before(error):
+                raise
+            try:
+                await self._send_throttled(exchange, credential, bodies[1])
+            except RequestError:
+                raise error from None
+            (self._other_envelope.add if bodies[1] is other else self._other_envelope.discard)(request.model)
+
+    async def _send_throttled(self, exchange: HttpExchange, credential: Credential, body: Mapping[str, object]) -> None:
         """Send when the limits allow, and tell them what came of it."""
         request = exchange.request
         exchange.begin()
@@ -214,7 +248,8 @@ class Service:
         place = throttle.book(request.model, lambda: _tokens(request))
         try:
             if place.reason is not None:
-                exchange.tell(Wait(place.seconds, place.reason, exchange.attempts, self._policy.attempts))
+                attempts = exchange.call.policy(self._policy).attempts
+                exchange.tell(Wait(place.seconds, place.reason, exchange.attempts, attempts))
                 exchange.queued += place.seconds
                 await self._sleep(place.seconds)
             await self._connections.acquire()
@@ -222,12 +257,12 @@ class Service:
             throttle.give_back(place)
             raise
         try:
-            outgoing = await self._outgoing(request, credential)
+            outgoing = await self._outgoing(request, body, credential)
             exchange.token = self.authorizer.token(credential)
             await attempt(exchange, lambda: self._open(exchange, outgoing), self._label)
-            used = exchange.collector.counts().total_tokens
-            if used is not None:
-                throttle.settle(place, used)
+            used = exchange.collector.counts()
+            if used.total_tokens is not None:
+                throttle.settle(place, used.total_tokens, used.completion_tokens or 0)
         finally:
             self._connections.release()
             throttle.heed(request.model, exchange.heard, service_time(exchange.heard, self._clock()))
@@ -247,70 +282,68 @@ class Service:
     def _throttle(self, credential: Credential, wire: Wire) -> Throttle:
         """The limits for these keys: shared by all in the process that use the network with them."""
         if (wire, credential) not in self._throttles:
-            base = self._settings.base_url if wire == "v1" else self._settings.console_base_url
+            base = self._settings.base_url if wire == "v1" else "".join(self._settings.place_of(wire, None))
             key = f"{base} {credential.kind} {fingerprint(credential.key + credential.secret)}"
             throttle = shared_throttle(key, self._timer) if self._shares else Throttle(self._timer)
             throttle.join(self, self._limits)
             self._throttles[wire, credential] = throttle
         return self._throttles[wire, credential]
 
-    async def _outgoing(self, request: ChatRequest, credential: Credential) -> Outgoing:
-        base, path = self._place(request)
-        sent = request.body
+    def _place_of(self, request: ChatRequest) -> tuple[str, str]:
+        return self._settings.place_of(request.wire, request.endpoint, custom=self._settings.use_custom_endpoint)
+
+    async def _outgoing(self, request: ChatRequest, fields: Mapping[str, object], credential: Credential) -> Outgoing:
+        base, path = self._place_of(request)
+        sent = fields
         if base in self._without_stream_options:  # the answer then has the usage that the service gives by itself
             sent = {name: value for name, value in sent.items() if name != STREAM_OPTIONS}
         body = json.dumps(sent, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         plain = Outgoing("POST", base, path, {}, {"Content-Type": "application/json"}, body.encode("utf-8", "replace"))
         return await self.authorizer.authorize(plain, credential, request.wire)
 
-    def _place(self, request: ChatRequest) -> tuple[str, str]:
-        settings = self._settings
-        return settings.place_of(request.wire, request.endpoint, custom=settings.use_custom_endpoint)
+    async def list_models(self, timeout: float = LIST_TIMEOUT_S) -> tuple[ListedModel, ...]:
+        """
+        Ask which models the key for V2 may use.
 
-    def _explained(self, error: QianfanError, exchange: HttpExchange) -> QianfanError:
-        """Add the advice that needs to know the keys in use, the clock, the model, or how often it was asked."""
+        Raises:
+            CredentialError: No key for V2.
+            ServiceError: The service refuses the key, or has no list.
+            TransportError: Not reached, or something else answered.
+        """
+        from .model_directory import fetch_model_list  # noqa: PLC0415 - few ask for it
+
+        self.network.check_allowed()
+        try:
+            return await fetch_model_list(
+                self._settings, self.network, self.authorizer, self._credential("v2"), timeout
+            )
+        except QianfanError as error:
+            self.redact(error)
+            raise
+
+    async def _list_for_hint(self) -> tuple[ListedModel, ...] | None:
+        """The list; of many requests refused at the same time one asks for it, and soon after none does."""
+        if self._listed is None or self._timer() - self._listed[0] > HINT_LASTS_S:
+            self._listed = await self._listing.get("v2", self._try_list)
+        return self._listed[1]
+
+    async def _try_list(self) -> _Listed:
+        try:
+            return self._timer(), await self.list_models(HINT_TIMEOUT_S)
+        except Exception:  # noqa: BLE001 - advice that can't be had is no second failure
+            return self._timer(), None
+
+    async def _explained(self, error: QianfanError, exchange: HttpExchange) -> QianfanError:
+        """Add the advice for the error, and why nothing more was tried."""
         if isinstance(error, ServiceError):
-            error = self._not_found(error, exchange)
-            for hint in self._hints(error, exchange):
+            from .advice import hints_for, not_found  # noqa: PLC0415 - only errors need it
+
+            error = not_found(error, exchange, self._settings)
+            for hint in await hints_for(error, exchange, self._settings, self._clock(), self._list_for_hint):
                 error = error.with_hint(hint.key, **hint.values)
         if exchange.given_up is not None:
             error = error.with_hint(exchange.given_up.key, **exchange.given_up.values)
         return error
-
-    def _not_found(self, error: ServiceError, exchange: HttpExchange) -> ServiceError:
-        """The error; for a page of another server in place of the V1 API, not that V1 has ended."""
-        if not isinstance(error, GoneError) or error.status != 404 or exchange.played or not error.detail:
-            return error
-        if self._settings.official("v1"):
-            return error
-        found = AccessError(code=error.code, detail=error.detail, status=404, cause="cause.not_found")
-        found.__cause__ = error.__cause__
-        return found
-
-    def _hints(self, error: ServiceError, exchange: HttpExchange) -> list[Text]:
-        request = exchange.request
-        if isinstance(error, GoneError):
-            row = registry().find(request.model)
-            moved = row is not None and "v2" in row.apis
-            hints = [Text("gone.v2" if moved else "gone.other", {"model": request.model})]
-            return hints if self._settings.official("v1") or exchange.played else [*hints, self._address(request)]
-        if error.remedy == "remedy.model":
-            names = registry().suggest(request.model)
-            return [Text("model.did_you_mean", {"suggestions": names})] if names else []
-        if error.status == 404 and not exchange.played:
-            return [self._address(request)]
-        if not isinstance(error, AuthenticationError) or exchange.played:  # nobody's keys were used
-            return []
-        kinds = available(self._settings, request.wire)
-        used, others = kinds[0].variables, [kind.variables for kind in kinds[1:]]
-        keys = Text("keys.both", {"used": used, "others": others}) if others else Text("keys.used", {"used": used})
-        other = other_kind(kinds[0])
-        clock = clock_hint(exchange.heard, self._clock())
-        return [keys, *filter(None, (other, clock))]
-
-    def _address(self, request: ChatRequest) -> Text:
-        address = without_user("".join(self._place(request)))
-        return Text("address.asked", {"address": address, "variables": self._settings.variables_of(request.wire)})
 
 
 def _ready(response: httpx.Response) -> Callable[[], Awaitable[httpx.Response]]:

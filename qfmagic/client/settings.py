@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from ..core.addresses import place_of_route, read_address, without_route
 from ..core.errors import OptionError
 from ..core.i18n import Text
 from ..core.keys.pasted import read_key, unquoted
@@ -19,14 +18,18 @@ from ..core.pacing.limits import RateLimits
 from ..core.pacing.retry import RetryPolicy
 from ..core.params import parse_value
 from ..home import HomeError, check_regular
+from .addresses import place_of_route, read_address, without_route
+from .bases import DEFAULT_BASE, Base, base_of, bases
 
 PREFIX = "QIANFAN_"
+# Variables that are no setting of the official SDK's, and have their whole names here.
+_OTHERS = ("QFMAGIC_", "AISTUDIO_")
 # Forbids the network to every client. No field below: code that makes settings of its own isn't to get around it.
 OFFLINE = "QFMAGIC_OFFLINE"
 
 
 def _setting(env: str, default: Any = "", *, secret: bool = False, zero: bool = False) -> Any:
-    env = env if env.startswith("QFMAGIC_") else PREFIX + env
+    env = env if env.startswith(_OTHERS) else PREFIX + env
     return field(default=default, repr=not secret, metadata={"env": env, "secret": secret, "zero": zero})
 
 
@@ -46,7 +49,9 @@ class Settings:
         access_token: ACCESS_TOKEN, a ready V1 token.
         bearer_token: BEARER_TOKEN, a V2 API key.
         access_code: ACCESS_CODE, for private deployments (with ``enable_private``).
+        aistudio_token: AISTUDIO_ACCESS_TOKEN, the token of AI Studio (with ``base="aistudio"``).
         app_id: APP_ID, sent as ``appid`` on V2.
+        base: QFMAGIC_BASE, the name of an address of V2 (``data/bases.toml``) in place of ``console_base_url``.
         timeout: LLM_API_RETRY_TIMEOUT, the longest silence before and within an answer.
         retry_count: LLM_API_RETRY_COUNT, attempts in all: 1 repeats nothing.
         backoff_factor: LLM_API_RETRY_BACKOFF_FACTOR, the pause before the first repeat; it doubles from there.
@@ -68,7 +73,9 @@ class Settings:
     access_token: str = _setting("ACCESS_TOKEN", secret=True)
     bearer_token: str = _setting("BEARER_TOKEN", secret=True)
     access_code: str = _setting("ACCESS_CODE", secret=True)
+    aistudio_token: str = _setting("AISTUDIO_ACCESS_TOKEN", secret=True)
     app_id: str = _setting("APP_ID")
+    base: str = _setting("QFMAGIC_BASE", DEFAULT_BASE)
     base_url: str = _setting("BASE_URL", "https://aip.baidubce.com")
     console_base_url: str = _setting("CONSOLE_API_BASE_URL", "https://qianfan.baidubce.com")
     iam_base_url: str = _setting("IAM_BASE_URL", "https://iam.bj.baidubce.com")
@@ -145,6 +152,7 @@ class Settings:
                 break
         given = {name: value for name, value in given.items() if value is not None}
         sources |= dict.fromkeys(given, "argument")
+        base_of(str({**values, **given}.get("base", "")))
         return cls(**{**values, **given, "sources": sources})
 
     @property
@@ -163,7 +171,8 @@ class Settings:
     def place_of(self, wire: str, endpoint: str | None, *, custom: bool = False) -> tuple[str, str]:
         """Where chat requests go: the address of the service, and the path; *custom*: without the usual ``/chat``."""
         if wire == "v2":
-            return self.v2_place(self.chat_v2_route)
+            named = self.base not in ("", DEFAULT_BASE)
+            return base_of(self.base).chat_place if named else self.v2_place(self.chat_v2_route)
         return self.base_url, f"{self.model_api_prefix}{'' if custom else '/chat'}/{endpoint}"
 
     def v2_place(self, route: str) -> tuple[str, str]:
@@ -180,10 +189,16 @@ class Settings:
     def official(self, wire: str) -> bool:
         """Whether requests go to Baidu itself, not to a gateway."""
         try:
-            host = urlsplit(self.console_base_url if wire == "v2" else self.base_url).hostname or ""
+            host = urlsplit(self.place_of(wire, None)[0]).hostname or ""
         except ValueError:
             return False
         return f".{host}".endswith(_OFFICIAL)
+
+    @property
+    def named_base(self) -> Base | None:
+        """The named address that V2 requests go to, however it was set; None for one without a name."""
+        place = self.place_of("v2", None)
+        return next((base for base in bases().values() if base.chat_place == place), None)
 
     @property
     def secrets(self) -> list[str]:

@@ -61,7 +61,7 @@ class Throttle:
             try:
                 for window, limits in windows:
                     if window is not self._own or any(limits):
-                        size = tokens() if limits.tpm is not None else 0.0
+                        size = tokens() if limits.counts_tokens else 0.0
                         found.append((window, window.book(now, size, limits)))
             except BaseException:
                 for window, slot in found:
@@ -76,11 +76,11 @@ class Throttle:
             for window, slot in place.slots:
                 window.give_back(slot.booking)
 
-    def settle(self, place: QueuePlace, tokens: float) -> None:
-        """Count the tokens the service counted in place of the estimate."""
+    def settle(self, place: QueuePlace, tokens: float, output: float = 0.0) -> None:
+        """Count the tokens the service counted in place of the estimate; *output* of them are the answer's."""
         with self._lock:
             for _, slot in place.slots:
-                slot.booking.tokens = tokens
+                slot.booking.tokens, slot.booking.output = tokens, output
 
     def heed(self, model: str, headers: Mapping[str, str], service_now: float) -> None:
         """Take in what a response's headers (names in lower case) say about the service's limits."""

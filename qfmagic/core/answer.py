@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from .pause import Wait
+from .safe_json import read_json
+from .safety import WITHHELD
+from .sources import sources_of
 from .usage import Usage
 
 STUB_SERVER = "qfmagic-stub"  # what a stub calls itself in the header Server, so that its answers are known as such
@@ -18,11 +21,14 @@ class Delta(NamedTuple):
         text: Text of the answer itself.
         reasoning: Text of the model's reasoning.
         wait: A pause that has begun before the answer has: then there is no text. It is over with the next delta.
+        takes_back: What of the deltas before this one no longer counts: ``"text"`` where it was reasoning, which comes
+            again as such; ``"all"`` where the service withdraws the answer.
     """
 
     text: str = ""
     reasoning: str = ""
     wait: Wait | None = None
+    takes_back: Literal["text", "all"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +37,8 @@ class Answer:
     One answer of a model, whole or as far as it came.
 
     Attributes:
-        text: The answer exactly as the service sent it, leading blanks included.
+        text: The answer exactly as the service sent it, leading blanks included; without reasoning between
+            ``<think>`` and ``</think>`` in front of it.
         usage: Token counts; a field is None where the service did not say.
         model: The model that was asked; for a service named by ``endpoint`` alone, the endpoint.
         id: The service's id of the answer.
@@ -46,11 +53,14 @@ class Answer:
         transport: What answered: ``"live"``, ``"stub"``, ...
         need_clear_history: The service asks to drop the conversation, for safety.
         ban_round: Which round it means (-1: this question), where it said so.
+        flag: V2's verdict of the safety check: 0 safe, 1 low risk, 2 no further talk, 3 not to be shown, 4 withdrawn.
+        served_model: The model that answered, by the service's word: an undated name moves from version to version.
         headers: Rate-limit and request-id headers of the response.
         extra: Fields of the response this version does not know, kept as they came.
         value: The object that was asked for with a schema; None without one, where the answer didn't fit it, and of an
             answer that comes from a file.
         rejected: The texts of the answers before this one that didn't fit the schema.
+        raw_json: The response as JSON, for :attr:`raw`; not kept with a conversation.
     """
 
     text: str
@@ -71,6 +81,9 @@ class Answer:
     extra: Mapping[str, Any] = field(default_factory=dict)
     value: Any = field(default=None, repr=False, compare=False)
     rejected: tuple[str, ...] = ()
+    flag: int = 0
+    served_model: str = ""
+    raw_json: str = field(default="", repr=False, compare=False)
 
     @property
     def complete(self) -> bool:
@@ -82,10 +95,41 @@ class Answer:
         """Whether the model's output limit cut the answer."""
         return self.finish_reason == "length"
 
+    @property
+    def filtered(self) -> bool:
+        """Whether the safety check cut or replaced the text."""
+        return self.finish_reason == "content_filter"
+
+    @property
+    def withheld(self) -> bool:
+        """Whether the text may not be shown."""
+        return self.flag >= WITHHELD
+
+    @property
+    def shown(self) -> str:
+        """The text, unless it may not be shown."""
+        return "" if self.withheld else self.text
+
+    @property
+    def sources(self) -> tuple[Mapping[str, Any], ...]:
+        """The pages of the web search, each with its ``url``, and ``index`` and ``title`` where the service said so."""
+        return sources_of(self.extra)
+
+    @property
+    def tool_calls(self) -> tuple[Mapping[str, Any], ...]:
+        """The calls of tools the model asks for."""
+        calls = self.extra.get("tool_calls")
+        return tuple(calls) if isinstance(calls, list) else ()
+
+    @property
+    def raw(self) -> Any:
+        """All the service sent: the body, or a stream's events in a list; None where that isn't known any more."""
+        return read_json(self.raw_json) if self.raw_json else None
+
     def __str__(self) -> str:
-        return self.text
+        return self.shown
 
     def __repr__(self) -> str:
         # Stable on purpose: a time or an address here would end up in text/plain, which nbval compares.
-        text = self.text if len(self.text) <= 60 else f"{self.text[:57]}..."
+        text = self.shown if len(self.shown) <= 60 else f"{self.shown[:57]}..."
         return f"Answer({text!r}, model={self.model!r}, finish_reason={self.finish_reason!r})"

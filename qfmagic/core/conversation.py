@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from .answer import Answer
 from .context import Exchange
+from .safety import flagged_rounds
 
 TurnState = Literal["answered", "interrupted", "failed"]
 # Why a turn is left out: its cell was deleted, or no longer asks; the user dropped or undid it; the service flagged it.
@@ -57,7 +58,7 @@ class Turn:
     in_history: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        answered = self.state == "answered" and self.removed is None and bool(self.answer.text.strip())
+        answered = self.state == "answered" and self.removed is None and bool(self.answer.shown.strip())
         object.__setattr__(self, "exchange", Exchange.of(self.prompt, self.answer.text))
         object.__setattr__(self, "in_history", answered)
 
@@ -184,7 +185,8 @@ class Conversation:
     def add(self, prompt: str, answer: Answer) -> "Conversation":
         """Return the conversation with one more turn at its end, as after a question with all of the history."""
         state: TurnState = "answered" if answer.complete else "interrupted"
-        return self.put(Turn(prompt, answer, state, parent=self.head), len(self.turns))
+        index = len(self.turns)
+        return self.put(Turn(prompt, answer, state, parent=self.head), index).without_flagged(index)
 
     def put(self, turn: Turn, index: int, *, over: bool = False) -> "Conversation":
         """Return the conversation with *turn* at *index*: in front of what is there, or *over* it, as a new version."""
@@ -203,6 +205,23 @@ class Conversation:
     def mark(self, index: int, removed: Removal | None) -> "Conversation":
         """Return the conversation with the turn left out for that reason, or, with None, back in its place."""
         return self._with(index, replace(self.turns[index], removed=removed))
+
+    def without_flagged(self, index: int) -> "Conversation":
+        """Return the conversation without the turns that leave it because the service flagged the one at *index*."""
+        turn, answer = self.turns[index], self.turns[index].answer
+        sent: list[int] = []
+        for place in range(index - 1, -1, -1) if not turn.fresh else ():
+            if self.turns[place].in_history:
+                sent.insert(0, place)
+                if self.turns[place].fresh:
+                    break
+        rounds = [*(sent if turn.window is None else sent[len(sent) - turn.window :]), index]
+        clears = answer.need_clear_history
+        leaving = flagged_rounds(rounds, ban_round=answer.ban_round, flag=answer.flag, clears=clears)
+        found = self
+        for place in range(len(self.turns)) if leaving is None else leaving:
+            found = found.mark(place, "flagged")
+        return found
 
     def restore(self, index: int) -> "Conversation":
         """
@@ -248,7 +267,13 @@ def persona_of(request: Mapping[str, Any]) -> Any:
 
 
 def _without_history(answer: Answer) -> Answer:
-    """The messages of a request are the turns before it; kept with each turn they would grow with the square."""
+    """
+    The answer as a conversation keeps it.
+
+    The messages of a request are the turns before it; kept with each turn they would grow with the square. The raw
+    response is many times as long as the answer.
+    """
+    answer = replace(answer, raw_json="") if answer.raw_json else answer
     if "messages" not in answer.request:
         return answer
     kept: dict[str, Any] = {name: value for name, value in answer.request.items() if name != "messages"}

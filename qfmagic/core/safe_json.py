@@ -45,6 +45,15 @@ def read_json(written: str | bytes, *, bounded: bool = True, **options: Any) -> 
     return value
 
 
+def read_object(written: str | bytes) -> dict[str, Any]:
+    """Read a JSON object; an empty one where there is none."""
+    try:
+        value = read_json(written)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
 def read_json_at(text: str, start: int = 0, decoder: json.JSONDecoder = _DECODER) -> tuple[Any, int]:
     """
     Read the JSON that begins at *start*; return it and the place behind it, as a decoder's ``raw_decode`` does.

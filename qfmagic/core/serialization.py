@@ -6,16 +6,15 @@ from typing import Any
 
 from .answer import Answer
 from .conversation import Turn
-from .usage import Usage
+from .usage import DETAILS, Usage
 
 VERSION = 1
 
 
 def turn_to_record(turn: Turn) -> dict[str, Any]:
-    """A turn as a JSON object, without the object a schema made of it: that may be anything."""
-    answer = {item.name: getattr(turn.answer, item.name) for item in fields(Answer) if item.name != "value"}
-    usage = turn.answer.usage
-    answer["usage"] = {item.name: getattr(usage, item.name) for item in fields(Usage)}
+    """A turn as a JSON object, without the object a schema made of it, which may be anything, and the raw response."""
+    answer = _record(turn.answer)
+    answer["usage"] = _record(turn.answer.usage)
     answer |= {name: dict(answer[name]) for name in ("request", "headers", "extra")}
     plain = {name: getattr(turn, name) for name in _PLAIN}
     versions = [turn_to_record(version) for version in turn.versions]
@@ -41,4 +40,16 @@ def turn_from_record(record: Mapping[str, Any]) -> Turn:
         raise ValueError(f"not a turn: {error}") from error
 
 
+def _record(value: Answer | Usage) -> dict[str, Any]:
+    """The fields; without those of later versions that say nothing, so that a file stays as it was."""
+    found = {item.name: getattr(value, item.name) for item in fields(value) if item.name not in _UNSAVED}
+    return {name: kept for name, kept in found.items() if name not in _LATER or kept != _default(value, name)}
+
+
+def _default(value: Answer | Usage, name: str) -> object:
+    return next(item.default for item in fields(value) if item.name == name)
+
+
+_LATER = ("flag", "served_model", *DETAILS)
+_UNSAVED = ("value", "raw_json")
 _PLAIN = ("prompt", "state", "cell", "place", "window", "parent", "fresh", "removed", "id", "count")

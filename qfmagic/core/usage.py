@@ -1,20 +1,49 @@
 """Token counts, as far as they are known."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts of one answer; ``None`` is "not known", never zero."""
+    """
+    Token counts of one answer; ``None`` is "not known", never zero.
+
+    Attributes:
+        prompt_tokens: Of the question and all that was sent with it.
+        completion_tokens: Of the answer, its reasoning included.
+        total_tokens: Of both.
+        cached_tokens: Those of the prompt that were in the service's cache.
+        search_tokens: Those of the prompt that a web search added.
+        reasoning_tokens: Those of the answer that are reasoning.
+    """
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     total_tokens: int | None = None
+    cached_tokens: int | None = None
+    search_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+DETAILS = ("cached_tokens", "search_tokens", "reasoning_tokens")  # counts that are parts of others
+
+
+def added(usages: Sequence[Usage]) -> Usage:
+    """The sum of several; what one of them doesn't know isn't known."""
+    columns = [[getattr(usage, item.name) for usage in usages] for item in fields(Usage)]
+    return Usage(*(None if None in column else sum(column) for column in columns))
 
 
 def _count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _detail(raw: Mapping[str, object], part: str, name: str) -> int | None:
+    """A count inside a part's details, or beside the counts."""
+    details = raw.get(f"{part}_tokens_details")
+    inner = details.get(name) if isinstance(details, Mapping) else None
+    return _count(raw.get(name) if inner is None else inner)
 
 
 def read_usage(raw: object, *, streamed: bool = False, complete: bool = True) -> Usage:
@@ -28,8 +57,9 @@ def read_usage(raw: object, *, streamed: bool = False, complete: bool = True) ->
     if not isinstance(raw, Mapping):
         return Usage()
     prompt, completion, total = (_count(raw.get(f"{part}_tokens")) for part in ("prompt", "completion", "total"))
+    cached, search = _detail(raw, "prompt", "cached_tokens"), _detail(raw, "prompt", "search_tokens")
     if streamed and not complete:
-        return Usage(prompt_tokens=prompt)
+        return Usage(prompt_tokens=prompt, cached_tokens=cached, search_tokens=search)
     if streamed and total is not None and prompt is not None and total >= prompt:
         completion = total - prompt
-    return Usage(prompt, completion, total)
+    return Usage(prompt, completion, total, cached, search, _detail(raw, "completion", "reasoning_tokens"))

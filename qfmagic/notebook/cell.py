@@ -92,7 +92,7 @@ class CellContext:
 
     def show_request(self, plan: Plan) -> None:
         """Show what would be sent (``dry``)."""
-        said = text("said.dry", self.session.lang)
+        said = " ".join([text("said.dry", self.session.lang), *plan.target.warnings(self.session.lang)])
         body = json.dumps(plan.request.body, ensure_ascii=False, indent=2)
         from .output.tables import code  # noqa: PLC0415 - a first question doesn't need it
 

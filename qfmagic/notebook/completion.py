@@ -11,6 +11,7 @@ from IPython.utils.dir2 import dir2
 
 from ..core.errors import ModelError, OptionError
 from ..core.models import registry
+from ..core.params import EXTRA, Parameter
 from .cell import CellContext
 from .parsing.option_table import OptionRow, help_table
 from .parsing.scanner import _KEY, _WORD, _skip_blanks, _value
@@ -149,10 +150,10 @@ def _pairs(here: CursorPlace, rows: Mapping[str, OptionRow], session: Session) -
     if before.prose:
         return NOTHING
     name, equals, value = before.word.partition("=")
-    if equals:
-        return _quoted(_values(rows[name], session), value, here.after) if name in rows else NOTHING
     after = _read(re.sub(r"^\S+", "", here.after) + " ")
     given = {**after.options, **before.options}
+    if equals:
+        return _quoted(_values(rows[name], session, given), value, here.after) if name in rows else NOTHING
     rows = {name: row for name, row in _fitting(rows, session, given).items() if name not in given}
     texts = [name if row.kind == "flag" else f"{name}=" for name, row in rows.items()]
     used = {*before.flags, *after.flags}
@@ -161,29 +162,39 @@ def _pairs(here: CursorPlace, rows: Mapping[str, OptionRow], session: Session) -
 
 def _fitting(rows: Mapping[str, OptionRow], session: Session, given: Mapping[str, str]) -> dict[str, OptionRow]:
     """Those *rows* that are no parameters, or parameters of the model a question would go to."""
+    taken = _taken(session, given)
+    names = {*(help_table().described if taken is None else taken), EXTRA.name}
+    return {name: row for name, row in rows.items() if row.group != "parameter" or name in names}
+
+
+def _taken(session: Session, given: Mapping[str, str]) -> Mapping[str, Parameter] | None:
+    """The parameters of the model a question would go to; None where the line names none yet."""
     model, endpoint, api = session.preferences.where(given)
-    taken: Collection[str]
     try:
-        taken = registry().target(model, endpoint, api).parameters
+        return registry().target(model, endpoint, api).parameters
     except ModelError:  # the line isn't whole yet: a model that still needs its endpoint=
         known = registry().find(model or "")
-        taken = next(iter(known.apis.values())).parameters if known else help_table().described
-    return {name: row for name, row in rows.items() if row.group != "parameter" or name in taken}
+        return next(iter(known.apis.values())).parameters if known else None
 
 
-def _values(row: OptionRow, session: Session) -> Iterable[str]:
+def _values(row: OptionRow, session: Session, given: Mapping[str, str]) -> Iterable[str]:
     if row.name == "model":
-        return _models()
+        return _models(session)
     if row.name == "chat":
         return session.chats.conversations
     if row.name in ("context", "expect"):
         return _CHOICE.findall(row.syntax.replace("=", " "))
+    parameter = (_taken(session, given) or {}).get(row.name) if row.group == "parameter" else None
+    if parameter is not None:
+        return parameter.words
     return ("true", "false") if row.kind == "bool" else row.choices
 
 
-def _models() -> list[str]:
-    rows = registry().models.values()
-    return [*(row.name for row in rows), *(alias for row in rows for alias in row.aliases)]
+def _models(session: Session) -> list[str]:
+    """Those of the table that are not retired, then those the service listed for the key."""
+    rows = registry().offered()
+    names = [*(row.name for row in rows), *(one.name for one in session.listed() if one.chats)]
+    return list(dict.fromkeys([*names, *(alias for row in rows for alias in row.aliases)]))
 
 
 def _starting(names: Iterable[str], start: str) -> list[str]:
@@ -218,7 +229,7 @@ def _command(here: CursorPlace, session: Session) -> Offer:
         rows = [*_fitting(table.settable, session, {}), *session.preferences.changed]
         return Offer(word, [row for row in _starting(dict.fromkeys(rows), word) if row not in others])
     if name == "models":  # the one place where a name with blanks stands without quotes
-        return Offer(rest, _starting(_models(), rest))
+        return Offer(rest, _starting([*_models(session), "live", "retired"], rest))
     if name == "help":
         return Offer(rest, _starting(table.commands | table.on_line | table.settings, rest))
     return _by_syntax(table.commands[name], rest, here, session) if name in table.commands else NOTHING

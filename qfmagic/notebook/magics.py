@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 from IPython.core.completer import context_matcher
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
+from traitlets import Any as Anything
 from traitlets import Bool, Dict, Enum, Float, HasTraits, Int, List, TraitType, Unicode
 
 from ..core.i18n import read_table
@@ -34,6 +35,9 @@ _TRAITS: dict[str, Callable[..., TraitType[Any, Any]]] = {
     "string": Unicode,
     "list": List,
     "map": Dict,
+    "object": Anything,  # or one of its words
+    "array": List,
+    "switch": Anything,
 }
 
 

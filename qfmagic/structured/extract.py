@@ -3,9 +3,10 @@
 from typing import Any
 
 from ..client.auth.arguments import check_options
+from ..client.call_options import CallOptions
 from ..client.client import Prompt, Qianfan
 from ..core.answer import Answer
-from ..core.errors import QianfanError
+from ..core.errors import OptionError, QianfanError
 from ..core.messages import as_messages
 from ..core.plan import Plan
 from .repair import NextRequest, Structured, advance, ask_structured, check_repairs, exchanges, question_of, room_in
@@ -44,7 +45,7 @@ def extract(prompt: Prompt, schema: Any, *, client: Qianfan | None = None, repai
     assert asker is not None
     try:
         plan = _plan(asker, messages, options)
-        asked = question_of(messages, wanted, native=plan.target.takes_json)
+        asked = question_of(messages, wanted, way=plan.target.json_way)
         steps = exchanges(asked, wanted, repairs=most, room=room_in(plan.target, plan.request.parameters))
         step: NextRequest | Structured = next(steps)
         while isinstance(step, NextRequest):
@@ -77,7 +78,7 @@ async def aextract(
                 messages,
                 wanted,
                 repairs=most,
-                native=plan.target.takes_json,
+                way=plan.target.json_way,
                 room=room_in(plan.target, plan.request.parameters),
             )
         )
@@ -87,8 +88,16 @@ async def aextract(
 
 
 def _plan(client: Qianfan, prompt: Prompt, options: dict[str, Any]) -> Plan:
-    """The question as it would be without a schema."""
-    return client.plan(prompt, **{name: value for name, value in options.items() if name not in ("timeout", "stream")})
+    """
+    The question as it would be without a schema.
+
+    Raises:
+        OptionError: A stream is asked for: whether an answer fits is known at its end.
+    """
+    if options.get("stream"):
+        raise OptionError("option.value", name="stream", value=options["stream"], allowed=False)
+    own = ("stream", *CallOptions._fields)
+    return client.plan(prompt, **{name: value for name, value in options.items() if name not in own})
 
 
 def _outcome(came: Structured) -> Answer:

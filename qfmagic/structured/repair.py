@@ -15,7 +15,7 @@ from ..core.context import measure, size_of
 from ..core.errors import OptionError, QianfanError, SchemaError
 from ..core.i18n import text
 from ..core.messages import Message, Prompt, as_messages
-from ..core.models import Target
+from ..core.models import JsonWay, Target
 from .schema import Schema
 
 __all__ = [
@@ -66,21 +66,20 @@ class NextRequest(NamedTuple):
     parameters: Mapping[str, Any]
 
 
-def question_of(messages: Prompt, schema: Schema, *, native: bool, lang: str | None = None) -> NextRequest:
+def question_of(messages: Prompt, schema: Schema, *, way: JsonWay | None, lang: str | None = None) -> NextRequest:
     """
     Return a question as it is sent: with the schema behind it.
 
     Args:
         messages: The question, and what goes before it.
         schema: What the answer must fit.
-        native: Whether the model takes a parameter that asks for JSON (:attr:`Target.takes_json`).
+        way: How a parameter asks the model for JSON (:attr:`Target.json_way`); None for none.
         lang: Language of what is added, ``"en"`` or ``"zh"``; the question's own when not given, so that the same
             question is the same request for every reader.
     """
     *before, question = as_messages(messages)
     told = schema.instruction(lang or language_of(question.text))
-    parameters = {"response_format": schema.response_format()} if native and schema.is_object else {}
-    return NextRequest((*before, question.with_paragraph(told)), parameters)
+    return NextRequest((*before, question.with_paragraph(told)), schema.parameters(way))
 
 
 def check_repairs(repairs: object) -> int:
@@ -202,7 +201,7 @@ async def ask_structured(
     schema: Schema,
     *,
     repairs: int = 1,
-    native: bool,
+    way: JsonWay | None,
     lang: str | None = None,
     room: Room = always,
 ) -> Structured:
@@ -214,7 +213,7 @@ async def ask_structured(
         messages: The question, and what goes before it.
         schema: What the answer must fit.
         repairs: How often to ask again at most.
-        native: As for :func:`question_of`.
+        way: As for :func:`question_of`.
         lang: As there.
         room: As for :func:`exchanges`.
 
@@ -222,7 +221,7 @@ async def ask_structured(
         QianfanError: There was no first answer. Where there was one and asking again failed, it is returned, and its
             ``error`` says so.
     """
-    question = question_of(messages, schema, native=native, lang=lang)
+    question = question_of(messages, schema, way=way, lang=lang)
     steps = exchanges(question, schema, repairs=repairs, room=room)
     step: NextRequest | Structured = next(steps)
     while isinstance(step, NextRequest):

@@ -10,7 +10,7 @@ from typing import Any, Union, get_origin
 
 from ..core.errors import OptionError, SchemaError
 from ..core.i18n import text
-from ..core.models import did_you_mean, suggest
+from ..core.models import JsonWay, did_you_mean, suggest
 from ..core.safe_json import read_json, write_json
 from .column_types import Kinds
 from .json_in_text import JsonCandidate, NoJSON, found_json
@@ -22,6 +22,7 @@ from .validator import Checker, Unfit, loaded
 # What a pydantic model has, and a TypedDict, of typing or of typing_extensions.
 _MARKS = ("model_fields", "__required_keys__")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+ENVELOPE_NAME = "answer"  # what OpenAI's envelope calls the schema
 _LIST = re.compile(r"list\s*\[\s*([\w.]+)\s*\]")
 _TYPES: Mapping[str, Any] = {"str": str, "int": int, "float": float, "bool": bool}
 
@@ -107,14 +108,18 @@ class Schema:
         written = json.dumps(self.json_schema, ensure_ascii=False, separators=(",", ":"))
         return f"{text('schema.instruction', lang)}\n{written}"
 
-    def response_format(self) -> Mapping[str, Any]:
+    def parameters(self, way: JsonWay | None) -> Mapping[str, Any]:
         """
-        The parameter that asks for JSON on V2.
+        The parameters that ask for JSON on V2, sent with the instruction; none where *way* is None.
 
-        It is ``json_object``, and goes along with the instruction. Baidu's page names ``json_schema`` too, but neither
-        the form it wants the schema in (bare, or wrapped as OpenAI does) nor which models keep to it.
+        Both ways are for objects. A JSON Schema is sent in OpenAI's envelope; the client tries the bare schema where
+        the service rejects that: Baidu's page leaves the form open.
         """
-        return {"type": "json_object"}
+        if way is None or not self.is_object:
+            return {}
+        envelope = {"name": ENVELOPE_NAME, "schema": self.json_schema, "strict": True}
+        schema = {"json_schema": envelope} if way == "json_schema" else {}
+        return {"response_format": {"type": way, **schema}}
 
     # ---- what came
 

@@ -27,7 +27,7 @@ def meter(budget=None, **options):
     return Meter(lambda: 86400.0, budget=lambda: written, prices=lambda: PRICES, **options)
 
 
-def test_an_answer_is_counted_with_its_cell_and_kept():
+def test_meter_counts_answer_with_its_cell_and_stores_it():
     kept = []
     counted = meter(keep=kept.append, where=lambda: ("id-1", "In 3"))
     counted.after(answer(), kind="ask", chat="main")
@@ -35,13 +35,13 @@ def test_an_answer_is_counted_with_its_cell_and_kept():
     assert kept == [Call(86400.0, "a", "v2", "live", "main", "id-1", "ask", 10, 20, 1.5, "In 3")]
 
 
-def test_a_cell_named_by_the_caller_has_no_label_of_the_one_that_runs():
+def test_meter_call_of_given_cell_has_no_label():
     counted = meter(where=lambda: ("id-1", "In 3"))
     counted.after(answer(), kind="map", cell="id-2")
     assert (counted.calls[0].cell, counted.calls[0].label) == ("id-2", "")
 
 
-def test_an_answer_that_has_not_begun_is_not_counted():
+def test_meter_skips_answer_without_id_or_text():
     counted = meter()
     counted.after(Answer("", finish_reason="interrupted"), kind="ask")
     assert counted.calls == ()
@@ -59,7 +59,7 @@ def test_an_answer_that_has_not_begun_is_not_counted():
         (Usage(7, 5, None), (7, 5, False)),
     ],
 )
-def test_what_the_service_did_not_say_is_estimated(usage, counts):
+def test_meter_estimates_missing_usage(usage, counts):
     counted = meter()
     request = {"messages": [{"role": "user", "content": "one two three"}]}
     counted.after(Answer("four five", usage, request=request), kind="ask")
@@ -67,7 +67,7 @@ def test_what_the_service_did_not_say_is_estimated(usage, counts):
     assert (call.prompt_tokens, call.completion_tokens, call.estimated) == counts
 
 
-def test_an_estimate_counts_the_persona_of_both_apis():
+def test_meter_estimate_includes_system_of_both_apis():
     counted = meter()
     question = {"role": "user", "content": "one two three"}
     v1 = {"messages": [question], "system": "be brief"}
@@ -77,7 +77,7 @@ def test_an_estimate_counts_the_persona_of_both_apis():
     assert [call.prompt_tokens for call in counted.calls] == [5, 5]
 
 
-def test_calls_that_differ_in_numbers_only_are_added_up():
+def test_meter_merges_calls_of_same_kind():
     """50,000 rows of a map take no more room than one."""
     counted = meter()
     for _ in range(1000):
@@ -86,7 +86,7 @@ def test_calls_that_differ_in_numbers_only_are_added_up():
     assert (call.times, call.used, call.seconds) == (1000, (10_000, 20_000), 1500.0)
 
 
-def test_totals_by_everything():
+def test_totals_group_by_each_key():
     calls = [
         Call(0.0, "a", "v2", "live", "main", "id-1", "ask", 100, 100, 1.0, "In 1"),
         Call(90000.0, "a", "v2", "live", "main", "id-1", "ask", 100, 100, 1.0, "In 7"),
@@ -106,7 +106,7 @@ def test_totals_by_everything():
 # ---- budgets
 
 
-def test_the_call_that_would_break_a_budget_of_tokens_is_stopped():
+def test_meter_rejects_call_over_token_budget():
     counted = meter("100tok")
     counted.before("a", 60).release()
     counted.after(answer(30, 30), kind="ask")
@@ -119,7 +119,7 @@ def test_the_call_that_would_break_a_budget_of_tokens_is_stopped():
     assert "预算 100 个 token 已用 60 个 token" in caught.value.message("zh")
 
 
-def test_a_budget_of_money_counts_question_and_answer_by_their_prices():
+def test_meter_counts_money_budget_by_prices_of_prompt_and_answer():
     counted = meter("1CNY")
     counted.after(answer(100, 200), kind="ask")  # 0.70
     counted.before("a", 300).release()
@@ -129,7 +129,7 @@ def test_a_budget_of_money_counts_question_and_answer_by_their_prices():
         counted.before("unknown", 1)
 
 
-def test_what_was_spent_is_the_same_to_whoever_asks():
+def test_meter_spent_counts_unpriced_model_at_highest_price():
     """Also on a model that has lost its price: it is counted by the dearest."""
     counted = meter("1CNY")
     counted.after(answer(30, 30, model="unpriced"), kind="ask")
@@ -139,7 +139,7 @@ def test_what_was_spent_is_the_same_to_whoever_asks():
     assert counted.spent(Budget.parse("9tok")) == 60
 
 
-def test_a_budget_that_is_passed_is_told_once():
+def test_meter_reports_overshoot_once():
     budget = [None]
     counted = Meter(lambda: 0.0, budget=lambda: budget[0], prices=lambda: PRICES)
     budget[0] = Budget.parse("50tok")
@@ -155,7 +155,7 @@ def test_a_budget_that_is_passed_is_told_once():
     assert meter().take_overshoot() is None
 
 
-def test_a_budget_of_money_asks_for_prices_before_anything_else():
+def test_meter_check_priced_rejects_unpriced_model():
     counted = meter("1CNY")
     counted.check_priced("a")
     with pytest.raises(BudgetError, match="No price for unknown"):
@@ -164,7 +164,7 @@ def test_a_budget_of_money_asks_for_prices_before_anything_else():
     meter("1CNY", free=lambda: True).check_priced("unknown")
 
 
-def test_what_costs_nothing_is_not_spent_and_not_stopped():
+def test_meter_ignores_free_calls():
     counted = meter("10tok")
     counted.after(answer(500, 500, transport="replay"), kind="ask")
     counted.after(answer(500, 500, transport="stub"), kind="ask")
@@ -173,7 +173,7 @@ def test_what_costs_nothing_is_not_spent_and_not_stopped():
     meter("10tok", free=lambda: True).before("a", 1000)
 
 
-def test_calls_under_way_stay_within_the_budget_together():
+def test_meter_reserves_budget_for_concurrent_calls():
     counted = meter("100tok")
     with counted.before("a", 60) as held:
         with pytest.raises(BudgetError, match="with 60 tokens reserved"):
@@ -185,7 +185,7 @@ def test_calls_under_way_stay_within_the_budget_together():
         pass
 
 
-def test_what_is_set_aside_and_forgotten_is_given_back():
+def test_meter_releases_reservation_without_references():
     counted = meter("100tok")
     counted.before("a", 100)  # nothing refers to it
     held = counted.before("a", 100)
@@ -195,7 +195,7 @@ def test_what_is_set_aside_and_forgotten_is_given_back():
     counted.before("a", 100)
 
 
-def test_many_threads_never_spend_more_than_there_is():
+def test_meter_never_exceeds_budget_under_threads():
     counted = meter("1000tok")
     together = threading.Barrier(16)
 
@@ -221,14 +221,16 @@ def test_many_threads_never_spend_more_than_there_is():
         ("yi_34b_chat", {}, TokenEstimate(3)),
         ("any-v2-model", {"system": "be brief now", "max_output_tokens": 50}, TokenEstimate(6, 50)),
         ("ernie-char-fiction-8k", {"system": "be brief now"}, TokenEstimate(6)),
+        ("any-v2-model", {"max_tokens": 40, "max_completion_tokens": 60}, TokenEstimate(3, 40)),
+        ("any-v2-model", {"extra": {"max_tokens": 30}}, TokenEstimate(3, 30)),
     ],
 )
-def test_what_a_planned_call_takes(model, parameters, need):
+def test_need_of_estimates_tokens_of_plan(model, parameters, need):
     target = registry().target(model, None, None)
     assert need_of(plan_request(target, "one two three", parameters=parameters)) == need
 
 
-def test_what_costs_nothing_in_place_of_something_leaves_that_set_aside():
+def test_meter_free_call_keeps_given_reservation():
     meter = Meter(lambda: 0.0, budget=lambda: Budget(100, "tok"))
     held = meter.before("m", 80)
     assert meter.before("m", 80, free=lambda: True, instead=held) is held

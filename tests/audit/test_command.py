@@ -50,7 +50,7 @@ def written(path, content):
 # ---- for people
 
 
-def test_a_clean_notebook_is_shown_with_its_answers(tmp_path):
+def test_audit_shows_clean_notebook_with_its_answers(tmp_path):
     path = written("a.ipynb", notebook(*talk()))
     rewrite(Path("a.qf.jsonl"), tape().exchanges.values())
     said = Said(path)
@@ -67,7 +67,7 @@ def test_a_clean_notebook_is_shown_with_its_answers(tmp_path):
     )
 
 
-def test_findings_are_shown_a_line_each_with_their_cells_errors_first():
+def test_audit_lists_findings_by_cell_errors_first():
     bare = asked("hi", "Hello!", 5, chat=None, turn=None, hash=None, parameters={}, usage={}, finish=None, model=None)
     path = written("a.ipynb", notebook(*talk(TURNS[:2], transport="stub"), code("1/0", 4, failed()), bare, code("%%qianfan\nhi", None)))  # fmt: skip
     said = Said(path)
@@ -86,7 +86,7 @@ def test_findings_are_shown_a_line_each_with_their_cells_errors_first():
     assert lines[-1] == "  answers: 3, errors: 3, warnings: 1"
 
 
-def test_the_same_in_chinese_lines_up():
+def test_audit_aligns_columns_in_chinese():
     turns = (("你好", "你好！"), ("长城？", "很长。"))
     path = written("a.ipynb", notebook(*talk(turns, transport="stub", chat="旅行", parameters={"system": "你是导游"})))
     said = Said(path, lang="zh")
@@ -100,7 +100,7 @@ def test_the_same_in_chinese_lines_up():
     assert lines[-1] == "  回答：2，错误：2，警告：0"
 
 
-def test_nothing_in_a_file_reaches_the_terminal_as_a_command():
+def test_audit_escapes_control_characters_of_notebook():
     bad = "\x1b]0;gone\x07\r\n\ud800"
     cell = asked("hi", "Hello!", 2, chat=bad, model=bad, parameters={bad: [bad]}, finish=bad, transport=bad, wire=bad)
     path = Path("a.ipynb")
@@ -111,7 +111,7 @@ def test_nothing_in_a_file_reaches_the_terminal_as_a_command():
     said.text.encode()
 
 
-def test_many_cells_with_the_same_finding_are_counted_not_listed():
+def test_audit_groups_cells_of_same_finding():
     path = written("a.ipynb", notebook(*talk([(f"q{n}", f"a{n}") for n in range(30)], transport="stub")))
     assert "cells 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, ..." in Said(path).text
 
@@ -119,7 +119,7 @@ def test_many_cells_with_the_same_finding_are_counted_not_listed():
 # ---- for machines
 
 
-def test_json_says_it_all_in_a_fixed_form():
+def test_audit_json_has_fixed_form():
     written("a.ipynb", notebook(*talk(TURNS[:1], transport="stub"), code("%%qianfan\nhi", None)))
     said = Said("a.ipynb", "none.ipynb", as_json=True)
     assert said.status == command.UNREADABLE
@@ -180,7 +180,7 @@ def test_json_says_it_all_in_a_fixed_form():
     assert said.err == ["none.ipynb: file not found."]
 
 
-def test_json_has_a_question_about_many_rows_by_itself():
+def test_audit_json_lists_batches_separately():
     written("a.ipynb", notebook(mapped()))
     (entry,) = Said("a.ipynb", as_json=True).json["notebooks"]
     assert entry["answers"] == []
@@ -206,11 +206,11 @@ def _Answer(text):  # noqa: N802 - the class is imported where it is needed
     return Answer(text)
 
 
-def test_the_codes_are_these():
+def test_audit_codes_are_stable():
     """They are what scripts go by: one that is added is documented, none changes."""
     assert {code for code, _ in KINDS.values()} == {
         "edited", "changed", "stale", "order", "missing", "stub", "unasked", "no_provenance", "incomplete", "failed",
-        "secret", "cassette",
+        "secret", "cassette", "filtered", "flagged", "served",
     }  # fmt: skip
 
 
@@ -226,11 +226,11 @@ def test_the_codes_are_these():
         (talk(transport="stub"), False, command.FOUND),
     ],
 )
-def test_the_exit_status_tells_whether_something_is_wrong(cells, strict, status):
+def test_audit_exit_status_reports_findings(cells, strict, status):
     assert Said(written("a.ipynb", notebook(*cells)), strict=strict).status == status
 
 
-def test_one_bad_file_does_not_keep_the_others_from_being_looked_at():
+def test_audit_continues_after_unreadable_notebook():
     written("a.ipynb", notebook(*talk(transport="stub")))
     said = Said("none.ipynb", "a.ipynb", lang="zh")
     assert said.status == command.UNREADABLE
@@ -261,7 +261,7 @@ def test_one_bad_file_does_not_keep_the_others_from_being_looked_at():
         (b'{"nbformat": 5, "cells": []}', "audit.file.version"),
     ],
 )
-def test_what_is_no_notebook_is_told_in_both_languages(content, key):
+def test_audit_load_rejects_invalid_notebook_in_both_languages(content, key):
     path = Path("a.ipynb")
     if content is not None:
         path.write_bytes(content)
@@ -273,7 +273,7 @@ def test_what_is_no_notebook_is_told_in_both_languages(content, key):
     assert len(error.value.message()) < 300
 
 
-def test_a_folder_and_a_file_that_may_not_be_read_are_told():
+def test_audit_load_rejects_folder_and_invalid_path():
     Path("folder.ipynb").mkdir()
     with pytest.raises(NotebookError) as error:
         load(Path("folder.ipynb"))
@@ -282,12 +282,12 @@ def test_a_folder_and_a_file_that_may_not_be_read_are_told():
         load(Path("a\0b.ipynb"))
 
 
-def test_a_key_under_a_name_that_comes_twice_is_found():
+def test_audit_finds_key_under_duplicate_json_name():
     Path("a.ipynb").write_text('{"nbformat": 4, "cells": [], "metadata": {"sk": "aB3dE5fG7hJ9kL1m", "sk": "x"}}')
     assert Said("a.ipynb").status == command.FOUND
 
 
-def test_the_cassette_is_the_file_beside_or_the_one_that_is_named():
+def test_audit_reads_cassette_next_to_notebook_or_named_one():
     written("a.ipynb", notebook(*talk()))
     rewrite(Path("b.qf.jsonl"), tape(TURNS[:2]).exchanges.values())
     assert load(Path("a.ipynb")).cassette_path is None
@@ -300,7 +300,7 @@ def test_the_cassette_is_the_file_beside_or_the_one_that_is_named():
 @pytest.mark.parametrize(
     "content", [b"", b"\xff", b"hello\n", b'{"cassette":99}\n', b'{"cassette":1}\nbroken\n{"end":true}\n', None]
 )
-def test_a_cassette_that_can_not_be_read_is_a_finding(content):
+def test_audit_reports_unreadable_cassette(content):
     written("a.ipynb", notebook(*talk()))
     path = Path("a.qf.jsonl")
     path.mkdir() if content is None else path.write_bytes(content)
@@ -309,7 +309,7 @@ def test_a_cassette_that_can_not_be_read_is_a_finding(content):
     assert [finding["code"] for finding in said.json["notebooks"][0]["findings"]] == ["cassette"]
 
 
-def test_an_edited_cassette_is_a_finding_and_is_looked_through_for_keys():
+def test_audit_reports_edited_cassette_and_its_keys():
     written("a.ipynb", notebook(*talk()))
     path = Path("a.qf.jsonl")
     rewrite(path, tape().exchanges.values())
@@ -319,12 +319,12 @@ def test_an_edited_cassette_is_a_finding_and_is_looked_through_for_keys():
     assert "Q1w2E3r4T5y6" not in said.text
 
 
-def test_a_cassette_that_is_named_and_is_not_there_is_a_finding():
+def test_audit_reports_missing_named_cassette():
     written("a.ipynb", notebook(*talk()))
     assert "none.jsonl" in Said("a.ipynb", cassette=Path("none.jsonl")).text
 
 
-def test_keys_of_the_environment_are_looked_for():
+def test_audit_searches_keys_of_environment():
     written("a.ipynb", notebook({"cell_type": "markdown", "source": "plain words here"}))
     assert Said("a.ipynb").status == command.CLEAN
     assert Said("a.ipynb", environ={"QIANFAN_SK": "plain words"}).status == command.FOUND
@@ -352,7 +352,7 @@ STRANGE = [
 ]
 
 
-def test_no_type_in_no_place_breaks_an_audit():
+def test_audit_accepts_any_json_type_anywhere():
     base = notebook(*talk(TURNS[:2]))
     cell = base["cells"][2]
     places = [
@@ -376,21 +376,21 @@ def test_no_type_in_no_place_breaks_an_audit():
     assert audit(base, tape(TURNS[:2])).findings == ()
 
 
-def test_parameters_of_every_kind_are_shown():
+def test_audit_shows_parameters_of_every_type():
     given = {"stop": ["END"], "metadata": {"k": "v"}, "a": [], "b": {}, "c": True, "d": float("nan"), "e": None}
     path = written("a.ipynb", notebook(asked("hi", "Hello!", 2, parameters=given)))
     assert "stop=[...] metadata={...} a=[] b={} c=true d=nan e=None" in Said(path).text
     assert Said(path, as_json=True).json["notebooks"][0]["answers"][0]["parameters"] == {**given, "d": None}
 
 
-def test_an_output_deeper_than_json_is_no_answer_of_ours():
+def test_output_fingerprint_is_empty_for_too_deep_json():
     deep = []
     for _ in range(100_000):
         deep = [deep]
     assert Output("display_data", {"application/json": deep}, "", None).fingerprint == ""
 
 
-def test_values_nested_as_deep_as_json_can_be_read_break_nothing():
+def test_audit_accepts_deeply_nested_values():
     cell = code(
         "%%qianfan\nhi",
         2,
@@ -404,7 +404,7 @@ def test_values_nested_as_deep_as_json_can_be_read_break_nothing():
 
 @pytest.mark.slow
 @pytest.mark.timeout(60)
-def test_a_long_notebook_is_done_in_reasonable_time():
+def test_audit_of_long_notebook_is_fast():
     turns = [(f"question {n}", f"answer {n} ") for n in range(200)]
     alone = [(f"more {n}", f"answer {n} " * 500) for n in range(1000)]
     cells = [asked(*turn, n, chat=None, turn=None, hash=None) for n, turn in enumerate(alone, 300)]
@@ -415,7 +415,7 @@ def test_a_long_notebook_is_done_in_reasonable_time():
 
 
 @pytest.mark.parametrize("path", sorted(GUIDES.glob("*.ipynb")), ids=lambda path: path.name)
-def test_the_guides_are_documents_but_for_the_stub(path):
+def test_guides_pass_audit_except_stub_findings(path):
     source = load(path)
     report = audit(source.notebook, source.cassette, recorded=source.recorded)
     assert report.answered
@@ -425,7 +425,7 @@ def test_the_guides_are_documents_but_for_the_stub(path):
     assert {finding.code for finding in report.findings} <= {"stub", "no_provenance"}
 
 
-def test_an_audit_needs_no_kernel_and_no_network():
+def test_audit_imports_no_kernel_or_network():
     script = (
         "import sys; from pathlib import Path; from qfmagic.audit import command\n"
         "command.run([Path(sys.argv[1])], environ={}, lang='en', say=str, complain=str)\n"
@@ -441,7 +441,7 @@ def test_an_audit_needs_no_kernel_and_no_network():
     assert done.stdout == "[]\n"
 
 
-def test_audit_of_a_cassette_of_blank_lines_does_work_for_none_of_them(monkeypatch):
+def test_audit_skips_blank_cassette_lines(monkeypatch):
     """Three megabytes of them took more than a minute; numbers of lines stay those of an editor."""
     looked = []
     monkeypatch.setattr("qfmagic.audit.audit.saved_keys", lambda _, content, **__: looked.append(content) or [])

@@ -26,12 +26,12 @@ from tests.support.documents import (
 )
 
 
-def test_a_conversation_as_it_was_saved_is_clean_with_its_cassette_and_without():
+def test_audit_of_saved_conversation_is_clean():
     assert found(*talk()) == []
     assert found(*talk(), cassette=tape()) == []
 
 
-def test_every_finding_has_its_text():
+def test_audit_finding_has_a_text():
     assert set(KINDS) <= messages().keys()
 
 
@@ -49,13 +49,13 @@ def test_every_finding_has_its_text():
         dict.clear,
     ],
 )
-def test_an_answer_changed_by_hand_is_edited(change):
+def test_audit_reports_edited_answer(change):
     cells = notebook(*talk())["cells"][1:]
     change(cells[1]["outputs"][0]["data"])
     assert found(*cells) == [("edited", 3)]
 
 
-def test_an_answer_kept_in_lines_is_not_edited():
+def test_audit_accepts_answer_saved_as_lines():
     turns = (("hi", "one\ntwo\n\nthree"),)
     (cell,) = talk(turns)
     output = cell["outputs"][0]
@@ -64,7 +64,7 @@ def test_an_answer_kept_in_lines_is_not_edited():
     assert found(cell) == []
 
 
-def test_a_question_changed_since_is_told_once_for_its_cell():
+def test_audit_reports_changed_prompt_once_per_cell():
     cell = asked("hi", "Hello!", 2)
     cell["outputs"].append(asked("hi", "Hello!", 2, chat=None)["outputs"][0])
     cell["source"] += " there"
@@ -72,31 +72,31 @@ def test_a_question_changed_since_is_told_once_for_its_cell():
 
 
 @pytest.mark.parametrize("source", ["%%qianfan\nhi", "%%qianfan\nhi\n", "%%qianfan\nhi\n\n"])
-def test_line_ends_behind_a_question_are_no_change(source):
+def test_audit_ignores_line_ends_after_prompt(source):
     cell = asked("hi", "Hello!", 2)
     assert found({**cell, "source": source}) == []
 
 
-def test_a_cell_whose_source_was_not_known_is_not_called_changed():
+def test_audit_does_not_report_changed_without_source():
     assert found(asked("hi", "Hello!", 2, cell=None)) == []
 
 
-def test_a_stubs_answer_is_told_and_a_models_is_not():
+def test_audit_reports_stub_answers_only():
     assert found(asked("hi", "Hello!", 2, transport="stub")) == [("stub", 2)]
     for mode in ("live", "record", "replay"):
         assert found(asked("hi", "Hello!", 2, transport=mode), cassette=cassette(recorded("hi", "Hello!"))) == []
 
 
 @pytest.mark.parametrize("given", [{"state": "interrupted"}, {"finish": "interrupted"}, {"finish": "incomplete"}])
-def test_an_answer_that_is_not_whole_is_incomplete(given):
+def test_audit_reports_incomplete_answer(given):
     assert found(asked("hi", "Hel", 2, **given)) == [("incomplete", 2)]
 
 
-def test_an_answer_cut_at_the_models_limit_is_whole():
+def test_audit_accepts_truncated_answer():
     assert found(asked("hi", "Hel", 2, finish="length")) == []
 
 
-def test_an_answer_of_an_old_version_can_not_be_checked():
+def test_audit_reports_answer_without_fingerprint():
     assert found(asked("hi", "Hello!", 2, shown=None)) == [("no_provenance", 2)]
 
 
@@ -135,19 +135,19 @@ def test_an_answer_of_an_old_version_can_not_be_checked():
         ("", None, []),
     ],
 )
-def test_a_question_without_an_answer_is_unasked(source, ran, codes):
+def test_audit_reports_cell_without_answer(source, ran, codes):
     assert [code for code, _ in found(code(source, ran))] == codes
 
 
-def test_a_question_in_another_kind_of_cell_is_none():
+def test_audit_ignores_magic_in_markdown_cell():
     assert found({"cell_type": "markdown", "metadata": {}, "source": "%%qianfan\nhi"}) == []
 
 
-def test_a_question_that_is_to_be_skipped_is_not_missed():
+def test_audit_ignores_cell_tagged_skip_execution():
     assert found(code("%%qianfan\nhi", None, tags=["skip-execution"])) == []
 
 
-def test_an_output_without_its_origin_is_told_and_what_a_line_shows_beside_is_not():
+def test_audit_reports_output_without_provenance():
     assert found(code("%%qianfan\nhi", 2, shown("Hello!"))) == [("no_provenance", 2)]
     for nothing in ({}, [], "live", None):
         output = {**shown("Hello!"), "metadata": {"qfmagic": nothing}}
@@ -158,7 +158,7 @@ def test_an_output_without_its_origin_is_told_and_what_a_line_shows_beside_is_no
     assert found(code("plot()", 2, shown("a plot"))) == []
 
 
-def test_an_error_that_was_saved_is_told_unless_it_is_meant():
+def test_audit_reports_saved_error_unless_expected():
     assert found(code("1/0", 2, failed())) == [("failed", 2)]
     assert found(code("%%qianfan\nhi", 2, failed("ConnectError"))) == [("failed", 2)]
     assert found(code("1/0", 2, failed(), tags=["raises-exception"])) == []
@@ -167,18 +167,18 @@ def test_an_error_that_was_saved_is_told_unless_it_is_meant():
 # ---- the chain
 
 
-def test_a_turn_whose_parent_was_asked_again_is_stale():
+def test_audit_reports_stale_turn_after_retried_parent():
     cells = talk()
     cells[0] = asked(TURNS[0][0], "Another answer.", 2)
     assert found(*cells) == [("stale", 3), ("stale", 4)]
 
 
-def test_a_turn_whose_parent_was_deleted_is_stale():
+def test_audit_reports_stale_turn_after_deleted_parent():
     first, _, third = talk()
     assert found(first, third) == [("stale", 3)]
 
 
-def test_a_turn_asked_with_less_history_is_not_stale():
+def test_audit_accepts_turn_with_shorter_context():
     first, second, _ = talk()
     alone = asked(*TURNS[2], 4, turn=3, context={"sent": 0, "available": 2})
     last = asked(*TURNS[2], 4, [TURNS[1]], turn=3, parents=hashes(TURNS[:2])[1:], context={"sent": 1, "available": 2})
@@ -186,7 +186,7 @@ def test_a_turn_asked_with_less_history_is_not_stale():
     assert found(first, second, last) == []
 
 
-def test_a_turn_that_starts_afresh_is_not_stale():
+def test_audit_accepts_turn_of_new_conversation():
     first, second, _ = talk()
     later = {**second, "execution_count": 9}
     fresh = asked(*TURNS[2], 4, line="%%qianfan new", turn=3)
@@ -194,33 +194,33 @@ def test_a_turn_that_starts_afresh_is_not_stale():
     assert found(first, second, fresh) == []
 
 
-def test_a_cell_put_in_above_later_makes_what_follows_stale():
+def test_audit_reports_stale_turns_after_inserted_cell():
     first, second = talk(TURNS[:2])
     between = asked("And how high?", "8 m.", 4, TURNS[:1])
     assert found(first, between, second) == [("stale", 4), ("order", 4)]
 
 
-def test_a_cell_asked_later_is_no_matter_where_the_conversation_was_edited_in_between():
+def test_audit_accepts_late_cell_after_edit_command():
     first, second = talk(TURNS[:2])
     dropped = asked("And how high?", "8 m.", 4, TURNS[:1])
     assert found(first, dropped, code("%qf drop 2", 5), second) == [("order", 5)]
 
 
-def test_conversations_do_not_disturb_each_other():
+def test_audit_separates_conversations():
     cells = [*talk(), *talk(chat="trip")]
     for ran, cell in enumerate(cells, 2):
         cell["execution_count"] = ran
     assert found(*cells) == []
 
 
-def test_a_fork_goes_on_from_the_turns_of_another_conversation():
+def test_audit_accepts_fork_of_another_conversation():
     first, second, _third = talk()
     forked = asked(*TURNS[2], 4, TURNS[:2], chat="trip")
     assert found(first, second, forked) == []
     assert found(first, forked) == [("stale", 3)]
 
 
-def test_turns_without_an_output_may_have_gone_along():
+def test_audit_accepts_history_from_quiet_cells():
     first, _, third = talk()
     quiet = code("%%qianfan quiet\nHow long?", 3)
     assert found(first, quiet, third) == []
@@ -229,18 +229,18 @@ def test_turns_without_an_output_may_have_gone_along():
     assert found(first, never, third) == [("unasked", 3), ("stale", 4)]
 
 
-def test_turns_of_an_old_version_may_have_gone_along():
+def test_audit_accepts_history_of_old_version():
     first, second, third = talk()
     del first["outputs"][0]["metadata"]["qfmagic"]["hash"]
     assert found(first, second, third) == []
 
 
-def test_imported_turns_may_have_gone_along():
+def test_audit_accepts_history_of_imported_turns():
     third = talk()[2]
     assert found(code("%qf import talk.jsonl", 2), {**third, "execution_count": 3}) == []
 
 
-def test_a_turn_asked_again_by_command_replaces_the_first():
+def test_audit_retry_command_replaces_turn():
     first, second, third = talk()
     other = (TURNS[1][0], "Very long.")
     again = asked(*other, 4, TURNS[:1], source="%qf retry")
@@ -254,12 +254,12 @@ def test_a_turn_asked_again_by_command_replaces_the_first():
     assert found(first, second, third, asked(TURNS[0][0], "Anew.", 5, source="%qf retry 1")) == []
 
 
-def test_turns_in_another_order_than_they_were_asked_in_are_told():
+def test_audit_reports_turns_out_of_order():
     first, second, third = talk()
     assert found(second, first, third) == [("order", 2), ("order", 3), ("order", 3)]
 
 
-def test_a_conversation_that_was_begun_anew_is_told_unless_by_command():
+def test_audit_reports_conversation_restarted_without_command():
     again = [{**cell, "execution_count": cell["execution_count"] + 9} for cell in talk()]
     assert found(*talk(), *again)[:1] == [("order", 5)]
     assert found(*talk(), code("%qf reset", 5), *again) == []
@@ -268,7 +268,7 @@ def test_a_conversation_that_was_begun_anew_is_told_unless_by_command():
 @pytest.mark.parametrize(
     ("counts", "cells"), [((2, 3, 4), []), ((2, 9, 4), [4]), ((2, 2, 4), [3]), ((2, None, 4), []), ((5, 4, 3), [3, 4])]
 )
-def test_cells_that_were_run_in_another_order_are_told(counts, cells):
+def test_audit_reports_cells_run_out_of_order(counts, cells):
     once = [asked("hi", "Hello!", ran, chat=None, turn=None, hash=None) for ran in counts]
     assert found(*once) == [("order", cell) for cell in cells]
 
@@ -276,43 +276,43 @@ def test_cells_that_were_run_in_another_order_are_told(counts, cells):
 # ---- the cassette
 
 
-def test_an_answer_that_was_not_recorded_is_missing():
+def test_audit_reports_answer_missing_from_cassette():
     assert found(*talk(), cassette=tape(TURNS[:2])) == [("missing", 4)]
 
 
-def test_a_stubs_answer_need_not_be_recorded():
+def test_audit_needs_no_recording_of_stub_answer():
     assert found(asked("hi", "Hello!", 2, transport="stub"), cassette=cassette()) == [("stub", 2)]
 
 
-def test_an_interrupted_answer_is_not_recorded():
+def test_audit_needs_no_recording_of_interrupted_answer():
     assert found(asked("hi", "Hel", 2, state="interrupted"), cassette=cassette()) == [("incomplete", 2)]
 
 
-def test_another_answer_than_the_recorded_one_is_missing():
+def test_audit_reports_answer_that_differs_from_recording():
     assert found(asked("hi", "Hello!", 2), cassette=cassette(recorded("hi", "Good morning!"))) == [("missing", 2)]
 
 
-def test_what_was_taken_out_of_a_recording_is_no_difference():
+def test_audit_accepts_redacted_recording():
     exchange = recorded("hi", "[…]", redacted=True)
     assert found(asked("hi", "Hello!", 2), cassette=cassette(exchange)) == []
     # Nor where it was taken out of the notebook too, and asked again.
     assert found(asked("[…]", "[…]", 2), cassette=cassette(exchange)) == []
 
 
-def test_each_answer_needs_an_exchange_of_its_own():
+def test_audit_matches_each_exchange_once():
     twice = [asked("hi", "Hello!", ran, chat=None, turn=None, hash=None) for ran in (2, 3)]
     one, two = recorded("hi", "Hello!"), recorded("hi", "Hello!", n=1)
     assert found(*twice, cassette=cassette(one, two)) == []
     assert found(*twice, cassette=cassette(one)) == [("missing", 3)]
 
 
-def test_the_exchange_of_one_answer_is_not_taken_for_another():
+def test_audit_matches_no_exchange_of_another_answer():
     edited, right = (asked("hi", text, ran, turn=ran) for text, ran in (("Ho!", 2), ("Hello!", 3)))
     exchanges = cassette(recorded("hi", "Hello!"), recorded("hi", "Hey!", n=1))
     assert found(edited, right, cassette=exchanges) == [("missing", 2)]
 
 
-def test_a_continued_answer_is_put_together():
+def test_audit_joins_continued_answer():
     first, whole = ("Tell me.", "Once upon"), ("Tell me.", "Once upon a time.")
     begun = asked(*first, 2, finish="length")
     request = recorded("Go on.", " a time.", [first])
@@ -332,41 +332,41 @@ def test_a_continued_answer_is_put_together():
         ('{"a":1}', '{\n  "a": 1\n}\n\n[a note]', []),
     ],
 )
-def test_an_answer_in_no_conversation_is_compared_by_what_it_shows(text, shown_text, codes):
+def test_audit_matches_answer_without_conversation_by_shown_text(text, shown_text, codes):
     cell = asked("hi", shown_text, 2, chat=None, turn=None, hash=None)
     assert [code for code, _ in found(cell, cassette=cassette(recorded("hi", text)))] == codes
 
 
-def test_an_exchange_that_can_not_be_compared_is_taken_for_it():
+def test_audit_matches_exchange_with_unknown_messages():
     exchange = recorded("hi", "Hello!")
     for body in ({}, {"messages": ["hi"]}, {"messages": [{"role": "user", "content": None}]}):
         assert found(asked("hi", "Ho!", 2), cassette=cassette(exchange._replace(body={**body, "stream": True}))) == []
 
 
-def test_recorded_answers_that_nothing_shows_are_told():
+def test_audit_reports_unused_exchanges():
     more = recorded("And now?", "Now.")
     assert found(*talk(TURNS[:1]), cassette=cassette(recorded(*TURNS[0]), more)) == [("cassette", None)]
     quiet = code("%%qianfan quiet\nAnd now?", 9)
     assert found(*talk(TURNS[:1]), quiet, cassette=cassette(recorded(*TURNS[0]), more)) == []
 
 
-def test_recorded_errors_are_nobodys_answer():
+def test_audit_ignores_recorded_errors():
     broken = recorded("hi", "", status=500, events=())
     assert found(cassette=cassette(broken)) == []
 
 
-def test_a_cassette_that_can_not_be_read_is_told():
+def test_audit_reports_cassette_error_as_finding():
     report = audit(notebook(*talk()), CassetteError("cassette.missing", path="a.qf.jsonl"))
     assert [finding.code for finding in report.findings] == ["cassette"]
     assert "a.qf.jsonl" in report.findings[0].message("zh")
 
 
-def test_answers_from_a_cassette_need_it():
+def test_audit_reports_replayed_answer_without_cassette():
     assert found(asked("hi", "Hello!", 2, transport="replay")) == [("cassette", None)]
     assert found(asked("hi", "Hello!", 2, transport="live")) == []
 
 
-def test_recordings_are_what_they_were():
+def test_recorded_round_trips_as_cassette_line():
     """The cassettes of these tests are ones that could be read."""
     for exchange in tape().exchanges.values():
         assert Recorded.of_line(exchange.line()) == exchange
@@ -383,7 +383,7 @@ def _tape(*turns):
     return cassette(*(recorded(*turn) for turn in turns))
 
 
-def test_the_answers_of_a_map_are_as_many_of_its_models():
+def test_audit_counts_exchanges_of_map_by_model():
     assert found(mapped()) == [("cassette", None)]
     assert found(mapped(transport="live", transports=["live"])) == []
     assert found(mapped(), cassette=_tape(*ROWS)) == []
@@ -394,14 +394,14 @@ def test_the_answers_of_a_map_are_as_many_of_its_models():
     assert found(mapped(), cassette=cassette(*others)) == [("cassette", None), ("missing", 2)]
 
 
-def test_what_a_map_may_have_asked_earlier_is_not_left_over():
+def test_audit_counts_earlier_exchanges_of_map_up_to_most():
     """Of a row that was there already nobody knows how many answers didn't fit before it."""
     exchanges = [{"wire": "v1", "model": "yi_34b_chat", "least": 3, "most": 6}]
     assert found(mapped(exchanges=exchanges), cassette=_tape(*ROWS)) == []
     assert found(mapped(exchanges=exchanges), cassette=_tape(*ROWS, *TURNS)) == []
 
 
-def test_a_map_is_looked_at_as_an_answer_is():
+def test_audit_checks_map_like_answer():
     assert found(mapped(transports=["live", "stub"])) == [("stub", 2)]
     assert found(mapped(transports=[], transport="stub")) == [("stub", 2)]
     assert found(mapped(transports=["live"], answered=1, failed=1)) == [("incomplete", 2)]
@@ -413,7 +413,7 @@ def test_a_map_is_looked_at_as_an_answer_is():
 
 
 @pytest.mark.parametrize("value", [None, 1, "a", [1], {"a": 1}, [{"least": -1}], [{"least": 1, "most": "a"}]])
-def test_a_map_that_says_nothing_that_could_be_is_no_failure(value):
+def test_audit_accepts_map_metadata_of_any_type(value):
     names = ("transports", "transport", "exchanges", "model", "models", "wire", "usage", "parameters", "rows", "cell")
     for name in names:
         cell = mapped(**{name: value})
@@ -423,21 +423,21 @@ def test_a_map_that_says_nothing_that_could_be_is_no_failure(value):
 
 
 @pytest.mark.parametrize(("line", "models"), [("model=a,b", 2), ("model='a, b, c'", 3), ("model=a", 1)])
-def test_quiet_answers_of_several_models_are_not_left_over(line, models):
+def test_audit_counts_quiet_answers_of_several_models(line, models):
     cell = code(f"%%qianfan {line} quiet into=x\nhi", 2)
     assert found(cell, cassette=_tape(*TURNS[:models])) == []
     if models < len(TURNS):
         assert found(cell, cassette=_tape(*TURNS[: models + 1])) == [("cassette", None)]
 
 
-def test_how_many_answers_a_quiet_map_had_is_not_known():
+def test_audit_accepts_any_number_of_quiet_map_answers():
     assert found(code("%%qf map df quiet into=x\nRate {{ text }}", 2), cassette=_tape(*ROWS)) == []
 
 
 # ---- several models
 
 
-def test_each_answer_of_several_is_looked_at():
+def test_audit_checks_each_of_several_answers():
     data = asked(*TURNS[0], 2)
     given = data["outputs"][0]["metadata"]["qfmagic"]
     alone = {"chat": None, "turn": None, "hash": None, "shown": given["shown"], "cell": given["cell"]}
@@ -452,3 +452,24 @@ def test_each_answer_of_several_is_looked_at():
     assert found(data, cassette=cassette(*whole[1:])) == [("incomplete", 2)]
     others[1] |= {"finish": "stop", "transport": "stub"}
     assert found(data) == [("stub", 2)]
+
+
+# ---- the safety check, and names without a date
+
+
+def test_audit_reports_filtered_and_flagged_answers():
+    assert found(asked("hi", "Hello!", 2, finish="content_filter")) == [("filtered", 2)]
+    assert found(asked("hi", "Hello!", 2, flag=2)) == [("flagged", 2)]
+    assert found(asked("hi", "Hello!", 2, flag=0)) == []
+    assert ("flagged", 2) in found(mapped(flagged=2, served_models=["yi"]))
+
+
+def test_audit_reports_several_served_models():
+    def cells(*served):
+        return [asked("hi", "Hello!", n, chat=None, hash=None, served_model=name) for n, name in enumerate(served, 2)]
+
+    assert ("served", None) in found(*cells("m-1", "m-2"))
+    assert ("served", None) not in found(*cells("m-1", "m-1"))
+    report = audit(notebook(*cells("m-1", "m-2")))
+    assert [one.as_json(str)["served_model"] for one in report.answers] == ["m-1", "m-2"]
+    assert "m-1, m-2" in next(one.message("en") for one in report.findings if one.code == "served")

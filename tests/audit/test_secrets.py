@@ -47,7 +47,7 @@ def markdown(source):
         ("ak='aBcDeFgHiJkLmNoPqRsTuVwX'", "aBcDeFgHiJkLmNoPqRsTuVwX"),
     ],
 )
-def test_a_key_in_a_text_is_found(text, key):
+def test_audit_finds_key_in_text(text, key):
     report = audit(notebook(markdown(f"Before it.\n{text}\nBehind it.")))
     assert [(finding.code, finding.cell) for finding in report.findings] == [("secret", 2)]
     said = report.findings[0].message("en") + report.findings[0].message("zh")
@@ -80,7 +80,7 @@ def test_a_key_in_a_text_is_found(text, key):
         "risk: 0123456789abcdef0123 is no name",
     ],
 )
-def test_what_is_no_key_is_none(text):
+def test_audit_accepts_text_without_key(text):
     assert found(markdown(text)) == []
 
 
@@ -100,7 +100,7 @@ def test_what_is_no_key_is_none(text):
         ("attachments.a.txt.text/plain", lambda cell, key: cell.update(attachments={"a.txt": {"text/plain": key}})),
     ],
 )
-def test_a_key_is_found_wherever_it_is_in_a_cell(place, changed):
+def test_audit_finds_key_anywhere_in_cell(place, changed):
     cell = code("x", 2)
     changed(cell, API_KEY)
     report = audit(notebook(cell))
@@ -109,7 +109,7 @@ def test_a_key_is_found_wherever_it_is_in_a_cell(place, changed):
     assert report.findings[0].cell == 2
 
 
-def test_a_key_is_found_in_the_state_of_widgets():
+def test_audit_finds_key_in_widget_state():
     content = notebook()
     state = {"state": {"abc": {"state": {"_model_name": "PasswordModel", "value": KEY, "secret_key": KEY}}}}
     content["metadata"]["widgets"] = {"application/vnd.jupyter.widget-state+json": state}
@@ -118,7 +118,7 @@ def test_a_key_is_found_in_the_state_of_widgets():
     assert "secret_key" in report.findings[0].message("en")
 
 
-def test_a_key_in_use_is_found_in_every_form_it_may_be_written_in():
+def test_audit_finds_key_in_use_in_any_encoding():
     key = "correct horse/battery+staple"
     forms = (key, "correct%20horse%2Fbattery%2Bstaple", base64.b64encode(key.encode()).decode())
     for form in forms:
@@ -131,11 +131,11 @@ def test_a_key_in_use_is_found_in_every_form_it_may_be_written_in():
         assert found(markdown(form)) == []
 
 
-def test_words_and_the_stubs_keys_are_no_keys_in_use():
+def test_audit_ignores_short_words_and_stub_keys_in_use():
     assert found(markdown("word stub-secret-key"), keys={"word": "QIANFAN_AK", "stub-secret-key": "QIANFAN_SK"}) == []
 
 
-def test_a_key_in_the_cassette_is_found():
+def test_audit_finds_key_in_cassette():
     exchange = recorded("hi", "Hello!", body={"messages": [{"role": "user", "content": API_KEY}]})
     lines = ({"cassette": 1}, json.loads(exchange.line()))
     report = audit(notebook(), recorded=dict(enumerate(lines, 1)))
@@ -143,12 +143,12 @@ def test_a_key_in_the_cassette_is_found():
     assert "cassette 2" in report.findings[0].message("en")
 
 
-def test_the_same_key_is_told_once_for_each_place():
+def test_audit_reports_same_key_once_per_place():
     cell = code(f"'{API_KEY}' '{API_KEY}'", 2, shown(API_KEY))
     assert found(cell) == [("secret", 2)] * 3  # the source, and each form of the output
 
 
-def test_a_key_is_not_repeated_by_the_table_or_by_a_name():
+def test_audit_report_repeats_no_key():
     report = audit(
         notebook(
             code(f"ak='{KEY}'", 2),
@@ -164,7 +164,7 @@ def test_a_key_is_not_repeated_by_the_table_or_by_a_name():
     assert len(report.answers) == 1
 
 
-def test_a_file_full_of_keys_ends_too():
+def test_audit_of_file_full_of_keys_ends():
     keys = "\n".join(f"sk='aB3dE5fG7hJ9kL1m{number:08}'" for number in range(3000))
     cells = [code(keys, ran) for ran in range(2, 30)]
     assert {code for code, _ in found(*cells)} == {"secret"}
@@ -173,7 +173,7 @@ def test_a_file_full_of_keys_ends_too():
 # ---- which keys are in use
 
 
-def test_the_keys_in_use_are_the_environments_and_those_of_env_files(tmp_path):
+def test_keys_in_use_reads_environment_and_env_files(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / ".env").write_text("QIANFAN_AK=from-the-file\nQIANFAN_QPS_LIMIT=nonsense\n")
     (tmp_path / "a" / ".env").write_text("QIANFAN_SK=beside-the-notebook\n")
@@ -191,6 +191,6 @@ def test_the_keys_in_use_are_the_environments_and_those_of_env_files(tmp_path):
     }
 
 
-def test_another_env_file_may_be_named(tmp_path):
+def test_keys_in_use_reads_named_env_file(tmp_path):
     (tmp_path / "keys.env").write_text(f"QIANFAN_AK={KEY}\n")
     assert keys_in_use({"QIANFAN_DOT_ENV_CONFIG_FILE": "keys.env"}, [tmp_path]) == {KEY: "QIANFAN_AK"}

@@ -35,7 +35,7 @@ def likeness(one, other):
         ("?! —…", ""),
     ],
 )
-def test_words_of_any_language_without_case_and_punctuation(text, found):
+def test_words_split_any_language_without_case_and_punctuation(text, found):
     assert sorted(words(text)) == sorted(found.split())
 
 
@@ -60,12 +60,12 @@ def test_words_of_any_language_without_case_and_punctuation(text, found):
         ("e\u0301t\u00e9", "\u00e9te\u0301", 1.0),
     ],
 )
-def test_likeness(one, other, like):
+def test_likeness_compares_words(one, other, like):
     assert likeness(one, other) == pytest.approx(like)
 
 
 @given(st.text(), st.text())
-def test_likeness_is_symmetric_between_0_and_1_and_1_for_the_same(one, other):
+def test_likeness_is_symmetric_and_bounded(one, other):
     found = likeness(one, other)
     assert found == likeness(other, one)
     assert 0 <= found <= 1
@@ -85,27 +85,27 @@ def test_likeness_is_symmetric_between_0_and_1_and_1_for_the_same(one, other):
         ("👍", "👎", False),
     ],
 )
-def test_what_says_the_same(one, other, same):
+def test_agreement_same_ignores_case_and_punctuation(one, other, same):
     assert agreement([said("a", one), said("b", other)]).same == same
 
 
-def test_each_answer_is_compared_with_those_of_other_models():
+def test_agreement_compares_answers_of_different_models():
     agreed = agreement([said("a", "yes"), said("a", "no", 2), said("b", "Yes!")])
     assert agreed.each == (1.0, 0.0, 0.5)
     assert (agreed.same, agreed.pairs) == (1, 3)
 
 
-def test_one_model_is_compared_with_itself():
+def test_agreement_of_one_model_compares_its_own_answers():
     assert agreement([said("a", "yes"), said("a", "yes", 2), said("a", "no", 3)]).each == (0.5, 0.5, 0.0)
 
 
-def test_what_is_missing_is_compared_with_nothing():
+def test_agreement_skips_missing_answers():
     agreed = agreement([said("a", "yes"), said("b", " ", problem=FAILED)])
     assert (agreed.each, agreed.same, agreed.pairs) == ((None, None), 0, 0)
     assert agreement([]).each == ()
 
 
-def test_what_a_models_answers_come_to():
+def test_summaries_total_each_model():
     failed = said("b", "", problem=FAILED, usage=Usage())
     compared = [said("a", "four"), said("a", "eighty", 2), failed, said("c", "x", usage=Usage())]
     a, b, c = summaries(compared, (1.0, 0.5, None, None))
@@ -114,7 +114,7 @@ def test_what_a_models_answers_come_to():
     assert (c.prompt_tokens, c.completion_tokens) == (None, None)
 
 
-def test_what_an_answer_without_text_used_is_counted():
+def test_summaries_count_usage_of_answers_without_text():
     unasked = Compared("a", 2, Answer("", finish_reason=""))
     (summary,) = summaries([said("a", ""), unasked, said("a", "", 3, FAILED, Usage())], (None,) * 3)
     assert (summary.answered, summary.asked, summary.prompt_tokens, summary.completion_tokens) == (0, 3, 3, 5)
@@ -122,7 +122,7 @@ def test_what_an_answer_without_text_used_is_counted():
     assert records([unasked], (None,))[0]["finish"] is None
 
 
-def test_the_answers_as_data():
+def test_records_list_answers_as_data():
     compared = [said("a", "yes")._replace(row=0, index=7), said("b", "", problem=FAILED)]
     first, second = records(compared, (0.123456, None))
     assert first == {

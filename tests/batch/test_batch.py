@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import threading
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 
 import httpx
@@ -22,7 +23,7 @@ from qfmagic.accounting.meter import Meter
 from qfmagic.accounting.prices import Budget
 from qfmagic.batch.answer_cache import AnswerCache, RowKey
 from qfmagic.batch.job import decide
-from qfmagic.batch.results import Tally
+from qfmagic.batch.results import Tally, cells_of, result_kinds, result_names
 from qfmagic.batch.row import Done
 from qfmagic.batch.row_prompts import Questions
 from qfmagic.batch.row_runner import Work
@@ -56,7 +57,7 @@ def prompts(service):
     return [body["messages"][-1]["content"] for body in service.bodies]
 
 
-def test_every_row_is_asked_once_and_the_answers_stand_in_the_rows_order(client, service):
+def test_map_sends_each_row_once_and_keeps_row_order(client, service):
     rows = qfmagic.map([str(n) for n in range(60)], "Q {{ item }}", client=client, workers=16, system="short")
     assert [row["answer"] for row in rows] == [f"re: Q {n}" for n in range(60)]
     assert sorted(prompts(service)) == sorted(f"Q {n}" for n in range(60))
@@ -65,14 +66,14 @@ def test_every_row_is_asked_once_and_the_answers_stand_in_the_rows_order(client,
     assert service.bodies[0]["messages"][0] == {"role": "system", "content": "short"}, "no row sees another"
 
 
-def test_the_template_sees_columns_row_item_index_and_further_names(client, service):
+def test_map_template_sees_columns_row_item_index_and_namespace(client, service):
     frame = pd.DataFrame({"text": ["x"], "index": ["mine"], "a b": [3]}, index=["i"])
     template = "{{ text.upper() }} {{ row['a b'] }} {{ item['text'] }} {{ index }} {{ helper(text) }} {single} $x"
     qfmagic.map(frame, template, client=client, namespace={"helper": len, "text": "hidden"})
     assert prompts(service) == ["X 3 x mine 1 {single} $x"]
 
 
-def test_a_failing_row_fails_only_itself(client, service):
+def test_map_failed_row_does_not_affect_others(client, service):
     service.answers["m"] = lambda body: (
         refusal("invalid_argument", "no", 400) if "bad" in body["messages"][-1]["content"] else v2("fine")
     )
@@ -87,7 +88,7 @@ def test_a_failing_row_fails_only_itself(client, service):
     assert len(service.bodies) == 3, "a row without a value is not asked, nor an empty prompt"
 
 
-def test_rows_over_the_models_limit_fail_before_they_are_sent(service):
+def test_map_rejects_row_over_model_limit_before_sending(service):
     with Qianfan(model="yi_34b_chat", settings=Settings(**KEYS), transport=service) as client:
         service.answers[None] = lambda _: v2("")
         rows = qfmagic.map(["x" * 100_000], "{{ item }}", client=client)
@@ -111,7 +112,7 @@ def test_rows_over_the_models_limit_fail_before_they_are_sent(service):
     ],
     ids=str,
 )
-def test_what_cannot_be_right_is_told_before_anything_is_sent(client, service, data, template, options, key):
+def test_map_rejects_invalid_arguments_before_sending(client, service, data, template, options, key):
     with pytest.raises((OptionError, PromptError, ValueError)) as caught:
         qfmagic.map(data, template, client=client, **options)
     assert not service.bodies
@@ -123,14 +124,14 @@ def test_what_cannot_be_right_is_told_before_anything_is_sent(client, service, d
         assert "Did you mean text?" in str(caught.value)
 
 
-def test_a_prefix_makes_room_for_results_beside_earlier_ones(client):
+def test_map_prefix_adds_columns_to_earlier_results(client):
     first = qfmagic.map(["a"], "{{ item }}", client=client)
     second = qfmagic.map(first, "{{ answer }}!", client=client, prefix="again_")
     assert second[0]["again_answer"] == "re: re: a!"
     assert second[0]["answer"] == "re: a"
 
 
-def test_what_is_kept_is_not_asked_again_though_rows_were_added(client, service, tmp_path):
+def test_map_keep_reuses_stored_rows(client, service, tmp_path):
     keep = tmp_path / "kept" / "answers.sqlite"
     service.answers["m"] = lambda body: (
         refusal("busy", "later", 400) if body["messages"][-1]["content"] == "b" else v2("fine")
@@ -152,7 +153,7 @@ def test_what_is_kept_is_not_asked_again_though_rows_were_added(client, service,
     assert prompts(service) == ["a", "a", "b"]
 
 
-def test_an_iterator_is_pulled_only_as_fast_as_answers_come(client):
+def test_map_iterator_is_read_as_answers_arrive(client):
     pulled = 0
 
     def source():
@@ -167,7 +168,7 @@ def test_an_iterator_is_pulled_only_as_fast_as_answers_come(client):
     assert [row["item"] for row in rows] == list(range(1, 500)), "in order"
 
 
-def test_an_iterator_that_is_left_stops(client, service):
+def test_map_iterator_stops_when_closed(client, service):
     rows = qfmagic.map(iter(range(500)), "{{ item }}", client=client, workers=4)
     next(rows)
     rows.close()
@@ -178,7 +179,7 @@ def test_an_iterator_that_is_left_stops(client, service):
 
 
 @pytest.mark.slow
-def test_a_slow_first_row_holds_the_order_but_not_the_memory(client, service):
+def test_map_slow_first_row_bounds_memory(client, service):
     gate = threading.Event()
     service.answers["m"] = lambda body: v2("fine", model="slow" if body["messages"][-1]["content"] == "0" else "m")
 
@@ -207,7 +208,7 @@ def _noting(count, pulled, gate):
     timer.cancel()
 
 
-def test_wrong_keys_end_it_with_what_there_is(client, service):
+def test_map_wrong_key_stops_with_partial_result(client, service):
     service.answers["m"] = lambda body: (
         v2("fine") if body["messages"][-1]["content"] == "0" else refusal("invalid_iam_token", "no", 401)
     )
@@ -220,7 +221,7 @@ def test_wrong_keys_end_it_with_what_there_is(client, service):
     assert rows[-1]["error"] == "not sent"
 
 
-def test_a_network_that_is_gone_ends_it():
+def test_map_lost_network_stops():
     class Gone(httpx.AsyncBaseTransport):
         asked = 0
 
@@ -237,7 +238,7 @@ def test_a_network_that_is_gone_ends_it():
     assert gone.asked < 40
 
 
-def test_a_structured_answer_gives_typed_columns_and_its_repairs_are_counted(client, service):
+def test_map_schema_gives_typed_columns_and_counts_repairs(client, service):
     replies = {"a": ["no json", '{"score": 1, "mood": "good"}'], "b": ['```json\n{"score": 2, "mood": "bad"}\n```']}
     service.answers["m"] = lambda body: v2(
         replies[body["messages"][-1]["content"][:1] if len(body["messages"]) == 1 else "a"].pop(0)
@@ -254,7 +255,7 @@ def test_a_structured_answer_gives_typed_columns_and_its_repairs_are_counted(cli
     assert sorted(len(one.paid) for one in done) == [1, 2]
 
 
-def test_a_schema_that_cannot_be_met_keeps_the_text(client, service):
+def test_map_unmatched_schema_keeps_text(client, service):
     service.answers["m"] = v2("never")
     row = qfmagic.map(["a"], "{{ item }}", client=client, schema="score int", repairs=2)[0]
     assert row["answer"] == "never"
@@ -263,7 +264,7 @@ def test_a_schema_that_cannot_be_met_keeps_the_text(client, service):
     assert len(service.bodies) == 3
 
 
-def test_a_budget_stops_before_the_row_that_would_break_it(client, service):
+def test_map_budget_stops_before_row_that_exceeds_it(client, service):
     meter = Meter(lambda: 0.0, budget=lambda: Budget(100, "tok"))
     target, _ = client.target()
     job = decide(
@@ -280,7 +281,7 @@ def test_a_budget_stops_before_the_row_that_would_break_it(client, service):
     assert 3 <= len(service.bodies) <= 5, "30 tokens each, which is known when the first has come"
 
 
-def test_amap_gives_the_same_and_can_be_cancelled(client, service):
+def test_amap_returns_same_result_and_can_be_canceled(client, service):
     async def run():
         rows = await qfmagic.amap(["a", "b"], "{{ item }}", client=client)
         flowing = [row async for row in await qfmagic.amap(iter(["c", "d"]), "{{ item }}", client=client)]
@@ -317,7 +318,7 @@ def interrupting(service, at):
     service.answers["m"] = answer
 
 
-def test_an_interrupt_carries_what_there_is_those_under_way_included(client, service):
+def test_map_interrupt_carries_partial_result(client, service):
     interrupting(service, 20)
     with pytest.raises(KeyboardInterrupt) as caught:
         qfmagic.map(range(600), "{{ item }}", client=client, workers=4)
@@ -328,7 +329,7 @@ def test_an_interrupt_carries_what_there_is_those_under_way_included(client, ser
     assert caught.value.result[-1]["error"] == "not sent"
 
 
-def test_an_interrupted_iterator_loses_no_row_that_was_read(client, service):
+def test_map_interrupted_iterator_keeps_rows_it_read(client, service):
     interrupting(service, 20)
     pulled = []
     rows = qfmagic.map(noted(600, pulled), "{{ item }}", client=client, workers=4)
@@ -349,14 +350,14 @@ def noted(count, pulled, broken_at=None):
         yield number
 
 
-def test_a_source_that_fails_costs_nothing_that_was_asked(client, service):
+def test_map_source_error_keeps_answered_rows(client, service):
     pulled, came = [], []
     with pytest.raises(ZeroDivisionError):
         came.extend(qfmagic.map(noted(50, pulled, broken_at=30), "{{ item }}", client=client, workers=4))
     assert [row["answer"] for row in came] == [f"re: {n}" for n in range(30)]
 
 
-def test_whoever_is_told_of_rows_may_fail(client, service):
+def test_map_on_done_error_carries_partial_result(client, service):
     def tell(done):
         if done.number == 3:
             raise ZeroDivisionError
@@ -367,7 +368,7 @@ def test_whoever_is_told_of_rows_may_fail(client, service):
 
 
 @pytest.mark.parametrize("raised", [ZeroDivisionError, KeyboardInterrupt])
-def test_the_row_that_is_told_of_is_not_lost_either(client, raised):
+def test_map_on_done_error_keeps_current_row(client, raised):
     def tell(done):
         if done.number == 1:
             raise raised
@@ -379,7 +380,7 @@ def test_the_row_that_is_told_of_is_not_lost_either(client, raised):
     assert [row["answer"] for row in came][:2] == ["re: 0", "re: 1"]
 
 
-def test_the_row_that_is_told_of_is_not_lost_when_awaited(client):
+def test_amap_on_done_error_keeps_current_row(client):
     def tell(done):
         if done.number == 1:
             raise ZeroDivisionError
@@ -398,7 +399,7 @@ def test_the_row_that_is_told_of_is_not_lost_when_awaited(client):
         assert [row["answer"] for row in found][:2] == ["re: 0", "re: 1"]
 
 
-def test_wrong_keys_in_the_middle_of_an_iterator_come_behind_the_rows(client, service):
+def test_map_iterator_raises_key_error_after_answered_rows(client, service):
     service.answers["m"] = lambda body: (
         v2("fine") if body["messages"][-1]["content"] in "012" else refusal("invalid_iam_token", "no", 401)
     )
@@ -409,7 +410,7 @@ def test_wrong_keys_in_the_middle_of_an_iterator_come_behind_the_rows(client, se
     assert {row["error"] is None for row in came[3:]} == {False}
 
 
-def test_answers_of_a_slow_source_are_handed_on_before_it_goes_on(client, monkeypatch):
+def test_map_slow_source_yields_answers_before_next_read(client, monkeypatch):
     there, flush = threading.Event(), WorkerPool.flush
     monkeypatch.setattr(WorkerPool, "flush", lambda self: (flush(self), there.set()))
     seen, came = [], []
@@ -445,7 +446,7 @@ def test_answers_of_a_slow_source_are_handed_on_before_it_goes_on(client, monkey
     ],
     ids=str,
 )
-def test_no_answer_that_fits_its_schema_breaks_the_result(client, service, library, schema, answers):
+def test_map_any_matching_answer_fits_frame(client, service, library, schema, answers):
     service.answers["m"] = lambda body: v2(answers[int(body["messages"][-1]["content"][0])])
     result = qfmagic.map(library.DataFrame({"t": ["0", "1"]}), "{{ t }}", client=client, schema=schema)
     assert type(result) is library.DataFrame
@@ -457,7 +458,7 @@ def test_no_answer_that_fits_its_schema_breaks_the_result(client, service, libra
 # ---- what is asked
 
 
-def test_a_row_without_the_column_is_not_asked_with_something_else_of_that_name(client, service):
+def test_map_row_without_column_does_not_use_namespace(client, service):
     rows = [{"text": "a"}, {"title": "b"}, "c"]
     result = qfmagic.map(rows, "{{ text }}", client=client, namespace={"text": "private"})
     assert prompts(service) == ["a"]
@@ -468,9 +469,9 @@ def test_a_row_without_the_column_is_not_asked_with_something_else_of_that_name(
     assert len(came) == 3
 
 
-def test_a_wide_row_and_a_long_text_go_whole(client, service):
+def test_map_sends_wide_row_and_long_text_whole(client, service):
     row = {f"c{n}": n for n in range(40)} | {"text": "长" * 30_000}
-    qfmagic.map([row], "{{ row }} {{ text }}", client=client, model="ernie-4.5-turbo-128k")
+    qfmagic.map([row], "{{ row }} {{ text }}", client=client, model="ernie-5.1")
     (asked,) = (body["messages"][-1]["content"] for body in service.bodies)
     assert '"c39": 39' in asked
     assert asked.count("长") == 60_000
@@ -481,20 +482,20 @@ def test_a_wide_row_and_a_long_text_go_whole(client, service):
     ("template", "told"),
     [("{{ my col }}", "row['my col']"), ("{{ class }}", "row['class']"), ("{{ a + }}", "is not a Python expression")],
 )
-def test_a_column_that_is_no_name_is_told_with_the_way_to_write_it(client, service, template, told):
+def test_map_error_for_invalid_column_name_suggests_row_access(client, service, template, told):
     with pytest.raises(PromptError, match=re.escape(told)):
         qfmagic.map([{"my col": 1, "class": 2}], template, client=client)
     assert not service.bodies
 
 
-def test_a_function_of_pythons_is_no_column(client, service):
+def test_map_builtin_function_is_not_a_column(client, service):
     with pytest.raises(PromptError, match="Unknown column or variable 'input'"):
         qfmagic.map([{"text": "a"}], "{{ input }} {{ text }}", client=client)
     qfmagic.map([{"text": "a"}], "{{ len(text) }}", client=client)
     assert prompts(service) == ["1"]
 
 
-def test_a_later_row_of_an_iterator_keeps_its_own_columns(client, service):
+def test_map_later_row_rejects_result_column_name(client, service):
     rows = iter([{"text": "a"}, {"text": "b", "answer": "mine"}])
     came = []
     with pytest.raises(OptionError) as caught:
@@ -506,7 +507,7 @@ def test_a_later_row_of_an_iterator_keeps_its_own_columns(client, service):
 # ---- what is kept
 
 
-def test_fresh_loses_nothing_before_there_is_something_better(client, service, tmp_path):
+def test_map_fresh_keeps_stored_answers_until_replaced(client, service, tmp_path):
     keep = tmp_path / "k.sqlite"
     ask = partial(qfmagic.map, ["a", "b", "c"], "{{ item }}", client=client, keep=keep)
     ask()
@@ -522,7 +523,7 @@ def test_fresh_loses_nothing_before_there_is_something_better(client, service, t
     assert not service.bodies
 
 
-def test_a_record_that_cannot_be_read_is_asked_again(client, service, tmp_path):
+def test_map_unreadable_stored_answer_is_sent_again(client, service, tmp_path):
     keep = tmp_path / "k.sqlite"
     ask = partial(qfmagic.map, ["a", "b", "c"], "{{ item }}", client=client, keep=keep, workers=1)
     ask()
@@ -535,7 +536,7 @@ def test_a_record_that_cannot_be_read_is_asked_again(client, service, tmp_path):
     assert len(service.bodies) == 2
 
 
-def test_a_file_that_is_locked_is_waited_for_once(client, service, tmp_path, monkeypatch):
+def test_answer_cache_waits_for_locked_file_once(client, service, tmp_path, monkeypatch):
     monkeypatch.setattr("qfmagic.batch.answer_cache.LOCK_WAIT_S", 0.01)
     kept = AnswerCache(tmp_path / "k.sqlite")
     with closing(sqlite3.connect(tmp_path / "k.sqlite", isolation_level=None)) as other:
@@ -549,7 +550,7 @@ def test_a_file_that_is_locked_is_waited_for_once(client, service, tmp_path, mon
 
 
 @pytest.mark.parametrize("path", ["folder", "table.csv"])
-def test_a_place_where_nothing_can_be_kept_is_told(client, service, tmp_path, path):
+def test_map_rejects_unusable_keep_path(client, service, tmp_path, path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "table.csv").write_text("text\n" * 2000)
     with pytest.raises(OptionError, match="keep= accepts"):
@@ -571,7 +572,7 @@ def limited(client, data, tokens, schema=None, repairs=1, **options):
     return meter, completed(job, job.rows())
 
 
-def test_a_budget_holds_for_what_is_asked_again(client, service):
+def test_map_budget_includes_repairs(client, service):
     service.answers["m"] = v2("never json")
     meter, work = limited(client, ["a"], 300, schema="mood good|bad", repairs=9)
     (done,) = work
@@ -582,7 +583,7 @@ def test_a_budget_holds_for_what_is_asked_again(client, service):
     assert not meter.reserved
 
 
-def test_a_budget_sets_aside_what_a_repair_may_take(client, service):
+def test_map_budget_reserves_tokens_of_repair(client, service):
     service.answers["m"] = v2("never json", prompt=10, completion=10)
     meter, _ = limited(client, ["a"], 10_000)
     held = []
@@ -600,7 +601,7 @@ def test_a_budget_sets_aside_what_a_repair_may_take(client, service):
     assert [completion for _, _, completion in held] == [500, 510], "and what the row has taken"
 
 
-def test_a_row_that_fails_says_nothing_of_what_an_answer_takes(client, service):
+def test_map_failed_row_does_not_change_answer_estimate(client, service):
     long = v2("long", completion=1000)
     service.answers["m"] = lambda body: refusal("x", "no", 400) if body["messages"][-1]["content"] == "0" else long
     _, work = limited(client, [str(n) for n in range(50)], 40, workers=8)
@@ -609,7 +610,7 @@ def test_a_row_that_fails_says_nothing_of_what_an_answer_takes(client, service):
     assert len(service.bodies) == 2
 
 
-def test_a_client_that_is_closed_meanwhile_ends_it_with_a_word(service):
+def test_map_closed_client_raises_clear_error(service):
     gate = service.gates["m"] = threading.Event()
     with Qianfan(model="m", settings=Settings(**KEYS, retry_count=1), transport=service) as client:
 
@@ -625,7 +626,7 @@ def test_a_client_that_is_closed_meanwhile_ends_it_with_a_word(service):
     assert {row["error"] for row in caught.value.result} <= {"QianfanError: interrupted", "not sent"}
 
 
-def test_where_nothing_is_known_the_first_answer_tells_what_the_budget_lets_begin(client, service):
+def test_map_unknown_size_sends_one_row_before_the_rest(client, service):
     service.answers["m"] = v2("long", completion=1000)
     _, work = limited(client, [str(n) for n in range(50)], 40, workers=8)
     with pytest.raises(BudgetError):
@@ -633,7 +634,7 @@ def test_where_nothing_is_known_the_first_answer_tells_what_the_budget_lets_begi
     assert len(service.bodies) == 1
 
 
-def test_a_repair_whose_question_does_not_fit_is_not_sent(service):
+def test_map_skips_repair_that_exceeds_model_limit(service):
     service.answers[None] = lambda _: told_v1("no JSON " * 1500)
     with Qianfan(model="yi_34b_chat", settings=Settings(**KEYS), transport=service) as client:
         (row,) = qfmagic.map(["a"], "{{ item }}", client=client, schema="name str", stream=False)
@@ -652,7 +653,7 @@ class Odd(Exception):
         raise ValueError
 
 
-def test_a_field_that_cannot_be_computed_fails_its_row(client, service):
+def test_map_computed_field_error_fails_its_row(client, service):
     class Rated(pydantic.BaseModel):
         score: int
 
@@ -668,7 +669,7 @@ def test_a_field_that_cannot_be_computed_fails_its_row(client, service):
 
 
 @pytest.mark.parametrize("raised", [Odd, SystemExit, asyncio.CancelledError, ZeroDivisionError])
-def test_a_fault_in_looking_at_an_answer_is_the_rows_own(client, service, raised, monkeypatch):
+def test_map_validator_error_fails_its_row(client, service, raised, monkeypatch):
     service.answers["m"] = lambda body: v2('{"score": 1}')
     parse = Schema.parse
 
@@ -684,7 +685,7 @@ def test_a_fault_in_looking_at_an_answer_is_the_rows_own(client, service, raised
     assert text_of(client, "still there") == '{"score": 1}'
 
 
-def test_answers_that_need_a_look_are_told(client):
+def test_tally_collects_flawed_answers(client):
     tally = Tally()
     for number, answer in enumerate(
         [
@@ -693,27 +694,42 @@ def test_answers_that_need_a_look_are_told(client):
             Answer("y", need_clear_history=True),
             Answer(" "),
             Answer("fine"),
+            Answer("z", flag=1),
+            Answer("secret", flag=3),
         ]
     ):
         tally.add(Done(number, answer), "en")
-    assert tally.flaws == {"map.cut": [0], "map.flagged": [1, 2], "map.blank": [3]}
+    flaws = {"map.cut": [0], "map.filtered": [1], "map.flagged": [2, 5], "map.blank": [3], "map.withheld": [6]}
+    assert tally.flaws == flaws
+    assert tally.flagged == 4
+
+
+def test_rows_of_a_search_have_their_sources_and_withheld_ones_nothing():
+    found = Answer("Rain", extra={"search_results": [{"url": "https://a.example"}, {"url": "https://b.example"}]})
+    names = result_names(None, searches=True)
+    cells = [dict(zip(names, cells_of(done, None, "en", searches=True), strict=True)) for done in (
+        Done(0, found), Done(1, replace(found, flag=3)), Done(2, Answer("Sun")), None,
+    )]  # fmt: skip
+    assert [row["sources"] for row in cells] == ["https://a.example\nhttps://b.example", None, None, None]
+    assert [row["answer"] for row in cells] == ["Rain", None, "Sun", None]
+    assert tuple(result_kinds(None, searches=True)) == names
 
 
 @pytest.mark.parametrize(
     "options", [{"sample": 0}, {"sample": "x"}, {"repairs": -1}, {"repairs": 11}, {"timeout": -1}], ids=str
 )
-def test_options_that_cannot_be_are_told_before_anything_is_sent(client, service, options):
+def test_map_rejects_invalid_options_before_sending(client, service, options):
     with pytest.raises(OptionError):
         qfmagic.map(["a"], "{{ item }}", client=client, **options)
     assert not service.bodies
 
 
-def test_an_array_without_dimensions_is_no_data(client):
+def test_map_rejects_array_without_dimensions(client):
     with pytest.raises(OptionError, match="ndarray"):
         qfmagic.map(np.array(5), "{{ item }}", client=client)
 
 
-def test_import_star_leaves_pythons_own_map_alone():
+def test_import_star_keeps_builtin_map():
     names = {}
     exec("from qfmagic import *", names)
     assert "map" not in names

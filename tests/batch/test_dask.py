@@ -23,7 +23,7 @@ from qfmagic.transport.stub.transport import StubTransport
 from tests.support.clusters import told_there
 from tests.support.services import KEYS, refusal, v2
 
-MODEL = "ernie-4.5-turbo-128k"
+MODEL = "ernie-5.1"
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
 
@@ -78,7 +78,7 @@ def frame():
     return dask_frame()
 
 
-def test_partitions_are_asked_on_the_cluster_and_no_key_shows_there(cluster, connected, frame):
+def test_map_dask_runs_on_cluster_without_exposing_keys(cluster, connected, frame):
     token = StubKeys().access_token
     with LoopbackServer() as server:
         where = Settings(access_token=token, base_url=server.url, console_base_url=server.url, retry_count=1)
@@ -97,7 +97,7 @@ def test_partitions_are_asked_on_the_cluster_and_no_key_shows_there(cluster, con
         assert token not in seen + told
 
 
-def test_a_payload_shows_nothing_and_is_like_no_other():
+def test_payload_repr_and_token_are_opaque():
     client = Qianfan(model=MODEL, settings=Settings(bearer_token="canary"))
     questions = Questions(Template.parse("{{ text }}"), client.target()[0])
     one, other = (Payload(elsewhere(client, "v2", 1), questions) for _ in range(2))
@@ -108,7 +108,7 @@ def test_a_payload_shows_nothing_and_is_like_no_other():
 # ---- what the client says is what the workers do
 
 
-def test_a_clients_own_model_and_parameters_hold_there(connected, frame, service):
+def test_map_dask_uses_client_model_and_parameters(connected, frame, service):
     qfmagic.map(frame, "{{ text }}", client=service.client(temperature=0.3)).compute()
     assert {(body["model"], body["temperature"]) for body in service.bodies} == {(MODEL, 0.3)}
     service.requests.clear()
@@ -127,32 +127,32 @@ def test_a_clients_own_model_and_parameters_hold_there(connected, frame, service
         ({"model": "yi_34b_chat", "api": "v2"}, "/v2/chat/completions"),
     ],
 )
-def test_a_clients_own_endpoint_and_api_hold_there(connected, frame, service, said, path):
+def test_map_dask_uses_client_endpoint_and_api(connected, frame, service, said, path):
     qfmagic.map(frame, "{{ text }}", client=service.client(**said)).compute()
     assert {request.path for request in service.requests} == {path}
 
 
-def test_a_clients_own_timeout_holds_there(connected, frame, service):
+def test_map_dask_uses_client_timeout(connected, frame, service):
     service.wait = 10
     client = service.client(timeout=0.2)
     errors = qfmagic.map(frame, "{{ text }}", client=client).compute()["error"]
     assert errors.str.startswith("ResponseTimeout").all()
 
 
-def test_a_clients_own_limits_are_divided_among_the_processes():
+def test_elsewhere_divides_client_limits_by_processes():
     client = Qianfan(settings=Settings(**KEYS, qps=100), limits=RateLimits.of(qps=4, rpm=60))
     assert elsewhere(client, "v2", 4)["limits"] == RateLimits(1, 15, None)
     client = Qianfan(settings=Settings(**KEYS, tpm=600))
     assert elsewhere(client, "v2", 2)["limits"] == RateLimits(None, None, 300)
 
 
-def test_the_stub_goes_along(connected, frame):
+def test_map_dask_supports_stub_transport(connected, frame):
     stub = StubTransport()
     client = Qianfan(settings=Settings(bearer_token=stub.keys.bearer_token), transport=stub)
     assert qfmagic.map(frame, "Rate {{ text }}", client=client).compute()["answer"].str.contains("Rate t").all()
 
 
-def test_what_cant_go_along_is_refused(frame, tmp_path, monkeypatch):
+def test_map_dask_rejects_custom_transport_and_tape(frame, tmp_path, monkeypatch):
     fake = httpx.MockTransport(lambda request: httpx.Response(500))
     tape = CassetteTape(tmp_path / "a.qf.jsonl", "record")
     for own in ({"transport": fake}, {"tape": tape}, {"transport": StubTransport(), "tape": tape}):
@@ -169,7 +169,7 @@ def test_what_cant_go_along_is_refused(frame, tmp_path, monkeypatch):
 # ---- asked again
 
 
-def test_a_call_asks_always_and_what_failed_can_be_asked_alone(connected, frame, service):
+def test_map_dask_recomputes_and_sends_failed_rows_alone(connected, frame, service):
     service.answer = lambda text: refusal("invalid_argument", "no", 400) if "t1" in text else v2("fine")
     rated = qfmagic.map(frame, "{{ text }}", client=service.client())
     assert rated.compute()["error"].notna().sum() == 3
@@ -183,7 +183,7 @@ def test_a_call_asks_always_and_what_failed_can_be_asked_alone(connected, frame,
     assert len(rated.compute()) == 12, "the first result is still there"
 
 
-def test_a_corrected_key_counts(connected, frame, service):
+def test_map_dask_uses_corrected_key(connected, frame, service):
     service.answer = lambda text: refusal("invalid_iam_token", "bad key", 401)
     first = qfmagic.map(frame, "{{ text }}", client=service.client(keys={"bearer_token": "old"}))
     assert first.compute()["error"].str.startswith("AuthenticationError").all()
@@ -194,7 +194,7 @@ def test_a_corrected_key_counts(connected, frame, service):
     assert {request.headers["authorization"] for request in service.requests} == {"Bearer new"}
 
 
-def test_a_value_that_changed_within_counts(connected, frame, service):
+def test_map_dask_uses_changed_namespace_value(connected, frame, service):
     for value in (1, 2):
         known = pd.DataFrame({"v": range(1000)})
         known.loc[500, "v"] = value  # where its repr shows nothing
@@ -204,7 +204,7 @@ def test_a_value_that_changed_within_counts(connected, frame, service):
         assert mapped.compute()["answer"].str.startswith(f"re: {value} t").all()
 
 
-def test_what_ends_a_partition_leaves_what_was_paid_for(connected, service):
+def test_map_dask_stopped_partition_keeps_answered_rows(connected, service):
     frame = dask_frame(rows=24, parts=2)
     service.answer = lambda text: refusal("account_overdue", "pay", 403) if text == "t1" else v2(f"re: {text}")
     result = qfmagic.map(frame, "{{ text }}", client=service.client(), workers=2).compute()
@@ -220,7 +220,7 @@ def test_what_ends_a_partition_leaves_what_was_paid_for(connected, service):
 
 
 @pytest.mark.parametrize("workers", [5, 2, 1])
-def test_no_more_at_a_time_than_there_are_workers(connected, service, workers):
+def test_map_dask_limits_concurrency_to_workers(connected, service, workers):
     service.wait = 0.15  # so that whoever may comes meanwhile
     qfmagic.map(dask_frame(rows=4, parts=2), "{{ text }}", client=service.client(), workers=workers).compute()
     assert len(service.requests) == 4
@@ -228,7 +228,7 @@ def test_no_more_at_a_time_than_there_are_workers(connected, service, workers):
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_without_a_cluster_it_is_asked_in_this_process(service, workers):
+def test_map_dask_without_cluster_runs_in_process(service, workers):
     service.wait = 0.15
     result = qfmagic.map(dask_frame(rows=6), "{{ text }}", client=service.client(), workers=workers)
     assert len(service.requests) == 6
@@ -239,7 +239,7 @@ def test_without_a_cluster_it_is_asked_in_this_process(service, workers):
 # ---- what is told before anything is sent
 
 
-def test_what_has_no_meaning_on_a_cluster_is_told(frame):
+def test_map_dask_rejects_unsupported_options(frame):
     client = Qianfan(model=MODEL, settings=Settings(**KEYS))
     for option in ({"sample": 3}, {"keep": "x"}, {"on_done": print}):
         with pytest.raises(OptionError, match=next(iter(option))):
@@ -251,13 +251,13 @@ def test_what_has_no_meaning_on_a_cluster_is_told(frame):
 
 
 @pytest.mark.parametrize("option", [{"temperature": 99}, {"bogus": 1}])
-def test_a_bad_parameter_is_told_before_anything_is_sent(frame, service, option):
+def test_map_dask_rejects_parameter_before_sending(frame, service, option):
     with pytest.raises(ParameterError, match=next(iter(option))):
         qfmagic.map(frame, "{{ text }}", client=service.client(model="yi_34b_chat"), **option)
     assert not service.requests
 
 
-def test_other_things_of_dask_are_told_with_a_way_out(frame):
+def test_map_dask_rejects_other_collections_with_hint(frame):
     import dask.array
     import dask.bag
 
@@ -269,7 +269,7 @@ def test_other_things_of_dask_are_told_with_a_way_out(frame):
         assert caught.value.message("zh")
 
 
-def test_amap_doesnt_collect_a_frame(frame, service):
+def test_amap_rejects_dask_frame(frame, service):
     with pytest.raises(OptionError, match="Dask DataFrame"):
         asyncio.run(qfmagic.amap(frame, "{{ text }}", client=service.client()))
     assert not service.requests

@@ -22,7 +22,7 @@ def mapped(data):
     return rows, table.with_columns({name: values[:count] for name, values in RESULTS.items()}, KINDS)
 
 
-def test_a_pandas_frame_keeps_its_index_and_types_though_a_label_is_there_twice():
+def test_table_of_pandas_frame_keeps_index_and_types():
     frame = pd.DataFrame({"text": ["x", "y"], "n": [1, 2]}, index=["a", "a"])
     rows, result = mapped(frame)
     assert [(row.index, row.columns["text"], row.item["n"]) for row in rows] == [("a", "x", 1), ("a", "y", 2)]
@@ -34,14 +34,14 @@ def test_a_pandas_frame_keeps_its_index_and_types_though_a_label_is_there_twice(
 
 
 @pytest.mark.parametrize("name", ["text", None])
-def test_a_pandas_series_becomes_a_frame_and_its_values_the_items(name):
+def test_table_of_pandas_series_becomes_frame(name):
     rows, result = mapped(pd.Series(["x", "y"], index=[7, 8], name=name))
     assert [(row.index, row.item) for row in rows] == [(7, "x"), (8, "y")]
     assert next(iter(result.columns)) == (name or "item")
     assert list(result.index) == [7, 8]
 
 
-def test_polars_frames_and_series_stay_polars():
+def test_table_of_polars_keeps_its_type():
     rows, result = mapped(pl.DataFrame({"text": ["x", "y"]}))
     assert rows[1].columns == {"text": "y"}
     assert rows[1].index == 1
@@ -55,7 +55,7 @@ def test_polars_frames_and_series_stay_polars():
     assert series.columns[:2] == ["text", "answer"]
 
 
-def test_an_arrow_table_stays_one():
+def test_table_of_arrow_stays_arrow():
     pyarrow = import_module("pyarrow")
     rows, result = mapped(pyarrow.table({"text": ["x", "y"]}))
     assert rows[0].item == {"text": "x"}
@@ -63,7 +63,7 @@ def test_an_arrow_table_stays_one():
     assert result.column_names == ["text", *RESULTS]
 
 
-def test_lists_dicts_of_columns_and_iterators():
+def test_table_reads_lists_dicts_and_iterators():
     rows, result = mapped(["x", "y"])
     assert rows[1].item == "y"
     assert result[1] == {"item": "y", "answer": None, "prompt_tokens": None, "seconds": None}
@@ -82,7 +82,7 @@ def test_lists_dicts_of_columns_and_iterators():
     assert len(list(table.rows())) == 2
 
 
-def test_results_of_the_first_rows_alone_give_the_first_rows():
+def test_table_with_columns_accepts_first_rows():
     for data in (pd.DataFrame({"t": [1, 2, 3]}), pl.DataFrame({"t": [1, 2, 3]}), [1, 2, 3]):
         table = read_table(data)
         assert len(table.with_columns({"answer": ["A", "B"]}, {"answer": str})) == 2
@@ -90,7 +90,7 @@ def test_results_of_the_first_rows_alone_give_the_first_rows():
 
 
 @pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "parquet"])
-def test_files_are_frames(tmp_path, kind):
+def test_table_reads_file_as_frame(tmp_path, kind):
     frame = pd.DataFrame({"text": ["好", "x, y"], "n": [1, 2]})
     path = tmp_path / f"data.{kind}"
     match kind:
@@ -107,7 +107,7 @@ def test_files_are_frames(tmp_path, kind):
     assert isinstance(result, pd.DataFrame)
 
 
-def test_without_a_library_of_frames_files_are_lists(tmp_path, monkeypatch):
+def test_table_reads_file_as_list_without_frame_library(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     monkeypatch.setitem(sys.modules, "polars", None)
     (tmp_path / "data.csv").write_text("text,n\nx,1\ny,2\n", "utf-8")
@@ -120,7 +120,7 @@ def test_without_a_library_of_frames_files_are_lists(tmp_path, monkeypatch):
     assert caught.value.key == "map.extra"
 
 
-def test_whole_numbers_of_a_file_stay_whole_where_a_row_lacks_them(tmp_path):
+def test_table_keeps_large_integers_with_missing_values(tmp_path):
     (tmp_path / "data.jsonl").write_text('{"id": 12345678901234567, "n": 1}\n{"n": 2}\n', "utf-8")
     first, second = mapped(tmp_path / "data.jsonl")[0]
     assert (str(first.columns["id"]), first.columns["n"], second.columns["n"]) == ("12345678901234567", 1, 2)
@@ -144,7 +144,7 @@ def test_whole_numbers_of_a_file_stay_whole_where_a_row_lacks_them(tmp_path):
     ],
     ids=str,
 )
-def test_data_that_cannot_be_mapped_are_told(data, key):
+def test_table_rejects_invalid_data(data, key):
     with pytest.raises(OptionError) as caught:
         read_table(data)
     assert caught.value.key == key
@@ -152,7 +152,7 @@ def test_data_that_cannot_be_mapped_are_told(data, key):
     assert caught.value.message("zh")
 
 
-def test_a_file_that_cannot_be_read_says_why(tmp_path):
+def test_table_rejects_unreadable_file_with_reason(tmp_path):
     cases = {
         "gbk.csv": ("评论\n好\n".encode("gb18030"), "map.encoding"),
         "broken.jsonl": (b'{"a": 1}\n{"a": \n', "map.json_line"),

@@ -112,7 +112,7 @@ def _first(kernel: Kernel, rounds: int = 20) -> list[Row]:
         found = []
         for _ in range(rounds):
             replies.append(held_reply(["first", "last"]))
-            name = kernel.send("%%qianfan model=ernie-4.5-turbo-128k once\nhi", "cell")
+            name = kernel.send("%%qianfan model=ernie-5.1 once\nhi", "cell")
             kernel.wait_for(name, "display_data")
             began = time.perf_counter()
             replies[-1].chunks.let()

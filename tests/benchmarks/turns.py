@@ -18,7 +18,7 @@ REPETITIONS = 60
 class _Instant:
     """A client whose answers are there at once, in place of the network."""
 
-    def send(self, plan: object, *, timeout: float | None = None, slot: object = None) -> "_Instant":
+    def send(self, plan: object, call: object = None, *, slot: object = None) -> "_Instant":
         self._left = [[], None]
         return self
 

@@ -8,7 +8,7 @@ import pytest
 from qfmagic.testing.stub_server import LoopbackServer
 from tests.support.held import KEY_ENVIRON, held_json, held_reply
 
-ASK = "%%qianfan model=ernie-4.5-turbo-128k\n介绍下长城"
+ASK = "%%qianfan model=ernie-5.1\n介绍下长城"
 PIECES = [
     {"reasoning_content": "先想一想 <b>历史</b>。"},
     "# 长城\n\n**万里长城**是中国古代的",
@@ -58,7 +58,7 @@ def check_static(page, index=1):
     return output
 
 
-def test_the_answer_is_rendered_while_it_comes_and_stays_as_text(visit, service):
+def test_live_answer_renders_and_becomes_static_text(visit, service):
     page = visit("live.ipynb", service.setup, ASK)
     page.run(0)
     held = service.holds()
@@ -88,7 +88,7 @@ def test_the_answer_is_rendered_while_it_comes_and_stays_as_text(visit, service)
     assert page.problems == []
 
 
-def test_the_stop_button_stops_the_answer_and_run_all(visit, service):
+def test_stop_button_stops_answer_and_run_all(visit, service):
     page = visit("stop.ipynb", service.setup, ASK, "print('ran on')")
     page.run(0)
     held = service.holds(["部分回答", *["。"] * 500])
@@ -113,7 +113,7 @@ def test_the_stop_button_stops_the_answer_and_run_all(visit, service):
     page.screenshot("stopped")
 
 
-def test_the_stop_square_does_the_same(visit, service):
+def test_interrupt_button_stops_answer_and_run_all(visit, service):
     page = visit("square.ipynb", service.setup, ASK, "print('ran on')")
     page.run(0)
     held = service.holds(["部分回答", *["。"] * 500])
@@ -126,7 +126,7 @@ def test_the_stop_square_does_the_same(visit, service):
     assert page.outputs(2) == []
 
 
-def test_an_error_leaves_only_the_error(visit, service):
+def test_failed_answer_shows_only_the_error(visit, service):
     page = visit("error.ipynb", service.setup, ASK)
     page.run(0)
     error = {"code": "invalid_model", "message": "no such model", "type": "invalid_request_error"}
@@ -139,7 +139,7 @@ def test_an_error_leaves_only_the_error(visit, service):
     assert [output["output_type"] for output in outputs] == ["error"], outputs
 
 
-def test_reloading_the_page_loses_nothing(visit, service):
+def test_page_reload_keeps_answers(visit, service):
     page = visit("reload.ipynb", service.setup, ASK, "%qf last", ASK)
     page.run(0)
     page.save()
@@ -160,7 +160,7 @@ def test_reloading_the_page_loses_nothing(visit, service):
     page.wait()
 
 
-def test_with_widget_state_saving_on_nothing_of_the_widget_is_saved(visit, service, keeping_lab):
+def test_widget_state_saving_saves_no_answer_state(visit, service, keeping_lab):
     page = visit("state.ipynb", service.setup, ASK, server=keeping_lab)
     page.run(0)
     held = service.holds()
@@ -181,7 +181,7 @@ def test_with_widget_state_saving_on_nothing_of_the_widget_is_saved(visit, servi
 
 
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
-def test_it_reads_well_narrow_dark_and_in_chinese(visit, service, theme):
+def test_answer_is_readable_narrow_dark_and_in_chinese(visit, service, theme):
     setup = service.setup.replace("%load_ext", "os.environ['QFMAGIC_LANG'] = 'zh'\n%load_ext")
     page = visit("narrow.ipynb", setup, ASK, size=(640, 800), fresh=True)
     page.change_theme(theme)

@@ -54,7 +54,7 @@ def tell(capsys):
 
 
 @pytest.mark.timeout(0)
-def test_what_jupyterlab_makes_of_the_corpus_holds_nothing_that_acts(visit, tell):
+def test_jupyterlab_renders_corpus_inert(visit, tell):
     """The page's own renderer, in a document where nothing runs: so thousands of texts can be looked at."""
     renderer = Renderer(visit("corpus.ipynb", "pass").page)
     texts = shown(chain(cases(SHARE), alone(max(SHARE // 40, 1))))
@@ -63,7 +63,7 @@ def test_what_jupyterlab_makes_of_the_corpus_holds_nothing_that_acts(visit, tell
     assert {texts[text].name: (text, faults) for text, faults in [*found.items()][:5]} == {}
 
 
-def test_the_renderer_is_the_one_that_acts(visit):
+def test_jupyterlab_renderer_acts_on_raw_payloads(visit):
     renderer = Renderer(visit("seen.ipynb", "pass").page)
     raw = {one.text: one.kind for one in payloads()[::5]}
     kinds = {raw[text] for text in renderer.faults([*raw])}
@@ -71,7 +71,7 @@ def test_the_renderer_is_the_one_that_acts(visit):
 
 
 @pytest.mark.timeout(300)
-def test_what_the_corpus_leaves_in_jupyterlab_does_nothing(visit, tell):
+def test_jupyterlab_saved_corpus_does_nothing(visit, tell):
     outputs = sample()
     page = visit("inserted.ipynb", *saved([bundle for _, _, bundle in outputs]))
     watch = Watch.of(page.page)
@@ -85,7 +85,7 @@ def test_what_the_corpus_leaves_in_jupyterlab_does_nothing(visit, tell):
 
 
 @pytest.mark.timeout(300)
-def test_what_a_session_leaves_in_jupyterlab_does_nothing(visit, shell, monkeypatch, tell):  # noqa: F811
+def test_jupyterlab_saved_session_does_nothing(visit, shell, monkeypatch, tell):  # noqa: F811
     session = Session(shell, serve(shell, monkeypatch))
     outputs = []
     for case in only("info string", "drawing"):
@@ -100,7 +100,7 @@ def test_what_a_session_leaves_in_jupyterlab_does_nothing(visit, shell, monkeypa
     assert found == []
 
 
-def test_the_watch_sees_what_the_corpus_does(visit, tell):
+def test_watch_detects_raw_corpus(visit, tell):
     """As it was written it runs, fetches and draws, each by itself."""
     texts = [case.text for case in only("info string", "image", "drawing")]
     texts += ["<img src=x onerror=qfpwned(0)>", "[x](javascript:qfpwned(0))", "![x](http://evil.test/0)"]
@@ -117,7 +117,7 @@ def test_the_watch_sees_what_the_corpus_does(visit, tell):
 
 
 @pytest.mark.parametrize("template", ["lab", "classic", "slides"])
-def test_what_the_corpus_leaves_in_nbconverts_pages_does_nothing(chromium, template, tell):
+def test_nbconvert_page_of_corpus_does_nothing(chromium, template, tell):
     outputs = sample()[:: 1 if template == "lab" else 4]
     notebook = nbformat.v4.new_notebook(cells=saved([bundle for _, _, bundle in outputs]))
     exporter = SlidesExporter() if template == "slides" else HTMLExporter(template_name=template)

@@ -49,7 +49,7 @@ def environ():
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.stem)
-def test_a_guide_saved_in_the_browser_is_the_same_document_everywhere(visit, guides, saved_guides, guide):
+def test_guide_saved_in_browser_equals_committed_document(visit, guides, saved_guides, guide):
     page = visit(f"guides/{guide.name}")
     page.command("notebook:run-all-cells")
     # Of a cell that is meant to fail the command doesn't wait for those behind it.
@@ -79,7 +79,7 @@ def test_a_guide_saved_in_the_browser_is_the_same_document_everywhere(visit, gui
 
 
 @pytest.mark.timeout(300)
-def test_what_was_saved_passes_strict_nbval(guides, saved_guides):
+def test_guide_saved_in_browser_passes_strict_nbval(guides, saved_guides):
     """In one run for all: it is the start of pytest that takes long."""
     assert saved_guides, "it looks at what the tests above have saved"
     command = [

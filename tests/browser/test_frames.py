@@ -117,14 +117,14 @@ def frames_of(listeners):
     return [{"text/html": "".join(made[begin : begin + GROUP])} for begin in range(0, len(made), GROUP)]
 
 
-def test_the_listeners_see_what_former_frames_opened(chromium, listeners):
+def test_listeners_detect_connections_of_raw_frames(chromium, listeners):
     frames = "".join(former(text) for kind, text in contents(listeners).items() if kind in CONNECTED)
     page, _ = shown(chromium, f"<!doctype html><body>{frames}", until="commit")  # none of the servers answers
     assert listeners.wait(*CONNECTED)
     page.context.close()
 
 
-def test_frames_connect_to_nothing_through_nbconvert(chromium, listeners):
+def test_html_frames_connect_to_nothing_in_nbconvert(chromium, listeners):
     outputs = [nbformat.v4.new_output("display_data", data=bundle) for bundle in frames_of(listeners)]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("shown", outputs=outputs)])
     html, _ = HTMLExporter().from_notebook_node(notebook)
@@ -136,7 +136,7 @@ def test_frames_connect_to_nothing_through_nbconvert(chromium, listeners):
     assert set(listeners.connected) == {"control"}
 
 
-def test_what_is_written_connects_to_nothing_without_policy_and_sandbox(chromium, listeners):
+def test_html_frames_connect_to_nothing_without_policy_and_sandbox(chromium, listeners):
     walls = "".join(bundle["text/html"] for bundle in frames_of(listeners))
     bare = walls.replace(' sandbox=""', "").replace(escape(escape(POLICY)), "").replace(escape(POLICY), "")
     assert "sandbox" not in bare
@@ -152,7 +152,7 @@ def test_what_is_written_connects_to_nothing_without_policy_and_sandbox(chromium
 FRESH = 3  # groups: the same renderer as of what was saved, so fewer
 
 
-def test_frames_connect_to_nothing_in_jupyterlab(visit, lab, listeners):
+def test_html_frames_connect_to_nothing_in_jupyterlab(visit, lab, listeners):
     bundles = frames_of(listeners)
     (lab.root / "frames.json").write_text(json.dumps(bundles), "ascii")
     outputs = [nbformat.v4.new_output("display_data", data=bundle) for bundle in bundles]
@@ -168,7 +168,7 @@ def test_frames_connect_to_nothing_in_jupyterlab(visit, lab, listeners):
     assert set(listeners.connected) == {"control"}
 
 
-def test_a_browser_reads_known_elements_only(chromium):
+def test_html_frames_parse_to_known_elements_only(chromium):
     page = chromium.new_context().new_page()
     texts = [text.format(url="http://evil.test/") for text in KINDS.values()] + tag_soups(1500)
     trees = json.loads(page.evaluate(TREES, [html_frame(text, ["note"]) for text in texts]))
@@ -183,7 +183,7 @@ def test_a_browser_reads_known_elements_only(chromium):
     assert faults == []
 
 
-def test_a_chart_is_drawn_as_the_model_drew_it(chromium):
+def test_html_frame_draws_chart_of_model(chromium):
     drawing = (
         '<style>.bar{fill:#0a0}</style><body style="margin:0"><svg width="90" height="30" viewBox="0 0 90 30">'
         '<defs><linearGradient id="g"><stop offset="0" stop-color="#f00"/><stop offset="1" stop-color="#f00"/></linearGradient></defs>'

@@ -53,7 +53,7 @@ GROUP = 12
 
 
 @pytest.mark.parametrize("begin", range(0, len(FAMILIES), GROUP))
-def test_the_time_grows_with_the_text(page, begin):
+def test_live_view_time_grows_linearly_with_text(page, begin):
     """A coarse limit, in one of three tries: the machine may be busy. The old code took minutes, or its stack ended."""
     page.model()
     page.view()
@@ -67,7 +67,7 @@ def test_the_time_grows_with_the_text(page, begin):
 
 
 @pytest.mark.parametrize("family", ["'\\\\('", "'- a\\n'", "'a\\n'", "'\\u202e'", "'**a '"])
-def test_a_megabyte_leaves_the_page_usable(chromium, family):
+def test_live_view_of_a_megabyte_keeps_page_responsive(chromium, family):
     """Through the view, text and reasoning: no task of a second in one of three tries."""
     head, unit, tail = FAMILIES[family]
     text = (head + unit * (1_000_000 // len(unit)) + tail)[:1_000_000]
@@ -90,7 +90,7 @@ def test_a_megabyte_leaves_the_page_usable(chromium, family):
 
 
 @pytest.mark.parametrize("kind", NESTED)
-def test_what_is_nested_too_deep_is_text(page, kind):
+def test_live_view_shows_too_deep_nesting_as_text(page, kind):
     begin, inside, end = NESTED[kind]
     text = show(page, f"{begin * 3000}{inside}{end * 3000}\n\nthe end")
     found = text.evaluate("""(text) => {
@@ -107,13 +107,13 @@ def test_what_is_nested_too_deep_is_text(page, kind):
         assert found[2].count(begin.strip()) == 3000 - found[0]
 
 
-def test_quotations_that_end_one_after_the_other_take_no_longer(page):
+def test_live_view_time_is_linear_for_closing_quotations(page):
     """Each level went on twice as long as the one inside it: 30 lines took hours."""
     text = show(page, "\n".join(f"{'> ' * (40 - depth)}line {depth}" for depth in range(41)))
     assert all(f"line {depth}" in text.text_content() for depth in range(41))
 
 
-def test_a_quotation_goes_on_as_in_commonmark(page):
+def test_live_view_continues_quotation_like_commonmark(page):
     text = show(
         page, "> one\ntwo\n> > three\nfour\n\nfive\n\n> # head\nsix\n\n> ```\n> code\nseven\n\n> a\n===\n\n> b\n- c"
     )
@@ -133,7 +133,7 @@ def test_a_quotation_goes_on_as_in_commonmark(page):
 @pytest.mark.parametrize(
     "info", ["mermaid", '"onclick="alert(1)" x', "{mermaid}", "vega-lite", "math", "__proto__", "html"]
 )
-def test_a_fence_is_code_wherever_it_stands(page, container, info):
+def test_live_view_shows_fence_as_code_in_any_container(page, container, info):
     indent = container.split("{")[0].replace("-", " ").replace("1.", "  ")
     body = f"```{info}\n{indent}graph TD; <b>a</b>\n{indent}```"
     text = show(page, container.format(body))
@@ -156,7 +156,7 @@ LARGE = [
 
 
 @pytest.mark.parametrize("display", ["$${}$$", "before ${}$ after"])
-def test_a_formula_neither_acts_nor_leaves_its_place(page, display):
+def test_live_view_formula_is_inert_and_contained(page, display):
     text = show(page, "\n\n".join(display.format(one) for one in [*INERT, *LARGE]))
     assert page.page.evaluate("judge(document.querySelector('.qf-text'))") == []
     assert text.locator("a, img, [style]").count() == 0
@@ -175,7 +175,7 @@ def test_a_formula_neither_acts_nor_leaves_its_place(page, display):
         assert page.page.evaluate(covered, name)
 
 
-def test_an_answer_has_no_part_in_our_lines(page):
+def test_live_view_text_cannot_imitate_labels(page):
     """What it says of itself is in its own element, which nothing of it leaves, in no direction."""
     page.model(context="sent 3 of 5 turns")
     view = page.view()
@@ -224,7 +224,7 @@ SEEN = """async ([cases, place]) => {
 
 
 @pytest.mark.parametrize("place", ["text", "reasoning", "status", "fence", "model", "stub"])
-def test_hidden_characters_are_shown(page, place):
+def test_live_view_shows_hidden_characters(page, place):
     """The table that visible() in qfmagic/core/terminal.py is tested by as well; at once and one by one."""
     page.model()
     page.view()
@@ -250,18 +250,18 @@ def test_hidden_characters_are_shown(page, place):
         "[a]({})",
     ],
 )
-def test_hidden_characters_are_shown_in_markdown(page, form):
+def test_live_view_shows_hidden_characters_in_markdown(page, form):
     text = show(page, form.format(HIDDEN)).text_content()
     assert SHOWN in text
     assert not set(HIDDEN) - set("abc") & set(text)
 
 
-def test_an_entity_hides_nothing(page):
+def test_live_view_shows_hidden_entities(page):
     assert "a[U+202E]b[U+200B]c" in show(page, "a&#x202e;b&#8203;c").text_content()
     assert "[U+200F]" in show(page, "&rlm;").text_content()
 
 
-def test_the_panel_shows_hidden_characters(page):
+def test_panel_shows_hidden_characters(page):
     source = (STATIC / "panel.js").read_text("utf-8")
     page.page.evaluate(
         """async ([source, text]) => {

@@ -37,7 +37,7 @@ def shown(page):
 # ---- what it shows
 
 
-def test_the_text_is_rendered(shown):
+def test_live_view_renders_markdown(shown):
     text = shown(
         "# 标题\n\n长城是**中国**的 `code`。\n\n| a | b |\n|:--|--:|\n| 1 | **2** |\n\n```python\ndef f(): return 1 < 2  # 注释\n```\n\n"
         '- one\n  - two\n    1. three\n\n> quote\n\n[link](https://example.org/ "t") <https://example.net/x> ~~gone~~\n\n- [x] done'
@@ -73,11 +73,11 @@ def test_the_text_is_rendered(shown):
         ("$$\nnever\n\nclosed", 0),
     ],
 )
-def test_mathematics_is_where_delimiters_mean_it(shown, text, formulas):
+def test_live_view_renders_math_between_delimiters(shown, text, formulas):
     assert shown(text).locator("math").count() == formulas
 
 
-def test_what_is_half_written_looks_sane(page, shown):
+def test_live_view_renders_incomplete_markdown(page, shown):
     text = shown("```python\nx = 1")
     assert text.locator("pre code").inner_text() == "x = 1"
     page.send(t="\ny = 2\n`")
@@ -88,7 +88,7 @@ def test_what_is_half_written_looks_sane(page, shown):
     assert shown("[link](https://exa", "d").locator("a").count() <= 1
 
 
-def test_html_and_images_are_text(page, shown):
+def test_live_view_shows_html_and_images_as_text(page, shown):
     text = shown("a <b>bold</b> <img src=http://evil.test/1> ![alt](http://evil.test/2 'x') [x](javascript:alert(1))")
     assert "a <b>bold</b> <img src=http://evil.test/1>" in text.inner_text()
     assert "image: alt (http://evil.test/2)" in text.inner_text()
@@ -98,11 +98,11 @@ def test_html_and_images_are_text(page, shown):
 
 
 @pytest.mark.parametrize("harmless", CORPUS["harmless"], ids=lambda case: case["shows"][:30])
-def test_harmless_text_appears_as_written(shown, harmless):
+def test_live_view_shows_harmless_text_as_written(shown, harmless):
     assert harmless["shows"] in shown(harmless["text"]).inner_text()
 
 
-def test_the_head_says_what_goes_on(page):
+def test_live_view_head_shows_status(page):
     page.model(context="sent 3 of 5 turns", elapsed=12.3)
     view = page.view()
     assert view.locator(".qf-head").inner_text().split("\n")[0].startswith("yi_34b_chat")
@@ -131,7 +131,7 @@ def test_the_head_says_what_goes_on(page):
 
 
 @pytest.mark.parametrize("form", ["text", "json", "html"])
-def test_what_is_no_markdown_is_shown_as_written(shown, form):
+def test_live_view_shows_other_formats_as_written(shown, form):
     text = shown("**a** <b>\n$x$", format=form)
     assert text.inner_text().strip() == "**a** <b>\n$x$"
     assert text.locator("strong, b, math").count() == 0
@@ -140,7 +140,7 @@ def test_what_is_no_markdown_is_shown_as_written(shown, form):
 # ---- messages and views
 
 
-def test_a_gap_is_said_and_the_rest_is_shown(page):
+def test_live_view_marks_gap_and_shows_rest(page):
     page.model()
     view = page.view()
     page.send(n=0, t="one ")
@@ -158,7 +158,7 @@ def test_a_gap_is_said_and_the_rest_is_shown(page):
     assert page.text().inner_text() == "the end"
 
 
-def test_a_later_view_of_the_same_model_is_complete(page):
+def test_live_view_opened_late_is_complete(page):
     page.model()
     page.send(t="**one** ")
     page.view()
@@ -171,7 +171,7 @@ def test_a_later_view_of_the_same_model_is_complete(page):
     assert first.inner_html() == second.inner_html()
 
 
-def test_the_stub_hands_over_when_the_bundle_comes(page):
+def test_stub_script_is_replaced_by_bundle(page):
     page.model("stub", source="stub")
     view = page.view("stub")
     page.send("stub", t="**one** <b>")
@@ -191,7 +191,7 @@ def test_the_stub_hands_over_when_the_bundle_comes(page):
     assert page.text(1).inner_html() == "<p><code>x</code></p>"
 
 
-def test_nothing_stays_behind(page):
+def test_live_view_leaves_no_timers_or_listeners(page):
     page.page.evaluate(
         """() => {
           window.left = new Set();
@@ -220,7 +220,7 @@ def test_nothing_stays_behind(page):
 # ---- following
 
 
-def test_it_follows_the_end_until_the_reader_scrolls_up(page):
+def test_live_view_follows_end_until_reader_scrolls_up(page):
     page.model()
     page.view()
     area = page.page.locator(".qf-scroll")
@@ -244,7 +244,7 @@ def test_it_follows_the_end_until_the_reader_scrolls_up(page):
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
-def test_a_narrow_page_is_not_widened(chromium, scheme):
+def test_live_view_does_not_widen_narrow_page(chromium, scheme):
     text = f"{'x' * 300}\n\n```python\n{'y = 1; ' * 60}\n```\n\n| {'head | ' * 12}\n|{'---|' * 12}\n| {'cell | ' * 12}\n\n$${'x+' * 80}x$$\n\n{LINES[0]}"
     style = ":root { color-scheme: light dark } body { margin: 0 }"
     with live_page(chromium, size=(400, 700), style=style, color_scheme=scheme) as page:
@@ -293,7 +293,7 @@ def guide_texts():
         yield path.stem, "\n\n".join(prose + answers)
 
 
-def test_a_text_in_pieces_ends_as_the_text_at_once(page):
+def test_live_view_renders_pieces_like_whole_text(page):
     page.model()
     page.view()
     chosen = random.Random(7)
@@ -315,7 +315,7 @@ def test_a_text_in_pieces_ends_as_the_text_at_once(page):
 
 
 @pytest.mark.parametrize("name", ["mixed", "table", "list"])
-def test_an_update_costs_the_same_at_the_end(page, name):
+def test_live_view_update_cost_is_constant(page, name):
     """The blocks drawn, and their size, don't grow with what came before them."""
     text = long_texts(12_000)[name]
     count = """([text, size]) => {
@@ -341,7 +341,7 @@ def test_an_update_costs_the_same_at_the_end(page, name):
 
 
 @pytest.mark.parametrize("name", ["mixed", "code", "table"])
-def test_the_page_keeps_up(chromium, name):
+def test_live_view_keeps_up_with_stream(chromium, name):
     """A coarse limit, in one of three tries: the machine may be busy. tests/support/browser/page.py prints the figures."""
     tries = []
     while not any(found["longest"] < 1000 and found["late"] < 3 for found in tries):
@@ -353,7 +353,7 @@ def test_the_page_keeps_up(chromium, name):
             assert page.text().evaluate("text => text.textContent.length") > 5000
 
 
-def test_a_whole_answer_at_once_does_not_hold_the_page_up(chromium):
+def test_live_view_whole_answer_does_not_block_page(chromium):
     with live_page(chromium) as page:
         page.model()
         page.send(t=long_texts()["mixed"])
@@ -411,7 +411,7 @@ BATCH = 65
 
 
 @pytest.mark.parametrize("begin", range(0, len(CORPUS["hostile"]), BATCH))
-def test_no_payload_acts_whole_or_in_pieces(page, begin):
+def test_live_view_payloads_are_inert_whole_or_in_pieces(page, begin):
     page.model()
     page.view()
     assert page.page.evaluate(STREAMED, [CORPUS["hostile"][begin : begin + BATCH], LABELS]) == []
@@ -421,7 +421,7 @@ def test_no_payload_acts_whole_or_in_pieces(page, begin):
     assert page.navigations == 0
 
 
-def test_the_judge_sees_what_is_wrong(chromium):
+def test_judge_detects_raw_payloads(chromium):
     """The corpus put into a page as it stands is found dangerous, and some of it runs."""
     html = [payload for payload in CORPUS["hostile"] if payload["class"] in ("handler", "svg", "frame", "remote html")]
     with live_page(chromium) as page:
@@ -439,8 +439,8 @@ def test_the_judge_sees_what_is_wrong(chromium):
         assert page.requests
 
 
-def test_nothing_in_the_bundle_is_fetched(page):
-    assert len((STATIC / "stub.js").read_bytes()) < 3000
+def test_bundle_fetches_nothing(page):
+    assert len((STATIC / "stub.js").read_bytes()) < 3200
     page.model()
     page.view()
     page.send(t=(ROOT / "README.md").read_text("utf-8"))

@@ -9,7 +9,7 @@ from qfmagic.testing.stub_server import LoopbackServer
 from tests.support.held import KEY_ENVIRON
 from tests.support.services import v2
 
-MODEL = "ernie-4.5-turbo-128k"
+MODEL = "ernie-5.1"
 WORDS = {
     "en": ("rows", "failed=1", "39 of 40 rows answered, 1 failed"),
     "zh": ("行", "失败=1", "40 行中 39 行已回答，1 行失败"),
@@ -17,7 +17,7 @@ WORDS = {
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
-def test_a_bar_says_how_far_it_has_come_and_leaves_nothing(visit, lang):
+def test_map_progress_bar_shows_progress_and_disappears(visit, lang):
     last = threading.Event()
 
     def answer(request):

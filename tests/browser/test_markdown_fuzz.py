@@ -11,7 +11,7 @@ from tests.support.grammar import documents
 
 
 @pytest.mark.timeout(0)
-def test_any_answer_comes_out_dead_in_jupyterlab(visit):
+def test_answer_bundle_is_inert_in_jupyterlab_for_any_text(visit):
     renderer = Renderer(visit("fuzz.ipynb", "pass").page)
     examples = max(settings.default.max_examples // 10, 20)  # each holds several documents
 

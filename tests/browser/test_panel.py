@@ -46,7 +46,7 @@ def said(page, line):
     page.page.locator('.qf-line[data-line="same"] code, .qf-line[data-line="all"] code', has_text=line).first.wait_for()
 
 
-def test_by_keyboard_alone(panel):
+def test_panel_supports_keyboard_only(panel):
     """Tabs by arrows, a slider by arrows, a number by Enter; the notebook's own keys stay out of it."""
     page = panel("keyboard.ipynb", "%%qianfan\nhi")
     keys = page.page.keyboard
@@ -82,7 +82,7 @@ def test_by_keyboard_alone(panel):
     assert page.problems == []
 
 
-def test_what_is_wrong_is_told_beside_the_field_and_can_be_mended(panel):
+def test_panel_shows_invalid_value_at_its_field(panel):
     page = panel("wrong.ipynb")
     box = field(page, "temperature").locator(".qf-number")
     box.fill("7")
@@ -99,7 +99,7 @@ def test_what_is_wrong_is_told_beside_the_field_and_can_be_mended(panel):
     assert box.get_attribute("aria-invalid") == "false"
 
 
-def test_the_line_is_copied(panel):
+def test_panel_copies_command_line(panel):
     page = panel("copy.ipynb", permissions=["clipboard-read", "clipboard-write"])
     page.page.select_option(".qf-root [id$=-model-model]", "ernie-char-fiction-8k")
     said(page, "%qf set model=ernie-char-fiction-8k")
@@ -112,7 +112,7 @@ def test_the_line_is_copied(panel):
     assert page.page.evaluate("navigator.clipboard.readText()") == line
 
 
-def test_two_panels_agree_and_follow_commands(panel):
+def test_panels_agree_and_follow_commands(panel):
     page = panel("two.ipynb", "%qf panel", "%qf set temperature=0.4 stop='[\"END\"]'")
     page.run(2)
     page.page.wait_for_function("document.querySelectorAll('.qf-root [role=tablist]').length === 2")
@@ -130,7 +130,7 @@ def test_two_panels_agree_and_follow_commands(panel):
     assert [stop.input_value() for stop in stops.all()] == ["END", "END"]
 
 
-def test_while_a_cell_runs_clicks_wait_and_the_panel_says_so(panel):
+def test_panel_defers_clicks_while_cell_runs(panel):
     page = panel("busy.ipynb", "import threading\ngo = threading.Event()\nprint('here', flush=True)\ngo.wait(20)", "go")
     page.begin(2)
     page.output(2).get_by_text("here").wait_for()
@@ -145,7 +145,7 @@ def test_while_a_cell_runs_clicks_wait_and_the_panel_says_so(panel):
 
 
 @pytest.mark.timeout(300)
-def test_saved_and_opened_again_it_is_a_document(panel, visit, lab, keeping_lab):
+def test_panel_saved_and_reopened_is_a_document(panel, visit, lab, keeping_lab):
     """With and without widget state saving: the table stays, the page keeps the panel, nbval and nbconvert agree."""
     documents = []
     for server in (lab, keeping_lab):
@@ -186,7 +186,7 @@ def check_opened_again(page, saved):
     assert page.problems == []
 
 
-def test_a_key_typed_in_the_page_is_nowhere_else(panel, keeping_lab):
+def test_panel_key_is_found_nowhere_else(panel, keeping_lab):
     """No frame either way, no file of the server's, the kernel's or the user's, with widget state saving on."""
     page = panel("key.ipynb", "%qf auth check", "%qf settings", server=keeping_lab)
     tab(page, "keys")
@@ -245,7 +245,7 @@ def told_rows(page, index):
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
-def test_usage_is_what_the_command_tells(panel, tmp_path, lang):
+def test_panel_usage_equals_usage_command(panel, tmp_path, lang):
     """While a map runs too; names are text; the line is ready to be copied."""
     late = threading.Event()
 
@@ -299,7 +299,7 @@ def _environ_cell(folder, environ):
 
 
 @pytest.mark.parametrize(("theme", "lang"), [("JupyterLab Light", "en"), ("JupyterLab Dark", "zh")])
-def test_it_is_readable_in_both_themes_and_at_400_pixels(panel, theme, lang, tmp_path):
+def test_panel_is_readable_in_both_themes_and_at_400_pixels(panel, theme, lang, tmp_path):
     """Nothing sticks out at 400 px, and text stands out from its ground; the screenshots are for people."""
     environ = {"QFMAGIC_LANG": lang, "QIANFAN_AK": "app-key-of-the-environment"}
     setup = SETUP.replace("lang=en", f"lang={lang}").replace("yi_34b_chat", "ernie-char-fiction-8k")

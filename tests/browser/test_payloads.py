@@ -27,7 +27,7 @@ PARTS = [INSERTED[begin : begin + PART] for begin in range(0, len(INSERTED), PAR
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("part", range(len(PARTS)))
-def test_in_jupyterlab_saved_and_fresh(visit, lab, part):
+def test_payloads_are_inert_in_jupyterlab_saved_and_fresh(visit, lab, part):
     texts = PARTS[part]
     old = saved(bundles(texts))
     again = texts[::3]  # the same renderer, so fewer
@@ -50,7 +50,7 @@ def test_in_jupyterlab_saved_and_fresh(visit, lab, part):
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("style", STYLES[1:])
-def test_every_format_in_jupyterlab(visit, lab, style):
+def test_payloads_are_inert_in_jupyterlab_in_every_format(visit, lab, style):
     page = visit(f"format-{style}.ipynb", *fresh(lab, style, bundles(HOSTILE[::9], style)))
     watch = Watch.of(page.page)
     page.command("notebook:run-all-cells")
@@ -68,7 +68,7 @@ def test_harmless_text_reads_as_written_in_jupyterlab(visit, lab):
 
 @pytest.mark.parametrize("template", ["lab", "classic"])
 @pytest.mark.parametrize("style", STYLES)
-def test_through_nbconvert(chromium, template, style):
+def test_payloads_are_inert_in_nbconvert(chromium, template, style):
     texts = INSERTED if style == "markdown" and template == "lab" else HOSTILE[::9]
     notebook = nbformat.v4.new_notebook(cells=saved(bundles(texts, style)))
     html, _ = HTMLExporter(template_name=template).from_notebook_node(notebook)

@@ -30,7 +30,7 @@ def rights(path):
 
 @posix
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o702, 0o720])
-def test_private_folder_that_others_can_write_to_is_repaired_and_said(tmp_path, mode):
+def test_private_folder_repairs_writable_folder_and_reports_it(tmp_path, mode):
     home = tmp_path / "home"
     home.mkdir()
     home.chmod(mode)
@@ -41,7 +41,7 @@ def test_private_folder_that_others_can_write_to_is_repaired_and_said(tmp_path, 
 
 
 @posix
-def test_private_folder_shared_like_tmp_is_refused(tmp_path):
+def test_private_folder_rejects_shared_folder(tmp_path):
     home = tmp_path / "home"
     home.mkdir()
     home.chmod(0o1777)
@@ -51,7 +51,7 @@ def test_private_folder_shared_like_tmp_is_refused(tmp_path):
 
 @posix
 @pytest.mark.parametrize("owner", ["st_uid"])
-def test_private_file_of_another_user_is_refused(tmp_path, monkeypatch, owner):
+def test_private_file_rejects_file_of_another_user(tmp_path, monkeypatch, owner):
     path = tmp_path / "file"
     path.touch(0o600)
     monkeypatch.setattr(os, "getuid", lambda: path.stat().st_uid + 4711)
@@ -68,7 +68,7 @@ def _dangle(path):
 @posix
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("wrong", WRONG)
-def test_what_is_no_regular_file_is_refused_in_a_line_and_never_waited_for(tmp_path, monkeypatch, wrong):
+def test_home_rejects_irregular_files_without_blocking(tmp_path, monkeypatch, wrong):
     monkeypatch.chdir(tmp_path)
     home = tmp_path / "home"
     home.mkdir()
@@ -92,7 +92,7 @@ def test_what_is_no_regular_file_is_refused_in_a_line_and_never_waited_for(tmp_p
 
 
 @posix
-def test_journal_that_others_can_read_is_repaired(tmp_path):
+def test_journal_repairs_readable_file(tmp_path):
     path = tmp_path / "home" / "journal.sqlite"
     Journal(path, "n", float).close()
     path.chmod(0o644)
@@ -103,7 +103,7 @@ def test_journal_that_others_can_read_is_repaired(tmp_path):
 
 
 @posix
-def test_cassette_lock_is_its_owners_alone_and_no_link_is_followed(tmp_path, monkeypatch):
+def test_cassette_lock_is_private_and_follows_no_link(tmp_path, monkeypatch):
     monkeypatch.setattr(cassette.tempfile, "gettempdir", lambda: str(tmp_path))
     target = tmp_path / "a.qf.jsonl"
     cassette.check_writable(target)
@@ -153,7 +153,7 @@ def ipython(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("xmode", ["Plain", "Context", "Verbose", "Minimal"])
 @pytest.mark.parametrize("content", CONTENTS)
-def test_env_file_that_is_no_text_is_named_in_a_line(ipython, tmp_path, monkeypatch, capsys, content, xmode):
+def test_env_file_with_invalid_text_gives_short_error(ipython, tmp_path, monkeypatch, capsys, content, xmode):
     (tmp_path / ".env").write_bytes(CONTENTS[content])
     monkeypatch.setenv("QFMAGIC_TRANSPORT", "live")
     ipython.run_line_magic("xmode", xmode)
@@ -173,7 +173,7 @@ def test_env_file_that_is_no_text_is_named_in_a_line(ipython, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("content", CONTENTS)
-def test_env_file_that_is_no_text_is_in_no_error_nor_what_led_to_it(tmp_path, content):
+def test_env_file_with_invalid_text_is_not_shown_in_error_chain(tmp_path, content):
     (tmp_path / ".env").write_bytes(CONTENTS[content])
     with pytest.raises(OptionError) as error:
         Settings.from_env({}, directory=tmp_path)
@@ -186,14 +186,14 @@ def test_env_file_that_is_no_text_is_in_no_error_nor_what_led_to_it(tmp_path, co
         trace = trace.tb_next
 
 
-def test_env_file_with_a_mark_of_its_encoding_is_read(tmp_path):
+def test_env_file_with_bom_is_read(tmp_path):
     (tmp_path / ".env").write_text("QIANFAN_AK=x\n", encoding="utf-8-sig")
     assert Settings.from_env({}, directory=tmp_path).ak == "x"
 
 
 @posix
 @pytest.mark.parametrize("put", ["a file", "a link", "a dangling link"])
-def test_cassette_lock_that_cannot_be_private_is_told_with_what_helps(tmp_path, monkeypatch, put):
+def test_cassette_lock_in_unsafe_folder_is_rejected_with_hint(tmp_path, monkeypatch, put):
     locks = tmp_path / f"qfmagic-locks-{os.getuid()}"
     monkeypatch.setattr(cassette.tempfile, "gettempdir", lambda: str(tmp_path))
     if put == "a file":
@@ -205,7 +205,7 @@ def test_cassette_lock_that_cannot_be_private_is_told_with_what_helps(tmp_path, 
     assert "QFMAGIC_HOME" not in str(error.value)
 
 
-def test_cassette_without_a_temporary_folder_is_told(tmp_path, monkeypatch):
+def test_cassette_without_temporary_folder_is_rejected(tmp_path, monkeypatch):
     def none():
         raise FileNotFoundError(2, "No usable temporary directory found")
 

@@ -87,7 +87,7 @@ def refused(code, **headers):
 # ---- asking again
 
 
-def test_pauses_are_the_sdks():
+def test_retry_pauses_match_sdk():
     world = World(replies(refused(336100)), retry_count=4)
     with pytest.raises(QianfanError, match=r"Failed after 4 attempts in 8\.5 s"):
         world.ask()
@@ -99,27 +99,27 @@ def test_pauses_are_the_sdks():
     ]
 
 
-def test_the_minute_is_the_services():
+def test_retry_minute_follows_service_clock():
     date = "Sat, 22 Nov 2025 12:00:50 GMT"
     world = World(replies(refused(336501, date=date), FINE))
     world.ask()
     assert world.pauses == [10.5]
 
 
-def test_retry_after_is_kept_to():
+def test_retry_after_header_is_used():
     world = World(replies(refused(18, **{"retry-after": "7"}), FINE))
     world.ask()
     assert world.pauses == [7.5]
 
 
-def test_the_whole_time_is_bounded():
+def test_retry_total_time_is_bounded():
     world = World(replies(refused(336100)), retry_count=1000, retry_timeout=100)
     with pytest.raises(QianfanError, match="retry_timeout=100 s"):
         world.ask()
     assert sum(world.pauses) <= 100
 
 
-def test_every_attempt_is_signed_anew():
+def test_retry_signs_each_attempt():
     world = World(replies(refused(336100), FINE), access_token="", access_key="a", secret_key="s")
     world.ask()
     first, second = (request.headers["authorization"] for _, request in world.sent)
@@ -130,7 +130,7 @@ async def other_tasks():
     return len(asyncio.all_tasks()) - 1
 
 
-def test_a_stop_in_a_pause_ends_it_at_once():
+def test_stream_stop_ends_retry_pause():
     asked = threading.Event()
 
     def busy(_):
@@ -153,14 +153,14 @@ def test_a_stop_in_a_pause_ends_it_at_once():
             assert len(server.requests) == 1
 
 
-def test_a_pause_is_logged_without_secrets(caplog):
+def test_retry_pause_is_logged_without_secrets(caplog):
     caplog.set_level("INFO", logger="qfmagic")
     World(replies(refused(18), FINE), access_token="very-secret").ask()
     (record,) = caplog.records
     assert record.getMessage() == "Limit of requests per second (QPS) reached. Retrying in 1.5 s (2 of 3)."
 
 
-def test_errors_of_the_token_endpoint_are_asked_again_once_for_all():
+def test_token_endpoint_error_is_retried_once_for_all():
     fetched = []
 
     def answer(request):
@@ -176,7 +176,7 @@ def test_errors_of_the_token_endpoint_are_asked_again_once_for_all():
     assert len(fetched) == 2
 
 
-def test_a_refused_token_is_one_error_for_all():
+def test_token_rejected_is_one_error_for_all():
     fetched = []
 
     def answer(request):
@@ -190,7 +190,7 @@ def test_a_refused_token_is_one_error_for_all():
 
 
 @pytest.mark.parametrize(("off", "said"), [(-3600, "60 min behind"), (7200, "120 min ahead"), (10, None)])
-def test_a_wrong_clock_is_told_with_refused_keys(off, said):
+def test_wrong_clock_is_reported_with_rejected_keys(off, said):
     date = "Sat, 22 Nov 2025 12:00:00 GMT"
     for keys, said_no in (
         ({"access_token": "t"}, {"error_code": 14, "error_msg": "IAM Certification failed"}),
@@ -207,14 +207,14 @@ def test_a_wrong_clock_is_told_with_refused_keys(off, said):
 # ---- limits
 
 
-def test_requests_wait_for_the_limit_and_say_so():
+def test_limits_delay_requests_and_report_it():
     world = World(replies(FINE))
     world.ask(3, limits=RateLimits(rpm=2))
     assert world.times == [0, 0, 60]
     assert [wait.describe("en") for wait in world.waits] == ["Rate limit rpm=2 (requests per minute). Sending in 60 s."]
 
 
-def test_tokens_are_counted_as_the_service_counts_them():
+def test_limits_count_tokens_like_service():
     world = World(replies(FINE))
     world.ask(4, limits=RateLimits(tpm=25))
     assert world.times == [0, 0, 0, 60]
@@ -222,13 +222,13 @@ def test_tokens_are_counted_as_the_service_counts_them():
         World(replies(FINE)).ask(limits=RateLimits(tpm=25), prompt="word " * 26)
 
 
-def test_the_settings_are_limits_too():
+def test_limits_of_settings_are_used():
     world = World(replies(FINE), qps=1)
     world.ask(3)
     assert world.times == [0, 1, 2]
 
 
-def test_what_the_service_tells_is_a_limit_for_its_model():
+def test_limits_from_response_headers_are_used():
     told = Reply.of_json(
         {"id": "as-1", "result": "ok"},
         headers={"x-ratelimit-limit-requests": "2", "x-ratelimit-remaining-requests": "1"},
@@ -238,7 +238,7 @@ def test_what_the_service_tells_is_a_limit_for_its_model():
     assert world.times == [0, 0, 0, 60]
 
 
-def test_when_nothing_is_left_the_next_waits_for_the_minute():
+def test_limits_wait_for_next_minute_if_used_up():
     told = Reply.of_json({"id": "as-1", "result": "ok"}, headers={"x-ratelimit-remaining-tokens": "0"})
     world = World(replies(told, FINE))
     world.now += 20
@@ -247,7 +247,7 @@ def test_when_nothing_is_left_the_next_waits_for_the_minute():
     assert world.waits[0].reason.key == "wait.used_up"
 
 
-def test_the_limits_are_shared_by_all_clients_with_the_same_keys():
+def test_limits_are_shared_by_clients_with_same_keys():
     with LoopbackServer(lambda _: FINE) as server:
 
         def client(token, **more):
@@ -267,7 +267,7 @@ def test_the_limits_are_shared_by_all_clients_with_the_same_keys():
     assert len(server.requests) == 3
 
 
-def test_a_place_is_given_back_when_nobody_waits_for_it():
+def test_throttle_give_back_frees_booking():
     shared = throttle.Throttle(lambda: 0.0)
     shared.join(member := object_with_a_reference(), RateLimits(rpm=1, tpm=100))
     first = shared.book("m", lambda: 1.0)
@@ -283,14 +283,14 @@ def object_with_a_reference():
     return type("Member", (), {})()
 
 
-def test_limits_that_are_none():
+def test_limits_reject_negative_and_nan():
     for wrong in (RateLimits(rpm=-1), RateLimits(qps=float("nan"))):
         with pytest.raises(OptionError):
             Qianfan(settings=Settings(), limits=wrong)
     assert Settings.from_env({"QIANFAN_RPM_LIMIT": "300", "QIANFAN_QPS_LIMIT": "0"}).limits == RateLimits(rpm=300)
 
 
-def test_the_sdks_names_and_meaning(tmp_path):
+def test_retry_policy_reads_sdk_variables(tmp_path):
     policy = Settings.from_env(
         {
             "QIANFAN_LLM_API_RETRY_COUNT": "5",
@@ -308,14 +308,14 @@ def test_the_sdks_names_and_meaning(tmp_path):
     assert Settings().retry_policy.codes is None
 
 
-def test_the_same_limit_error_is_not_asked_again_where_the_user_says_so():
+def test_retry_err_codes_exclude_rate_limit():
     world = World(replies(refused(18)), retry_err_codes="2,15")
     with pytest.raises(RateLimitError):
         world.ask()
     assert len(world.sent) == 1
 
 
-def test_a_transport_error_tells_how_often_it_was_asked():
+def test_transport_error_reports_attempts():
     def broken(_):
         raise httpx.ReadError("reset")
 

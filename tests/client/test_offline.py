@@ -11,13 +11,13 @@ from qfmagic.transport.stub.transport import StubTransport
 
 @pytest.mark.parametrize("value", ["true", "1", " YES", "anything"])
 @pytest.mark.parametrize("given", [{}, {"bearer_token": "k"}, {"ak": "k", "sk": "s"}, {"access_token": "t"}])
-def test_nothing_is_sent_whatever_the_keys_are(value, given, monkeypatch):
+def test_offline_sends_nothing_with_any_keys(value, given, monkeypatch):
     monkeypatch.setenv("QFMAGIC_OFFLINE", value)
     with LoopbackServer() as server:
         urls = dict.fromkeys(("base_url", "console_base_url", "iam_base_url"), server.url)
         with Qianfan(settings=Settings(**urls, **given)) as client:
             with pytest.raises(ConnectError) as caught:
-                client.ask("hi", model="ernie-lite-8k" if "bearer_token" in given else "yi_34b_chat")
+                client.ask("hi", model="ernie-5.1" if "bearer_token" in given else "yi_34b_chat")
             client.check()
             client.verify()
         assert "QFMAGIC_OFFLINE is set" in str(caught.value)
@@ -25,7 +25,7 @@ def test_nothing_is_sent_whatever_the_keys_are(value, given, monkeypatch):
         assert server.requests == []
 
 
-def test_it_is_asked_once_and_not_again(monkeypatch):
+def test_offline_does_not_retry(monkeypatch):
     monkeypatch.setenv("QFMAGIC_OFFLINE", "true")
     with Qianfan(settings=Settings(bearer_token="k")) as client, pytest.raises(ConnectError) as caught:
         client.ask("hi")
@@ -33,13 +33,13 @@ def test_it_is_asked_once_and_not_again(monkeypatch):
 
 
 @pytest.mark.parametrize("value", ["", "0", "false", "Off", "no"])
-def test_where_it_is_unset_the_keys_are_what_is_missing(value, monkeypatch):
+def test_offline_unset_reports_missing_keys(value, monkeypatch):
     monkeypatch.setenv("QFMAGIC_OFFLINE", value)
     with Qianfan(settings=Settings()) as client, pytest.raises(CredentialError):
         client.ask("hi")
 
 
-def test_a_transport_that_was_handed_in_is_no_network(monkeypatch, stub_settings):
+def test_offline_allows_given_transport(monkeypatch, stub_settings):
     monkeypatch.setenv("QFMAGIC_OFFLINE", "true")
     with Qianfan(settings=stub_settings, transport=StubTransport()) as client:
         assert client.ask("hi").text

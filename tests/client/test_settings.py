@@ -20,7 +20,7 @@ def settings(*names, **more):
     return Settings.from_env({name: ALL[name] for name in ALL if name.removeprefix("QIANFAN_") in names}, **more)
 
 
-def test_arguments_come_before_the_environment_and_that_before_the_file(tmp_path):
+def test_settings_prefer_arguments_then_environment_then_file(tmp_path):
     (tmp_path / ".env").write_text(
         "QIANFAN_AK=file\nQIANFAN_SK=file\nQIANFAN_APP_ID='app$1'\nqianfan_bearer_token=no\n"
     )
@@ -31,13 +31,13 @@ def test_arguments_come_before_the_environment_and_that_before_the_file(tmp_path
     assert found.sources == {"ak": "argument", "sk": "QIANFAN_SK (environment)", "app_id": "QIANFAN_APP_ID (.env)"}
 
 
-def test_another_file_can_be_named(tmp_path):
+def test_settings_read_named_env_file(tmp_path):
     (tmp_path / "keys").write_text("QIANFAN_AK=x\n")
     assert Settings.from_env({"QIANFAN_DOT_ENV_CONFIG_FILE": str(tmp_path / "keys")}).ak == "x"
     assert Settings.from_env({"QIANFAN_DOT_ENV_CONFIG_FILE": str(tmp_path / "none")}).ak == ""
 
 
-def test_the_files_values_stay_out_of_the_environment(tmp_path, monkeypatch):
+def test_settings_do_not_change_environment(tmp_path, monkeypatch):
     (tmp_path / ".env").write_text("QIANFAN_AK=x\n")
     monkeypatch.chdir(tmp_path)
     import os
@@ -46,7 +46,7 @@ def test_the_files_values_stay_out_of_the_environment(tmp_path, monkeypatch):
     assert "QIANFAN_AK" not in os.environ
 
 
-def test_values_have_the_fields_types():
+def test_settings_convert_values_to_field_types():
     found = Settings.from_env(
         {"QIANFAN_NO_AUTH": "TRUE", "QIANFAN_LLM_API_RETRY_TIMEOUT": "12.5", "QIANFAN_IAM_SIGN_EXPIRATION_SEC": "60"}
     )
@@ -56,7 +56,7 @@ def test_values_have_the_fields_types():
             Settings.from_env({name: value})
 
 
-def test_the_sdks_defaults():
+def test_settings_defaults_match_sdk():
     plain = Settings.from_env({})
     assert (plain.base_url, plain.console_base_url, plain.iam_base_url, plain.timeout) == (
         "https://aip.baidubce.com",
@@ -66,7 +66,7 @@ def test_the_sdks_defaults():
     )
 
 
-def test_keys_do_not_show():
+def test_settings_repr_shows_no_keys():
     shown = (
         repr(Settings.from_env(ALL))
         + repr(available(Settings.from_env(ALL), "v1"))
@@ -90,7 +90,7 @@ def test_keys_do_not_show():
         ([], None, None),
     ],
 )
-def test_which_key_is_used(names, v1, v2):
+def test_choose_selects_key_for_api(names, v1, v2):
     found = settings(*names)
     for wire, kind in (("v1", v1), ("v2", v2)):
         if kind:
@@ -111,11 +111,11 @@ def test_which_key_is_used(names, v1, v2):
         (["AK", "SK"], "v2", "are for V1"),
     ],
 )
-def test_missing_keys_say_what_would_do(names, wire, said):
+def test_choose_error_names_missing_variables(names, wire, said):
     with pytest.raises(CredentialError, match=said):
         choose(settings(*names), wire)
 
 
-def test_private_deployments():
+def test_choose_supports_private_deployments():
     assert choose(Settings(enable_private=True, access_code="c"), "v1").kind == "access_code"
     assert choose(Settings(no_auth=True), "v2").kind == "none"

@@ -15,7 +15,7 @@ from tests.support.faults.table import BUSY, END, FAULTS, FINE, FIRST, GOOD, SO_
 PATH = Path("a.qf.jsonl")
 KEYS = {"access_token": "SEKRET-token", "bearer_token": "SEKRET-bearer"}
 NO_PAUSES = {"backoff_factor": 0, "retry_jitter": 0, "max_wait_interval": 0}
-MODELS = {"v1": "yi_34b_chat", "v2": "ernie-4.0-8k"}
+MODELS = {"v1": "yi_34b_chat", "v2": "ernie-5.1"}
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ NOTHING = ("closed without a word, always",)
 @pytest.mark.parametrize(
     "fault", [row for row in FAULTS if row.name not in UNREADABLE], ids=lambda fault: f"{fault.wire}-{fault.name}"
 )
-def test_whatever_the_service_did_is_replayed(fault):
+def test_tape_replays_every_fault(fault):
     options = {"model": MODELS[fault.wire], "timeout": fault.timeout}
     with FaultServer(fault.scripts) as server, recorder(server, retry_count=2) as client:
         recorded = outcome(client, **options)
@@ -89,7 +89,7 @@ def test_whatever_the_service_did_is_replayed(fault):
         assert outcome(client, **options) == recorded
 
 
-def test_a_replay_needs_no_keys_and_asks_nobody():
+def test_tape_replay_needs_no_keys_or_network():
     with FaultServer([FINE["v1"]]) as server, recorder(server) as client:
         recorded = outcome(client)
         whole_answer(client)
@@ -99,7 +99,7 @@ def test_a_replay_needs_no_keys_and_asks_nobody():
         assert whole_answer(client).transport == "replay"
 
 
-def test_what_is_recorded_is_marked_and_asked_for_each_time():
+def test_tape_record_marks_answers_and_sends_every_time():
     with FaultServer([FINE["v1"]]) as server, recorder(server) as client:
         assert whole_answer(client).transport == "record"
         whole_answer(client)
@@ -107,7 +107,7 @@ def test_what_is_recorded_is_marked_and_asked_for_each_time():
     assert [one.n for one in exchanges()] == [0, 1]
 
 
-def test_who_asks_again_replaces_what_it_was_answered():
+def test_tape_record_replaces_exchange_of_same_slot():
     with FaultServer([stream(v1("old"), END["v1"]), FINE["v1"]]) as server, recorder(server) as client:
         plan = client.plan("hi", model="yi_34b_chat", stream=True)
         texts = []
@@ -123,7 +123,7 @@ def test_who_asks_again_replaces_what_it_was_answered():
             list(client.send(plan, slot="d"))
 
 
-def test_auto_asks_only_for_what_it_lacks():
+def test_tape_auto_sends_only_missing_exchanges():
     with FaultServer([FINE["v1"]]) as server:
         for count in (1, 1):
             with recorder(server, "auto") as client:
@@ -140,7 +140,7 @@ def test_auto_asks_only_for_what_it_lacks():
             client.ask("a third", model="yi_34b_chat")
 
 
-def test_auto_asks_again_what_may_have_been_mended():
+def test_tape_auto_sends_failed_exchange_again():
     with FaultServer([told(BUSY["v1"]), FINE["v1"]]) as server:
         with recorder(server, "auto", retry_count=1) as client:
             assert outcome(client)[0] == "UnavailableError"
@@ -155,7 +155,7 @@ def test_auto_asks_again_what_may_have_been_mended():
         assert len(server.heads) == 1
 
 
-def test_an_answer_that_was_stopped_leaves_what_was_recorded_before():
+def test_tape_stopped_answer_keeps_earlier_recording():
     with FaultServer([FINE["v1"], (STREAM, chunk(FIRST["v1"]), HOLD)]) as server, recorder(server) as client:
         plan = client.plan("hi", model="yi_34b_chat", stream=True)
         list(client.send(plan, slot="cell"))
@@ -165,29 +165,29 @@ def test_an_answer_that_was_stopped_leaves_what_was_recorded_before():
     assert [one.play().outcome.text for one in exchanges()] == [GOOD]
 
 
-def test_an_answer_is_kept_when_its_end_mark_has_come_though_the_connection_stays():
+def test_tape_stores_answer_at_its_end_mark():
     with FaultServer([(STREAM, chunk(FIRST["v1"]), chunk(END["v1"]), HOLD)]) as server, recorder(server) as client:
         assert outcome(client)[0] == SO_FAR
     assert exchanges()[0].play().complete
 
 
-def test_keys_that_a_service_repeats_are_not_kept():
+def test_tape_redacts_keys_repeated_by_service():
     key = KEYS["access_token"]
     echo = stream(v1(f"your key is {key[:8]}"), v1(key[8:]), END["v1"])
     with FaultServer([echo, told({"error_code": 6, "error_msg": f"no: {KEYS['bearer_token']}"})]) as server:
         with recorder(server) as client:
             outcome(client)
         with recorder(server) as client:
-            outcome(client, model="ernie-4.0-8k")
-            told_it = outcome(client, f"it is {key}", model="ernie-4.0-8k")
+            outcome(client, model="ernie-5.1")
+            told_it = outcome(client, f"it is {key}", model="ernie-5.1")
     assert len(exchanges()) == 3
     assert b"SEKRET" not in PATH.read_bytes()
     assert "your key is ***" in [one.play().outcome.text for one in exchanges()]
     with player() as client:
-        assert outcome(client, f"it is {key}", model="ernie-4.0-8k") == told_it
+        assert outcome(client, f"it is {key}", model="ernie-5.1") == told_it
 
 
-def test_what_came_compressed_is_kept_readable():
+def test_tape_stores_compressed_answer_readable():
     import gzip
 
     body = gzip.compress(v1("长城") + END["v1"])
@@ -200,7 +200,7 @@ def test_what_came_compressed_is_kept_readable():
         assert outcome(client) == recorded
 
 
-def test_the_pace_is_that_of_the_recording():
+def test_tape_replay_keeps_recorded_pace():
     slept = []
 
     async def sleep(seconds):
@@ -216,7 +216,7 @@ def test_the_pace_is_that_of_the_recording():
     assert len(slept) == len(kept.events)
 
 
-def test_an_answer_is_not_lost_because_it_cannot_be_written():
+def test_tape_unwritable_cassette_keeps_answer():
     with FaultServer([FINE["v1"]]) as server:
         tape = CassetteTape(PATH, "record")
         client = recorder(server, tape=tape)
@@ -243,7 +243,7 @@ def test_an_answer_is_not_lost_because_it_cannot_be_written():
     assert [one.body["messages"][0]["content"] for one in exchanges()] == ["at the end"]
 
 
-def test_several_at_once_are_kept_each_in_its_place():
+def test_tape_records_concurrent_exchanges():
     def answer(head, body):
         number = body.decode().rsplit("q", 1)[1].split('"')[0]
         return stream(v1(f"a{number}"), END["v1"])
@@ -259,7 +259,7 @@ def test_several_at_once_are_kept_each_in_its_place():
         assert tape.unplayed == []
 
 
-def test_a_connection_that_breaks_is_replayed_as_broken():
+def test_tape_replays_broken_connection():
     broken = (STREAM, chunk(FIRST["v1"]), CLOSE)
     with FaultServer([broken]) as server, recorder(server) as client, pytest.raises(TransportError) as first:
         whole_answer(client)
@@ -269,7 +269,7 @@ def test_a_connection_that_breaks_is_replayed_as_broken():
     assert second.value.partial.text == SO_FAR
 
 
-def test_what_has_no_end_is_not_kept(monkeypatch):
+def test_tape_skips_endless_answer(monkeypatch):
     monkeypatch.setattr("qfmagic.transport.cassette.tape.LARGEST", 10_000)
     long = stream(*(v1("x" * 50, number) for number in range(200)), END["v1"])
     tape = CassetteTape(PATH, "record")
@@ -282,7 +282,7 @@ def test_what_has_no_end_is_not_kept(monkeypatch):
     assert len(exchanges()) == 1
 
 
-def test_a_question_without_an_answer_leaves_no_gap_in_the_replay():
+def test_tape_failed_request_leaves_no_gap():
     with FaultServer([(CLOSE,), FINE["v1"]]) as server, recorder(server, retry_count=1) as client:
         assert outcome(client)[0] == "TransportError"
         assert outcome(client)[0] == GOOD
@@ -296,7 +296,7 @@ def test_a_question_without_an_answer_leaves_no_gap_in_the_replay():
         assert [outcome(client)[0] for _ in range(2)] == [GOOD, "new"]
 
 
-def test_what_once_was_not_written_is_not_told_of_answers_that_were():
+def test_tape_trouble_is_cleared_after_successful_write():
     with FaultServer([FINE["v1"]]) as server:
         with recorder(server, "auto") as client:
             outcome(client)
@@ -308,7 +308,7 @@ def test_what_once_was_not_written_is_not_told_of_answers_that_were():
     assert tape.trouble is None
 
 
-def test_an_odd_header_is_replayed():
+def test_tape_replays_non_ascii_header():
     odd = whole(
         b'{"error_code": 336003, "error_msg": "no"}', content_type="text/plain; x=\u957f".encode().decode("latin-1")
     )
@@ -332,7 +332,7 @@ class Watched(dict):
         return super().__iter__()
 
 
-def test_tape_does_not_look_through_all_exchanges_for_each_new_question():
+def test_tape_lookup_does_not_scan_all_exchanges():
     """A map over many new rows would take time in proportion to their square."""
     with FaultServer([FINE["v1"]]) as server:
         with recorder(server) as client:

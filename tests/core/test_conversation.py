@@ -35,7 +35,7 @@ OUTCOMES = st.tuples(
 
 
 @given(st.lists(OUTCOMES), st.text(min_size=1).filter(str.strip), st.sampled_from(["all", "none", 0, 1, 3]))
-def test_under_any_sequence_the_messages_keep_the_services_rule(outcomes, prompt, policy):
+def test_context_messages_alternate_for_any_conversation(outcomes, prompt, policy):
     conversation = Conversation()
     for question, finish, text in outcomes:
         if finish != "failed":  # a failed request never becomes a turn
@@ -50,7 +50,7 @@ def test_under_any_sequence_the_messages_keep_the_services_rule(outcomes, prompt
 
 
 @given(st.lists(st.integers(1, 12)), st.integers(1, 30))
-def test_whole_turns_are_left_out_oldest_first(lengths, size):
+def test_context_truncates_whole_turns_oldest_first(lengths, size):
     exchanges = history(*lengths)
     context = choose(exchanges, "p" * size)
     assert context.size.chars <= 30
@@ -62,20 +62,20 @@ def test_whole_turns_are_left_out_oldest_first(lengths, size):
     assert context.cut == (context.sent < context.available)
 
 
-def test_a_prompt_over_the_limit_is_told_with_its_size():
+def test_context_rejects_prompt_over_limit_with_size():
     assert choose([], "p" * 30).size == Size(30, 1)
     with pytest.raises(ContextLengthError, match=r"31 characters \(limit 30\)"):
         choose([], "p" * 31)
 
 
-def test_tokens_count_where_the_row_limits_them():
+def test_context_counts_tokens_where_limited():
     limits = registry().models["ernie-char-fiction-8k"].limits
     assert choose_context([], "长" * 9829, system=None, limits=limits).size.tokens == 6143
     with pytest.raises(ContextLengthError, match="limit 6144"):
         choose_context([], "长" * 9833, system=None, limits=limits)
 
 
-def test_system_counts_where_the_row_says_so():
+def test_context_counts_system_where_required():
     counting = ModelLimits(max_chars=30, system_counts=True)
     assert choose(history(5), "p" * 10, system="s" * 10).sent == 1
     assert choose(history(6), "p" * 10, system="s" * 10, limits=counting).sent == 0
@@ -86,22 +86,22 @@ def test_system_counts_where_the_row_says_so():
 @pytest.mark.parametrize(
     ("text", "tokens"), [("", 0), ("hello world", 2), ("长城", 1), ("介绍下长城 please", 4), ("a_b-c", 3)]
 )
-def test_tokens_are_estimated_as_the_sdk_does(text, tokens):
+def test_measure_estimates_tokens_like_sdk(text, tokens):
     assert measure(text).tokens == tokens
 
 
 @pytest.mark.parametrize(("written", "policy"), [("all", "all"), ("none", "none"), ("3", 3), (0, 0)])
-def test_policies(written, policy):
+def test_parse_policy_accepts_names_and_counts(written, policy):
     assert parse_policy(written) == policy
 
 
 @pytest.mark.parametrize("written", ["some", "-1", -1, True, None, "²"])
-def test_what_is_no_policy(written):
+def test_parse_policy_rejects_invalid_value(written):
     with pytest.raises(OptionError, match="context="):
         parse_policy(written)
 
 
-def test_turns_know_their_parents():
+def test_turn_hash_includes_parent():
     first = Conversation().add("a", Answer("b"))
     second = first.add("c", Answer("d"))
     other = Conversation().add("a", Answer("B")).add("c", Answer("d"))
@@ -110,14 +110,14 @@ def test_turns_know_their_parents():
     assert Conversation().head is None
 
 
-def test_a_partial_turn_is_kept_but_not_sent():
+def test_conversation_keeps_partial_turn_out_of_history():
     conversation = Conversation().add("a", Answer("b")).add("c", Answer("d", finish_reason="interrupted"))
     assert [turn.state for turn in conversation.turns] == ["answered", "interrupted"]
     assert [e.prompt for e in conversation.history] == ["a"]
     assert conversation.add("e", Answer("f")).turns[2].parent == conversation.turns[0].hash
 
 
-def test_answers_show_themselves_short_and_stable():
+def test_answer_repr_is_short():
     answer = Answer("x" * 100, model="m", seconds=1.5)
     assert repr(answer) == f"Answer({'x' * 57 + '...'!r}, model='m', finish_reason='stop')"
     assert str(answer) == "x" * 100
@@ -125,11 +125,11 @@ def test_answers_show_themselves_short_and_stable():
     assert Answer("x", finish_reason="length").truncated
 
 
-def test_a_plan_holds_request_and_context():
+def test_plan_contains_request_and_context():
     plan = plan_request(registry().target("yi_34b_chat"), "hi", history=history(3), parameters={"top_p": 0.5})
     assert len(plan.request.body["messages"]) == 3
     assert (plan.context.sent, plan.request.parameters) == (1, {"top_p": 0.5})
 
 
-def test_the_examples_in_the_docstrings_hold():
+def test_turns_docstring_examples_pass():
     assert doctest.testmod(turns).failed == 0

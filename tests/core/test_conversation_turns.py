@@ -30,7 +30,7 @@ def prompts(conversation):
     return [exchange.prompt for exchange in conversation.history]
 
 
-def test_a_new_version_takes_the_place_and_marks_all_that_followed():
+def test_put_replaces_turn_and_marks_later_ones_stale():
     conversation = build("a", "b", "c")
     changed = conversation.put(turn(conversation, "a2", "A2", 0, cell="a"), 0, over=True)
     assert prompts(changed) == ["a2", "b", "c"]
@@ -42,17 +42,17 @@ def test_a_new_version_takes_the_place_and_marks_all_that_followed():
     assert conversation.stale == frozenset()
 
 
-def test_the_same_answer_again_changes_nothing_behind_it():
+def test_put_of_same_answer_changes_no_later_turn():
     conversation = build("a", "b")
     assert conversation.put(turn(conversation, "a", "A", 0, cell="a"), 0, over=True).stale == frozenset()
 
 
-def test_a_turn_in_between_marks_what_follows():
+def test_put_between_marks_later_turns_stale():
     conversation = build("a", "b")
     assert conversation.put(turn(conversation, "x", "X", 1), 1).stale == {2}
 
 
-def test_what_is_left_out_is_no_history_and_comes_back_at_its_place():
+def test_mark_removes_turn_and_restore_returns_it():
     conversation = build("a", "b", "c")
     without = conversation.mark(1, "dropped")
     assert prompts(without) == ["a", "c"]
@@ -61,7 +61,7 @@ def test_what_is_left_out_is_no_history_and_comes_back_at_its_place():
     assert without.restore(1).stale == frozenset()
 
 
-def test_restoring_goes_round_through_the_versions():
+def test_restore_cycles_through_versions():
     conversation = build("a")
     for text in ("2", "3"):
         conversation = conversation.put(turn(conversation, "a", text, 0), 0, over=True)
@@ -73,7 +73,7 @@ def test_restoring_goes_round_through_the_versions():
     assert build("a").restore(0) == build("a")
 
 
-def test_a_window_is_stale_only_when_it_changed():
+def test_stale_considers_context_window():
     conversation = build("a", "b")
     conversation = conversation.put(turn(conversation, "c", "C", window=1), 2)
     conversation = conversation.put(turn(conversation, "d", "D", window=0), 3)
@@ -81,7 +81,7 @@ def test_a_window_is_stale_only_when_it_changed():
     assert conversation.put(turn(conversation, "b", "other", 1), 1, over=True).stale == {2}
 
 
-def test_a_fresh_start_cuts_what_stands_before_it():
+def test_fresh_turn_drops_earlier_history():
     conversation = build("a", "b")
     conversation = conversation.put(turn(conversation, "c", "C", fresh=True), 2)
     conversation = conversation.put(turn(conversation, "d", "D"), 3)
@@ -91,20 +91,20 @@ def test_a_fresh_start_cuts_what_stands_before_it():
 
 
 @pytest.mark.parametrize("state", ["interrupted", "failed"])
-def test_failed_and_interrupted_turns_keep_their_place_and_are_not_sent(state):
+def test_failed_and_interrupted_turns_keep_place_out_of_history(state):
     conversation = build("a", "b")
     changed = conversation.put(turn(conversation, "b", "partial", 1, state=state), 1, over=True)
     assert prompts(changed) == ["a"]
     assert changed.restore(1).history == conversation.history
 
 
-def test_slots_keep_their_numbers():
+def test_put_keeps_turn_ids():
     conversation = build("a", "b")
     changed = conversation.put(turn(conversation, "x", "X", 0), 0).put(turn(conversation, "a", "new", 1), 1, over=True)
     assert [t.id for t in changed.turns] == [3, 1, 2]
 
 
-def test_where_a_new_turn_belongs():
+def test_place_for_finds_place_of_new_turn():
     conversation = build("a", "c")
     assert conversation.place_for("b") == 2
     assert conversation.place_for("b", ["a", "b", "c"]) == 1
@@ -116,7 +116,7 @@ def test_where_a_new_turn_belongs():
     assert conversation.find(None, 0) is None
 
 
-def test_forks_share_their_beginning():
+def test_fork_shares_earlier_turns():
     conversation = build("a", "b")
     conversation = conversation.put(turn(conversation, "a", "other", 0), 0, over=True)
     assert conversation.fork("x", 1).turns == conversation.turns[:1]
@@ -124,7 +124,7 @@ def test_forks_share_their_beginning():
     assert conversation.fork("x").name == "x"
 
 
-def test_the_messages_are_not_kept_with_each_turn():
+def test_turn_answer_stores_no_messages():
     for messages in ([1], [], "ab", None):
         request = {"messages": messages, "stream": True}
         assert Conversation().add("a", Answer("b", request=request)).turns[0].answer.request == {"stream": True}
@@ -150,7 +150,7 @@ EDITS = st.lists(
 
 
 @given(EDITS)
-def test_what_is_carried_along_is_what_follows_from_the_turns(edits):
+def test_conversation_caches_match_its_turns(edits):
     conversation = Conversation()
     for kind, where, *rest in edits:
         count = len(conversation.turns)
@@ -174,7 +174,7 @@ def test_what_is_carried_along_is_what_follows_from_the_turns(edits):
     assert conversation.head == chain_of(conversation.history)
 
 
-def test_records_lose_nothing():
+def test_turn_record_round_trips():
     full = Answer(
         " a\u2028",
         Usage(1, None, 3),
@@ -203,7 +203,7 @@ def test_records_lose_nothing():
     "record",
     [{}, {"version": 2}, {"version": 1}, {"version": 1, "answer": {"usage": {}}}, {"version": 1, "answer": None}],
 )
-def test_what_is_no_record_is_told(record):
+def test_turn_from_record_rejects_invalid_record(record):
     with pytest.raises(ValueError):
         turn_from_record(record)
 

@@ -26,7 +26,7 @@ def fields(template):
 
 
 @pytest.mark.parametrize("key", messages())
-def test_both_languages_say_the_same_things(key):
+def test_messages_match_in_both_languages(key):
     entry = messages()[key]
     assert set(entry) == {"en", "zh"}
     assert fields(entry["en"]) == fields(entry["zh"])
@@ -37,7 +37,7 @@ WAYS = {None, "backoff", "few", "minute", "token"}
 
 
 @pytest.mark.parametrize(("table", "code"), [(table, code) for table, rows in error_rows().items() for code in rows])
-def test_every_error_row_says_what_kind_it_is_why_it_came_and_what_to_do(table, code):
+def test_error_rows_have_class_retry_cause_and_remedy(table, code):
     row = error_rows()[table][code]
     assert row.get("retry") in WAYS
     if table == "transport":
@@ -48,14 +48,14 @@ def test_every_error_row_says_what_kind_it_is_why_it_came_and_what_to_do(table, 
         assert f"remedy.{row['remedy']}" in messages()
 
 
-def test_every_row_that_goes_by_words_can_be_told():
+def test_error_rows_by_words_have_texts():
     for row in read_table("errors.toml")["words"]:
         assert row["class"] in SERVICE_ERRORS
         assert {f"cause.{row['cause']}", f"remedy.{row['remedy']}"} <= messages().keys()
         assert row["contains"] == row["contains"].lower()
 
 
-def test_every_cause_and_remedy_is_some_rows():
+def test_causes_and_remedies_are_used():
     rows = [row for table in error_rows().values() for row in table.values()] + read_table("errors.toml")["words"]
     for column in ("cause", "remedy"):
         assert {f"{column}.{row[column]}" for row in rows if column in row} == {
@@ -63,7 +63,7 @@ def test_every_cause_and_remedy_is_some_rows():
         }
 
 
-def test_an_error_speaks_its_language():
+def test_error_uses_its_language():
     error = ContextLengthError(
         "context.prompt", system="", sizes=[Text("context.chars", {"size": 9000, "limit": 8000})]
     )
@@ -73,14 +73,14 @@ def test_an_error_speaks_its_language():
     assert error._render_traceback_() == [f"ContextLengthError: {error}"]
 
 
-def test_values_are_shown_as_a_reader_expects():
+def test_text_formats_values_for_readers():
     assert text("option.value", "en", name="a", value=None, allowed=["x", "y"]) == "Invalid a=. Allowed: x, y."
     assert text("option.unknown", "zh", name="x", suggestions=Text("option.did_you_mean", {"names": ["y"]})).startswith(
         "未知选项 'x'。您是否想写 y？"
     )
 
 
-def test_a_text_has_the_singular_for_one_and_the_plural_for_any_other_count():
+def test_text_has_singular_for_one_and_plural_for_other_counts():
     said = [text("compare.unasked", "en", count=1, of=count) for count in (0, 1, 2)]
     assert said == [f"1 of {word} not sent" for word in ("0 questions", "1 question", "2 questions")]
     assert text("compare.unasked", "zh", count=1, of=1) == "1 个问题中有 1 个未发送"
@@ -99,19 +99,19 @@ def test_a_text_has_the_singular_for_one_and_the_plural_for_any_other_count():
         ("schema.several", "efc16a4a5639efe5"),
     ],
 )
-def test_a_text_that_is_sent_to_models_never_changes(key, sent):
+def test_text_sent_to_models_never_changes(key, sent):
     """Recorded requests are found by their hash, and these texts are part of it."""
     assert hashlib.sha256(json.dumps(messages()[key], sort_keys=True).encode()).hexdigest()[:16] == sent
 
 
-def test_the_tree():
+def test_error_classes_form_a_tree():
     assert issubclass(ParameterError, InputError)
     assert issubclass(InputError, ValueError)
     assert issubclass(TransportError, QianfanError)
     assert all(issubclass(kind, ServiceError) for kind in SERVICE_ERRORS.values())
 
 
-def test_a_service_error_shows_code_text_id_cause_and_advice():
+def test_service_error_shows_code_text_id_cause_and_remedy():
     error = make_error("v1", 110, "Access token invalid", request_id="as-1")
     assert str(error).startswith(
         "Qianfan returned an error (code 110): Access token invalid. [id as-1] The access token is invalid or has expired. Set a new"
@@ -123,7 +123,7 @@ def test_a_service_error_shows_code_text_id_cause_and_advice():
     assert (hinted.code, hinted.request_id, hinted.retry) == (110, "as-1", "token")
 
 
-def test_the_whole_chain_is_there_on_demand():
+def test_error_details_show_whole_chain():
     error = TransportError("connect.cut", reason="x")
     error.__cause__ = OSError("the inner cause")
     assert "OSError: the inner cause" in error.details()
@@ -146,3 +146,25 @@ def test_errors_survive_pickling(error):
     copy = pickle.loads(pickle.dumps(error))
     assert type(copy) is type(error)
     assert str(copy) == str(error)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "cause"),
+    [
+        ("coding_plan_api_key_required", "authentication", "plan_key_required"),
+        ("token_plan_person_api_key_not_allowed", "authentication", "plan_key_elsewhere"),
+        ("token_plan_team_not_subscribed", "quota", "not_subscribed"),
+        ("token_plan_person_subscription_expired", "quota", "subscription"),
+        ("token_plan_person_model_not_supported", "access", "plan_model"),
+        ("coding_plan_hour_quota_exceeded", "quota", "hour_quota"),
+        ("coding_plan_month_quota_exceeded", "quota", "plan_quota"),
+        ("token_plan_team_rate_limit_exceeded", "rate", "qps"),
+    ],
+)
+def test_plan_codes_match_by_suffix(code, kind, cause):
+    error = make_error("v2", code, "no", status=403)
+    assert (type(error), error.cause) == (SERVICE_ERRORS[kind], f"cause.{cause}")
+
+
+def test_error_of_an_unknown_code_is_judged_by_its_status():
+    assert make_error("v2", "other_key_trouble", "no", status=403).cause == "cause.permission"

@@ -14,5 +14,5 @@ def test_of_source_ignores_line_ends_after_the_last_line_only():
     assert fingerprint.of_source("\n%%qianfan\nhi") != fingerprint.of_source("%%qianfan\nhi")
 
 
-def test_of_text_accepts_half_a_character():
+def test_of_text_accepts_lone_surrogate():
     assert fingerprint.of_text("\ud83d") == fingerprint.of_text("?")

@@ -69,7 +69,7 @@ def read(wire, chunks):
 
 
 @given(WIRES, split_streams())
-def test_any_stream_ends_in_an_answer_or_an_error_of_ours(wire, chunks):
+def test_stream_of_any_bytes_is_an_answer_or_error(wire, chunks):
     collector, error, handed = read(wire, chunks)
     outcome = collector.outcome(broken=error is not None)
     for said in (error.message("en"), error.message("zh"), error.details()) if error else ():
@@ -81,7 +81,7 @@ def test_any_stream_ends_in_an_answer_or_an_error_of_ours(wire, chunks):
 
 
 @given(WIRES, split_streams())
-def test_how_a_stream_is_cut_changes_nothing(wire, chunks):
+def test_stream_result_is_independent_of_chunks(wire, chunks):
     cut, cut_error, _ = read(wire, chunks)
     whole, whole_error, _ = read(wire, [b"".join(chunks)])
     assert type(cut_error) is type(whole_error)
@@ -89,7 +89,7 @@ def test_how_a_stream_is_cut_changes_nothing(wire, chunks):
 
 
 @given(st.lists(st.binary(max_size=40), max_size=20))
-def test_any_bytes_are_events_or_too_long(chunks):
+def test_sse_decoder_bounds_memory_for_any_bytes(chunks):
     decoder = SSEDecoder(max_event=200)
     with contextlib.suppress(ProtocolError):
         for chunk in [*chunks, b"data: x\n" * 40]:
@@ -99,14 +99,14 @@ def test_any_bytes_are_events_or_too_long(chunks):
 
 
 @given(WIRES, OBJECTS.map(lambda payload: json.dumps(payload).encode()) | st.binary(max_size=60))
-def test_any_body_is_an_answer_or_an_error_of_ours(wire, body):
+def test_read_body_of_any_bytes_is_an_answer_or_error(wire, body):
     with contextlib.suppress(QianfanError):
         outcome = read_body(wire, body).outcome()
         assert isinstance(outcome.text, str)
 
 
 @given(st.sampled_from(["v1", "v2", "token"]), OBJECTS, st.integers(100, 599), SCALARS, st.text())
-def test_any_object_is_no_error_or_one_that_can_be_told(wire, payload, status, code, detail):
+def test_service_error_of_any_object_has_a_message(wire, payload, status, code, detail):
     errors = [service_error(wire, payload, status=status), make_error(wire, code, detail, status=status)]
     errors.append(iam_error(str(code), detail, status=status))
     for error in errors:
@@ -137,7 +137,7 @@ HEADERS = st.dictionaries(
     st.floats(0, 1e9),
     st.floats(0, 1, exclude_max=True),
 )
-def test_any_headers_end_in_a_decision(headers, status, attempt, elapsed, draw):
+def test_decide_accepts_any_headers(headers, status, attempt, elapsed, draw):
     now = 1.7e9
     asked = retry_after(headers, now)
     assert asked is None or asked >= 0

@@ -36,8 +36,8 @@ def test_request_keeps_its_hash(row):
 
 
 @rows("structured")
-def test_structured_question_and_repair_keep_their_hashes(row):
-    steps = exchanges(question_of(row["question"], SCHEMA, native=False), SCHEMA)
+def test_structured_prompt_and_repair_keep_their_hashes(row):
+    steps = exchanges(question_of(row["question"], SCHEMA, way=None), SCHEMA)
     asked = [next(steps), *(steps.send(Answer(answer)) for answer in row["answers"])]
     target = registry().target("yi_34b_chat")
     assert [build_request(target, one.messages, {}, stream=False).hash for one in asked] == row["hashes"]

@@ -32,7 +32,7 @@ def test_holds_form_finds_keys_of_the_service(text):
         "介绍下长城",
     ],
 )
-def test_holds_form_passes_what_only_looks_long(text):
+def test_holds_form_ignores_long_words_without_key(text):
     assert not holds_form(f"Use {text} here")
 
 
@@ -46,5 +46,5 @@ def test_holds_form_passes_what_only_looks_long(text):
         ("switch 0123456789abcdef01234567", False),
     ],
 )
-def test_holds_word_finds_what_is_drawn_at_random(line, found):
+def test_holds_word_finds_random_words(line, found):
     assert holds_word(line) is found

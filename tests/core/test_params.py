@@ -61,7 +61,7 @@ def check(model, **values):
 
 
 @pytest.mark.parametrize("model", DOCUMENTED)
-def test_a_documented_model_takes_just_the_parameters_of_its_page(model):
+def test_documented_model_accepts_only_its_parameters(model):
     target = registry().target(model, "test1" if model in ("rwkv_4_world", "dolly_12b") else None)
     assert set(target.parameters) == DOCUMENTED[model]
     for name in ALLOWED.keys() - DOCUMENTED[model]:
@@ -71,14 +71,14 @@ def test_a_documented_model_takes_just_the_parameters_of_its_page(model):
 
 
 @pytest.mark.parametrize("model", DOCUMENTED)
-def test_the_page_allows(model):
+def test_documented_values_are_accepted(model):
     for name in DOCUMENTED[model]:
         for value in ALLOWED[name]:
             assert check(model, **{name: value}) == {name: value}
 
 
 @pytest.mark.parametrize("model", DOCUMENTED)
-def test_the_page_refuses(model):
+def test_undocumented_values_are_rejected(model):
     for name in DOCUMENTED[model]:
         for value in REFUSED[name]:
             with pytest.raises(ParameterError) as error:
@@ -88,14 +88,14 @@ def test_the_page_refuses(model):
                 assert part in error.value.message("zh")
 
 
-def test_an_error_shows_what_is_allowed():
+def test_parameter_error_shows_allowed_values():
     with pytest.raises(ParameterError, match=r"\(0, 1\.0\]"):
         check("yi_34b_chat", temperature=0)
     with pytest.raises(ParameterError, match="at most 4 entries, each at most 20 characters"):
         check("yi_34b_chat", stop=["a"] * 5)
 
 
-def test_fictions_defaults_are_known_but_not_sent():
+def test_fiction_defaults_are_known_but_not_sent():
     parameters = registry().target("ernie-char-fiction-8k").parameters
     assert {name: p.default for name, p in parameters.items() if p.default is not None} == {
         "temperature": 0.95,
@@ -107,20 +107,20 @@ def test_fictions_defaults_are_known_but_not_sent():
     assert check("ernie-char-fiction-8k", temperature=None) == {}
 
 
-def test_user_memory_needs_the_user():
+def test_user_memory_requires_user_id():
     with pytest.raises(ParameterError, match="user_id"):
         check("ernie-char-fiction-8k", enable_user_memory=True)
     given = {"enable_user_memory": True, "user_id": "u1"}
     assert check("ernie-char-fiction-8k", **given) == given
 
 
-def test_parameters_are_sent_in_the_tables_order():
+def test_parameters_are_sent_in_table_order():
     assert list(check("yi_34b_chat", top_p=0.5, temperature=0.5)) == ["temperature", "top_p"]
 
 
 @pytest.mark.parametrize("notation", ["(0, 1.0]", "[0, 1.0]", "[1, )", "(, 5)", "(, )"])
 @given(value=st.floats())
-def test_ranges_hold_what_their_notation_says(notation, value):
+def test_range_matches_its_notation(notation, value):
     range_ = Range.parse(notation)
     low, high = range_.low, range_.high
     expected = math.isfinite(value)
@@ -129,12 +129,12 @@ def test_ranges_hold_what_their_notation_says(notation, value):
     assert (value in range_) == expected
 
 
-def test_what_is_no_range_is_refused():
+def test_range_rejects_invalid_notation():
     with pytest.raises(ValueError, match="not a range"):
         Range.parse("0 to 1")
 
 
-def test_json_parameters_take_what_json_can_say():
+def test_json_parameter_accepts_only_json_values():
     parameter = Parameter("tools", "json")
     assert parameter.accepts([{"type": "function"}])
     assert not parameter.accepts({1, 2})
@@ -155,9 +155,15 @@ def test_json_parameters_take_what_json_can_say():
         ("map", '{"k":"v"}', {"k": "v"}),
         ("json", '{"type":"json_object"}', {"type": "json_object"}),
         ("json", "json_object", "json_object"),
+        ("object", '{"type":"json_object"}', {"type": "json_object"}),
+        ("object", "on", "on"),
+        ("object", "true", True),
+        ("list", "END", "END"),
+        ("list", "END OF TEXT", "END OF TEXT"),
+        ("array", '[{"type":"function"}]', [{"type": "function"}]),
     ],
 )
-def test_values_are_read_from_text(kind, written, value):
+def test_parse_value_reads_text(kind, written, value):
     parsed = parse_value(kind, written)
     assert parsed == value
     assert type(parsed) is type(value)
@@ -165,8 +171,16 @@ def test_values_are_read_from_text(kind, written, value):
 
 @pytest.mark.parametrize(
     ("kind", "written"),
-    [("bool", "maybe"), ("int", "1.5"), ("float", "hot"), ("list", "END"), ("list", "[1]"), ("map", '{"k":1}')],
+    [
+        ("bool", "maybe"),
+        ("int", "1.5"),
+        ("float", "hot"),
+        ("list", "[END]"),
+        ("list", "[1]"),
+        ("map", '{"k":1}'),
+        ("array", "[1]"),
+    ],
 )
-def test_text_that_is_no_such_value_is_refused(kind, written):
+def test_parse_value_rejects_invalid_text(kind, written):
     with pytest.raises(ValueError):
         parse_value(kind, written)

@@ -58,7 +58,7 @@ EVERY = pytest.mark.parametrize("written", HOSTILE.values(), ids=HOSTILE)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_read_json_reads_to_the_limit_and_no_deeper(shape):
+def test_read_json_rejects_nesting_over_limit(shape):
     fits = nested(DEEPEST, shape)
     assert read_json(fits) == read_json_at(f"x{fits} and more", 1)[0] == json.loads(fits)
     for written in (nested(DEEPEST + 2, shape), nested(900, shape), nested(100_000, shape)):
@@ -79,13 +79,13 @@ VALUES = st.recursive(
 
 @settings(max_examples=50)
 @given(VALUES)
-def test_read_json_is_what_the_library_reads(value):
+def test_read_json_matches_library(value):
     written = json.dumps(value)
     assert read_json(written) == read_json(written.encode()) == value
     assert read_json_at(f"{written} ]}}") == (value, len(written))
 
 
-def test_read_json_does_not_depend_on_how_deep_its_caller_is():
+def test_read_json_is_independent_of_caller_depth():
     written = nested(DEEPEST)
 
     def deeper(levels: int) -> object:
@@ -98,7 +98,7 @@ def test_read_json_does_not_depend_on_how_deep_its_caller_is():
     assert found in (None, read_json(written))
 
 
-def test_write_json_of_values_without_end_is_a_value_error():
+def test_write_json_rejects_endless_values():
     endless: list[object] = []
     endless.append(endless)
     deep: list[object] = []
@@ -113,7 +113,7 @@ def test_write_json_of_values_without_end_is_a_value_error():
         deep = deep[0]
 
 
-def test_escaped_halves_can_be_encoded_and_read_again():
+def test_escaped_halves_can_be_encoded_and_read():
     value = ["长城 \ud800", {"\udfff": "\U0001f600"}]
     written = escaped_halves(write_json(value, ensure_ascii=False))
     assert "长城" in written
@@ -139,7 +139,7 @@ def exchange(written):
 
 
 def asked_of_stub(written):
-    body = f'{{"model": "ernie-4.0-8k", "messages": {written}}}'.encode()
+    body = f'{{"model": "ernie-5.1", "messages": {written}}}'.encode()
     keys = StubKeys()
     headers = {"authorization": f"Bearer {keys.bearer_token}"}
     return StubService(keys)(Incoming("POST", "/v2/chat/completions", {}, headers, body))
@@ -176,7 +176,7 @@ BODIES = (
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # fastjsonschema's, of patterns
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
 @EVERY
-def test_hostile_json_is_a_value_or_an_error_of_one_short_line(written, reader):
+def test_hostile_json_is_a_value_or_short_error(written, reader):
     error = None
     try:
         reader(written)
@@ -190,7 +190,7 @@ def test_hostile_json_is_a_value_or_an_error_of_one_short_line(written, reader):
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("wire", ["v1", "v2"])
 @EVERY
-def test_hostile_json_from_the_service_is_an_answer_or_an_error(written, wire, body):
+def test_hostile_json_from_service_is_an_answer_or_error(written, wire, body):
     filled = body.replace("%s", written)
     for read in (streamed(wire), lambda written: read_body(wire, written.encode()).outcome()):
         error = outcome = None
@@ -205,7 +205,7 @@ def test_hostile_json_from_the_service_is_an_answer_or_an_error(written, wire, b
 
 
 @EVERY
-def test_hostile_json_in_a_cassette_is_a_broken_line(tmp_path, written):
+def test_hostile_json_in_cassette_is_a_broken_line(tmp_path, written):
     with pytest.raises(RecordingError):
         exchange(written)
     path = tmp_path / "a.qf.jsonl"
@@ -217,7 +217,7 @@ def test_hostile_json_in_a_cassette_is_a_broken_line(tmp_path, written):
 
 
 @EVERY
-def test_hostile_json_in_a_notebook_is_audited_or_an_error(tmp_path, written):
+def test_hostile_json_in_notebook_is_audited_or_an_error(tmp_path, written):
     path = tmp_path / "a.ipynb"
     cell = f'{{"cell_type": "code", "source": "", "outputs": [{{"data": {{"application/json": {written}}}}}]}}'
     path.write_text(f'{{"nbformat": 4, "cells": [{cell}], "metadata": {{}}}}')
@@ -244,18 +244,18 @@ def test_hostile_json_in_a_notebook_is_audited_or_an_error(tmp_path, written):
         ('["\\ud800"]', '[\n  "\\ud800"\n]', ""),
     ],
 )
-def test_format_json_shows_what_came(answer, shown, note):
+def test_pretty_json_keeps_invalid_answer(answer, shown, note):
     assert pretty_json(answer) == (shown, note)
 
 
-def test_format_json_does_not_grow_out_of_bounds():
+def test_pretty_json_bounds_its_length():
     answer = "[" * 150 + ",".join(["1"] * 20_000) + "]" * 150
     shown, note = pretty_json(answer)
     assert (len(shown) < 30 * len(answer), note) == (True, "")
     assert json.loads(shown) == json.loads(answer)
 
 
-def test_check_depth_takes_what_is_just_deep_enough():
+def test_check_depth_accepts_deepest_allowed_value():
     value = []
     for _ in range(DEEPEST - 1):
         value = [value]

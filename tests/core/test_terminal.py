@@ -12,31 +12,31 @@ VISIBLE_CASES = json.loads((Path(__file__).parent / "visible_cases.json").read_t
 
 
 @pytest.mark.parametrize(("text", "shown"), VISIBLE_CASES)
-def test_visible_spells_out_what_hides(text, shown):
+def test_visible_escapes_hidden_characters(text, shown):
     assert visible(text) == shown
 
 
 @pytest.mark.parametrize("piece", ["\u202e", "\u200d", "a\u200d", "\U0001f525\ufe0f", "\ufe0f"])
-def test_visible_spells_out_all_where_there_are_too_many_to_judge(piece):
+def test_visible_escapes_all_if_too_many(piece):
     shown = visible(piece * 30_000)
     assert "[U+" in shown
     assert visible(shown) == shown
 
 
-def test_visible_spells_out_a_selector_that_follows_nothing_it_selects():
+def test_visible_escapes_selector_without_base():
     assert visible("\ufe0f") == "[U+FE0F]"
     assert visible("\u1820\u180b a\u180b") == "\u1820\u180b a[U+180B]"
 
 
-def test_unmarked_leaves_no_mark_of_our_notes():
+def test_unmarked_removes_note_mark():
     assert unmarked(f"{NOTE_MARK} *a note*") == "[U+25C8] *a note*"
 
 
-def test_what_a_terminal_would_obey_is_made_visible():
+def test_printable_escapes_control_characters():
     assert printable("a\x1b[31mb\x07\x9b\tc\r\nd\re") == "a\\x1b[31mb\\x07\\x9b\tc\nd\ne"
 
 
-def test_chinese_characters_take_two_columns():
+def test_width_counts_two_columns_for_chinese():
     assert width("长城 wall") == 9
 
 
@@ -50,12 +50,12 @@ def test_chinese_characters_take_two_columns():
         ("长城长城长城", 12, "长城长城长城"),
     ],
 )
-def test_a_text_is_fitted_into_columns(content, columns, shown):
+def test_fitted_truncates_to_columns(content, columns, shown):
     assert fitted(content, columns) == shown
     assert width(shown) <= columns
 
 
-def test_columns_line_up_under_chinese_characters():
+def test_aligned_lines_up_chinese_columns():
     assert aligned([("a", "b", "c"), ("长城", "x", ""), ("hello", "长", "z")]) == [
         "a      b   c",
         "长城   x",
@@ -75,5 +75,5 @@ def test_columns_line_up_under_chinese_characters():
         ("auto", {}, "en"),
     ],
 )
-def test_the_readers_language_is_the_chosen_one_or_the_environments(chosen, environ, lang):
+def test_reader_language_prefers_choice_over_environment(chosen, environ, lang):
     assert reader_language(chosen, environ) == lang

@@ -8,7 +8,7 @@ import pytest
 
 from qfmagic.core.i18n import text
 from tests.notebook.conftest import Kernel
-from tests.support.faults.server import FaultServer
+from tests.support.faults.server import FaultServer, told
 from tests.support.faults.table import FAULTS, FINE, GOOD, SO_FAR
 
 from .test_faults import MODELS
@@ -29,6 +29,7 @@ async def tasks():
 def turns(chat):
     return [[turn.prompt, turn.answer.text, turn.state, turn.cell] for turn in session.chats.get(chat).turns]
 """
+LISTED = told({"object": "list", "data": [{"id": "ernie-5.1"}]})
 # What a message has to name: what can be done about it.
 ADVICE = {
     "connect.cut": ("Run the cell again", "重新运行"),
@@ -45,7 +46,7 @@ ADVICE = {
     "AccessError": ("console", "控制台"),
     "AuthenticationError": ("Set ", "请"),
     "ContentError": ("Change the text", "修改文本"),
-    "GoneError": ("model=ernie-4.0-turbo-8k", "model=ernie-4.0-turbo-8k"),
+    "GoneError": ("model=ernie-5.1", "model=ernie-5.1"),
     "QuotaError": ("billing page", "计费页面"),
     "RateLimitError": ("%qf set|Retry in a moment", "%qf set|稍后再试"),
     "RequestError": ("Use dry to show", "选项 dry"),
@@ -74,6 +75,8 @@ class Service:
         self.bodies = []
 
     def __call__(self, head, body):
+        if head.startswith("GET"):  # a rejected model has the list of models fetched
+            return LISTED
         self.bodies.append(json.loads(body))
         return self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
 
@@ -154,7 +157,7 @@ def check_shown(ran, answer, state, lang):
 
 @pytest.mark.parametrize("live", [True, False], ids=["live", "static"])
 @pytest.mark.parametrize("fault", FAULTS, ids=[f"{row.wire}: {row.name}" for row in FAULTS])
-def test_a_fault_in_a_cell(kernel, fault, live):
+def test_cell_handles_every_fault(kernel, fault, live):
     service = Service(fault)
     with FaultServer(service) as server:
         talk = Talk(kernel, fault, server.url, live=live)
@@ -173,7 +176,7 @@ def test_a_fault_in_a_cell(kernel, fault, live):
         answer = turns[-1][1] if fault.text is None else fault.text
         check_shown(ran, answer, state, talk.lang)
         check_kept(talk, turns, answer, state)
-        assert talk.run("%%qianfan\nnext").status == "ok"
+        assert talk.run("%%qianfan timeout=30\nnext").status == "ok"
         assert service.sent() == ["before", GOOD, *(["hi", answer] if state == "answered" else []), "next"]
         if state == "interrupted":
             check_continue(talk, service, answer)
@@ -202,7 +205,7 @@ def check_kept(talk, turns, answer, state):
 
 def check_continue(talk, service, answer):
     ran = talk.run("%qf continue 2")
-    if len(answer) > 8000:
+    if talk.fault.wire == "v1" and len(answer) > 8000:  # on V2 no limit is known
         assert ran.error == ("OptionError", text("command.no_room_to_go_on", talk.lang, number=2))
         check_retry(talk, service)
         return
@@ -225,11 +228,11 @@ def check_retry(talk, service):
 def check_whole(talk, service, answer):
     """The turn has taken its place in the history."""
     assert talk.journal() == [turn[:3] for turn in talk.turns()]
-    assert talk.run("%%qianfan\nat last").status == "ok"
+    assert talk.run("%%qianfan timeout=30\nat last").status == "ok"
     assert service.sent() == ["before", GOOD, "hi", answer, "next", GOOD, "at last"]
 
 
-def test_the_rows_open_views_and_models(kernel):
+def test_silent_fault_opens_view_and_model(kernel):
     """The checks above are of something: a row that waits does open a view, and leaves what it had opened."""
     (silent,) = [row for row in FAULTS if row.wire == "v1" and row.name == "silence in the middle"]
     with FaultServer(silent.scripts) as server:

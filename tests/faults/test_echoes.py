@@ -47,7 +47,7 @@ ANSWERS = {
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("answer", ANSWERS)
 @pytest.mark.parametrize("kind", PARTS)
-def test_no_error_repeats_a_key(kind, answer, form):
+def test_errors_repeat_no_key(kind, answer, form):
     wire, given = PARTS[kind]
 
     def answers(head, _):
@@ -74,7 +74,7 @@ def test_no_error_repeats_a_key(kind, answer, form):
     ],
 )
 @pytest.mark.parametrize("kind", ["app", "iam"])
-def test_what_comes_in_place_of_a_token_is_not_shown(kind, answer):
+def test_invalid_token_reply_is_not_shown(kind, answer):
     wire, given = PARTS[kind]
     error = asked(wire, given, lambda *_: answer)
     assert isinstance(error, ProtocolError)
@@ -85,7 +85,7 @@ def asked(wire, given, answers):
     with FaultServer(answers) as server:
         urls = dict.fromkeys(("base_url", "console_base_url", "iam_base_url"), server.url)
         settings = Settings(**given, **urls, retry_count=2, backoff_factor=0, retry_jitter=0)
-        with Qianfan(settings=settings, model="ernie-char-fiction-8k", api=wire) as client:
+        with Qianfan(settings=settings, model={"v1": "yi_34b_chat", "v2": "ernie-5.1"}[wire], api=wire) as client:
             with pytest.raises(QianfanError) as error:
                 list(client.stream("hi"))
             verdicts = [verdict.describe("en") for verdict in client.verify()]
@@ -100,14 +100,14 @@ def shown(error):
     )
 
 
-def test_what_is_no_key_stays():
+def test_redact_keeps_other_words():
     error = RequestError(code=336003, detail="temperature is 2.0, hi", request_id="as-1")
     redact(error, ["hi", "", "another-key-0123"])
     assert (error.code, error.detail, error.request_id) == (336003, "temperature is 2.0, hi", "as-1")
 
 
 @pytest.mark.parametrize("said", ["bad key SEKRET-0123-45", "bad key SEKRET-0..."])
-def test_a_key_that_was_cut_is_taken_out_too(said):
+def test_redact_removes_truncated_key(said):
     error = RequestError(detail=said)
     redact(error, ["SEKRET-0123-456789"])
     assert error.detail == "bad key ***"
@@ -115,7 +115,7 @@ def test_a_key_that_was_cut_is_taken_out_too(said):
 
 @pytest.mark.parametrize("name", ["__cause__", "__context__"])
 @pytest.mark.parametrize("told", [RuntimeError("SEKRET-0123-456789"), OSError(5, "SEKRET-0123-456789")])
-def test_redact_cuts_off_the_causes_that_tell_a_key_on_either_chain(name, told):
+def test_redact_drops_causes_with_key(name, told):
     error, link = RequestError(detail="no"), ValueError("link")
     error.__cause__, link.__cause__ = link, ValueError("the other chain")
     setattr(link, name, told)
@@ -124,7 +124,7 @@ def test_redact_cuts_off_the_causes_that_tell_a_key_on_either_chain(name, told):
     assert told not in (link.__cause__, link.__context__)
 
 
-def test_redact_ends_where_causes_come_back_to_where_they_began():
+def test_redact_ends_for_circular_causes():
     error, first, second = RequestError(detail="no"), ValueError("1"), ValueError("2")
     error.__cause__, first.__cause__, second.__cause__ = first, second, first
     redact(error, ["SEKRET-0123-456789"])
@@ -132,7 +132,7 @@ def test_redact_ends_where_causes_come_back_to_where_they_began():
     assert first.__cause__ is second
 
 
-def test_redact_leaves_the_names_of_hints():
+def test_redact_keeps_hint_names():
     error = RequestError(detail="no").with_hint("cassette.behind", count=2)
     redact(error, ["behind-the-key-0123"])
     assert "2" in error.message("en")

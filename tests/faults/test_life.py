@@ -51,12 +51,12 @@ HELD = (STREAM, chunk(FIRST["v1"]), HOLD)
     ],
     ids=["open", "dropped", "closed", "client closed", "in a pause"],
 )
-def test_the_interpreter_ends_with_a_stream_open(script, scripts):
+def test_interpreter_exits_with_open_stream(script, scripts):
     with FaultServer(scripts) as server:
         assert run(script, server.url) == [SO_FAR]
 
 
-def test_threads_without_a_loop_and_no_thread_left_over():
+def test_threads_without_loop_leave_no_thread():
     script = """
 answers = []
 def ask():
@@ -91,7 +91,7 @@ client.close()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_fork_has_its_own_thread_and_connections():
+def test_fork_has_its_own_thread_and_connections():
     asked = []
 
     def answer(head, _):
@@ -105,7 +105,7 @@ def test_a_fork_has_its_own_thread_and_connections():
     assert said == [GOOD, "[]", "None", "interrupted", GOOD, "0", SO_FAR, SO_FAR, GOOD]
 
 
-def test_a_fork_by_multiprocessing_asks_too():
+def test_fork_by_multiprocessing_can_send():
     script = """
 import multiprocessing, warnings
 warnings.filterwarnings('ignore', 'This process', DeprecationWarning)
@@ -120,7 +120,7 @@ client.close()
         assert run(script, server.url) == [GOOD, GOOD]
 
 
-def test_streams_that_are_given_up_leave_nothing():
+def test_closed_streams_leave_no_tasks_or_threads():
     with (
         FaultServer([HELD]) as server,
         closing(BackgroundLoop()) as loop,

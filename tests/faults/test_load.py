@@ -23,7 +23,7 @@ def client_of(server):
     return Qianfan(settings=Settings(access_token="t", base_url=server.url), model="yi_34b_chat", timeout=60)
 
 
-def test_many_streams_at_once_are_whole_and_share_the_connections():
+def test_concurrent_streams_are_whole_and_share_connections():
     pieces = [f"{number} " for number in range(CHUNKS)]
     events = b"".join(chunk(v1(piece, number)) for number, piece in enumerate(pieces))
     long = (STREAM, events, chunk(v1("", is_end=True)), b"0\r\n\r\n")
@@ -41,7 +41,7 @@ def test_many_streams_at_once_are_whole_and_share_the_connections():
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts files as Linux shows them")
-def test_turns_after_each_other_leave_nothing_behind(caplog):
+def test_consecutive_turns_leak_nothing(caplog):
     caplog.set_level(logging.WARNING)  # pytest keeps every record; what a log keeps is no leak of a turn
     caplog.set_level(logging.WARNING, logger="httpcore")
 

@@ -60,7 +60,7 @@ def shown(error):
 @pytest.mark.parametrize(
     ("wire", "names"), KINDS, ids=lambda value: "-".join(value) if isinstance(value, tuple) else value
 )
-def test_no_error_and_no_log_shows_a_key(wire, names, wrong, caplog):
+def test_errors_and_logs_show_no_key(wire, names, wrong, caplog):
     for name in (None, "httpx", "httpcore", "qfmagic", "asyncio", "hpack"):
         caplog.set_level(1, logger=name)
 
@@ -91,7 +91,7 @@ def test_no_error_and_no_log_shows_a_key(wire, names, wrong, caplog):
 @pytest.mark.parametrize(
     "address", ["http://SEKRET:SEKRET@127.0.0.1:9", "nonsense://SEKRET@x", "http://u:SEKRET@h:abc"]
 )
-def test_no_address_of_a_request_shows_a_key(address, caplog):
+def test_request_address_shows_no_key(address, caplog):
     caplog.set_level(1)
     settings = Settings(access_token="t", base_url=address, retry_count=1)
     with Qianfan(settings=settings, model="yi_34b_chat") as client, pytest.raises(QianfanError) as error:
@@ -100,12 +100,12 @@ def test_no_address_of_a_request_shows_a_key(address, caplog):
     assert "SEKRET" not in caplog.text
 
 
-def test_what_holds_keys_does_not_show_them():
+def test_repr_of_settings_and_requests_shows_no_key():
     assert "SEKRET" not in repr(Outgoing("POST", "http://SEKRET@h", "/p", {"access_token": "SEKRET"}, {"a": "SEKRET"}))
     assert "SEKRET" not in repr(Settings(**SECRETS, proxy="http://u:SEKRET@h:1"))
 
 
-def test_the_stacks_stay_without_their_values():
+def test_tracebacks_have_no_local_values():
     with (
         FaultServer([(RESET,)]) as server,
         Qianfan(
@@ -119,7 +119,7 @@ def test_the_stacks_stay_without_their_values():
 
 
 @pytest.mark.parametrize("raised", [RuntimeError("a fault of a library"), OSError("TLS as it is")])
-def test_a_fault_of_a_library_shows_no_key_either(raised):
+def test_library_error_shows_no_key(raised):
     class Transport(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request):
             address = str(request.url)

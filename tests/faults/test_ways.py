@@ -47,12 +47,12 @@ def ask(url, **more):
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
-def test_certificates_of_ones_own(secure, bundle, monkeypatch, variable):
+def test_tls_uses_given_ca_bundle(secure, bundle, monkeypatch, variable):
     monkeypatch.setenv(variable, str(bundle))
     assert ask(secure.url) == GOOD
 
 
-def test_a_certificate_nobody_vouches_for_is_told_and_never_taken(secure):
+def test_tls_rejects_unknown_certificate(secure):
     with pytest.raises(ConnectError, match=r"Cannot verify the certificate of 127.0.0.1:\d+.*SSL_CERT_FILE"):
         ask(secure.url, retry_count=5)
     assert secure.heads == []
@@ -61,14 +61,14 @@ def test_a_certificate_nobody_vouches_for_is_told_and_never_taken(secure):
         ask(secure.url)
 
 
-def test_a_certificate_for_another_host(secure, bundle, monkeypatch):
+def test_tls_rejects_certificate_of_another_host(secure, bundle, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
     with pytest.raises(ConnectError, match="certificate of localhost"):
         ask(secure.url.replace("127.0.0.1", "localhost"))
 
 
 @pytest.mark.parametrize("content", [None, b"no certificate"])
-def test_certificates_that_can_not_be_read_are_told(secure, tmp_path, monkeypatch, content):
+def test_tls_reports_unreadable_ca_bundle(secure, tmp_path, monkeypatch, content):
     path = tmp_path / "bundle.pem"
     if content is not None:
         path.write_bytes(content)
@@ -78,7 +78,7 @@ def test_certificates_that_can_not_be_read_are_told(secure, tmp_path, monkeypatc
     assert secure.connections == 0
 
 
-def test_the_variable_of_the_sdk_switches_the_check_off(secure):
+def test_tls_check_is_disabled_by_sdk_variable(secure):
     environ = {
         "QIANFAN_SSL_VERIFICATION_ENABLED": "false",
         "QIANFAN_ACCESS_TOKEN": "t",
@@ -88,7 +88,7 @@ def test_the_variable_of_the_sdk_switches_the_check_off(secure):
         assert "".join(delta.text for delta in client.stream("hi")) == GOOD
 
 
-def test_a_proxy_with_a_password_tunnels_to_a_secure_server(secure, bundle, monkeypatch):
+def test_proxy_with_password_tunnels_tls(secure, bundle, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
     password = "SEK" + "RET"  # so that it stands in no line of this file, which a stack shows
     wanted = "Basic " + base64.b64encode(f"user:{password}".encode()).decode()
@@ -103,19 +103,19 @@ def test_a_proxy_with_a_password_tunnels_to_a_secure_server(secure, bundle, monk
         assert ask(far) == GOOD
 
 
-def test_a_proxy_that_reads_along_is_found_out(secure):
+def test_proxy_that_intercepts_tls_is_rejected(secure):
     with Proxy(secure.port) as proxy, pytest.raises(ConnectError, match="certificate of qianfan.test"):
         ask(f"https://qianfan.test:{secure.port}", proxy=f"http://{proxy.address}")
 
 
 @pytest.mark.parametrize("proxy", ["nonsense", "ftp://u:SEKRET@h:1", "socks5://u:SEKRET@h:1", "http://h:SEKRET"])
-def test_what_is_no_proxy_is_told(proxy):
+def test_proxy_with_invalid_address_is_rejected(proxy):
     with pytest.raises(ConnectError, match="proxy") as error:
         ask("https://qianfan.test", proxy=proxy)
     assert "SEKRET" not in error.value.details()
 
 
-def test_a_proxy_that_is_not_there(secure):
+def test_proxy_unreachable_is_reported(secure):
     with Proxy(secure.port) as proxy:
         gone = proxy.address
     with pytest.raises(ConnectError, match="QIANFAN_PROXY"):
@@ -131,7 +131,7 @@ def _has_ipv6():
 
 
 @pytest.mark.skipif(not _has_ipv6(), reason="this machine has no IPv6")
-def test_ipv6():
+def test_client_supports_ipv6():
     with FaultServer([FINE["v1"]], host="::1") as server:
         assert ask(server.url) == GOOD
         assert ask(server.url, access_token="", access_key="a", secret_key="s") == GOOD

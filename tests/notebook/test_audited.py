@@ -92,7 +92,7 @@ def service():
         yield server
 
 
-def test_an_audit_follows_what_is_done_to_a_notebook(service, start):
+def test_audit_follows_edits_of_notebook(service, start):
     keys = {"QIANFAN_AK": StubKeys().ak, "QIANFAN_SK": StubKeys().sk}
     kernel = start(**service.environ, **keys, QFMAGIC_TRANSPORT="record", **saved())
     kernel.run("%qf set model=yi_34b_chat")
@@ -141,10 +141,10 @@ def test_an_audit_follows_what_is_done_to_a_notebook(service, start):
     assert page.wrong() == [("edited", "wall")]
 
 
-def test_an_answer_that_goes_on_and_one_that_is_shown_otherwise_are_those_of_the_cassette(service, start):
+def test_audit_matches_continued_and_formatted_answers(service, start):
     keys = {"QIANFAN_BEARER_TOKEN": StubKeys().bearer_token}
     kernel = start(**service.environ, **keys, QFMAGIC_TRANSPORT="record", **saved())
-    kernel.run("%qf set model=ernie-4.0-8k system='Be brief.'")
+    kernel.run("%qf set model=ernie-5.1 system='Be brief.'")
     page = Document(
         kernel,
         begun="%%qianfan max_output_tokens=12\nWhich cities does a journey along the Silk Road lead through?",
@@ -174,10 +174,10 @@ class Models:
         return v2(text, body["model"])
 
 
-def test_several_models_and_many_rows_are_audited_recorded_and_replayed(start):
-    several = "ernie-4.5-turbo-128k,deepseek-v3"
+def test_audit_accepts_recorded_and_replayed_models_and_rows(start):
+    several = "glm-5.3,deepseek-v3"
     cells = {
-        "data": "rows = ['one', 'two', 'three', 'two']\n%qf set model=ernie-4.0-8k",
+        "data": "rows = ['one', 'two', 'three', 'two']\n%qf set model=ernie-5.1",
         "both": f"%%qianfan model={several}\nHow long is it?",
         "compare": f"%%qf compare models={several} n=2\nHow long is it?",
         "over": f"%%qf compare models={several} over=rows\nRate {{{{ item }}}}",
@@ -199,7 +199,7 @@ def test_several_models_and_many_rows_are_audited_recorded_and_replayed(start):
     first, second = several.split(",")
     assert [(line.split()[0], line.split()[-6]) for line in recorded[3:-2]] == [
         ("2", first), ("2", second), *[("3", first)] * 2, *[("3", second)] * 2, ("4", several),
-        ("5", "ernie-4.0-8k"), ("6", "ernie-4.0-8k"), ("7", "ernie-4.0-8k"), ("8", "ernie-4.0-8k"),
+        ("5", "ernie-5.1"), ("6", "ernie-5.1"), ("7", "ernie-5.1"), ("8", "ernie-5.1"),
     ]  # fmt: skip
     assert [line.split()[-1] for line in recorded[9:12]] == ["8/8", "4/4", "4/4"]
 
@@ -223,7 +223,7 @@ def test_several_models_and_many_rows_are_audited_recorded_and_replayed(start):
     exchanges = read(kept).exchanges
     rewrite(kept, [one for one in exchanges.values() if one.model != second])
     assert page.found() == [("missing", "both"), ("missing", "compare"), ("missing", "over")]
-    rewrite(kept, [one for one in exchanges.values() if one.model != "ernie-4.0-8k"])
+    rewrite(kept, [one for one in exchanges.values() if one.model != "ernie-5.1"])
     assert page.found() == [("missing", name) for name in ("map", "fields", "schema", "after")]
     kept.unlink()
     assert page.found() == [("cassette", None)]

@@ -239,8 +239,8 @@ def addresses():
 WAYS = ["environment", "dotenv", "prompt", "file", "keyring"]
 # The kinds that are used together, and the models that use them.
 TOGETHER = {
-    "bearer and app": (("bearer", "app"), ("ernie-4.0-turbo-8k", "yi_34b_chat")),
-    "iam": (("iam",), ("ernie-4.0-turbo-8k", "yi_34b_chat")),
+    "bearer and app": (("bearer", "app"), ("ernie-5.1", "yi_34b_chat")),
+    "iam": (("iam",), ("ernie-5.1", "yi_34b_chat")),
     "token": (("access_token",), ("yi_34b_chat",)),
 }
 
@@ -248,7 +248,7 @@ TOGETHER = {
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("together", TOGETHER)
 @pytest.mark.parametrize("way", WAYS)
-def test_no_key_is_anywhere_else(start, tmp_path, tmp_path_factory, capfd, addresses, way, together):
+def test_keys_are_found_nowhere_else(start, tmp_path, tmp_path_factory, capfd, addresses, way, together):
     kinds, models = TOGETHER[together]
     canaries = {name: key for name, key in canaries_of(way).items() if any(name in FIELDS[kind] for kind in kinds)}
     service = HostileService(canaries)

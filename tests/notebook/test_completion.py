@@ -85,7 +85,7 @@ def _at_cursor(marked):
         "\n|",
     ],
 )
-def test_nothing_outside_our_text(tab, marked):
+def test_completion_ignores_other_text(tab, marked):
     assert tab(marked) is None
 
 
@@ -102,7 +102,7 @@ def test_nothing_outside_our_text(tab, marked):
         "%%time\n%qianfan ",
     ],
 )
-def test_where_options_stand(tab, start):
+def test_completion_finds_options(tab, start):
     assert tab(f"{start}mo|") == ["model="]
     assert tab(f"{start}|\nbelow")[0] == "model="
 
@@ -110,7 +110,7 @@ def test_where_options_stand(tab, start):
 # ---- options
 
 
-def test_every_option_and_flag(tab):
+def test_completion_offers_every_option_and_flag(tab):
     offered = tab(f"{V1}|")
     expected = [name if row.kind == "flag" else f"{name}=" for name, row in help_table().options.items()]
     assert offered[: len(expected) - 1] == [name for name in expected if name != "model="]
@@ -121,29 +121,45 @@ def test_every_option_and_flag(tab):
 
 
 @pytest.mark.parametrize("model", [*registry().models])
-def test_only_the_parameters_of_the_model(tab, model):
+def test_completion_offers_parameters_of_model(tab, model):
     offered = set(tab(f"%%qianfan model={model} |"))
     taken = next(iter(registry().find(model).apis.values())).parameters
-    assert {name for name in help_table().parameters if f"{name}=" in offered} == set(taken)
+    assert {name for name in help_table().parameters if f"{name}=" in offered} == {*taken, "extra"}
 
 
-def test_the_model_may_stand_anywhere_or_be_the_sessions(tab, session):
-    assert tab("%%qianfan max_|") == ["max_output_tokens="]
+def test_completion_reads_model_from_line_or_settings(tab, session):
+    limits = ["max_output_tokens=", "max_tokens=", "max_completion_tokens="]
+    assert tab("%%qianfan max_|") == limits
     assert tab(f"{V1}max_|") == []
     assert tab("%%qianfan max_| model=yi_34b_chat") == []
     assert tab('%qianfan max_| model="yi_34b_chat" and a question') == []
     session.preferences.changed["model"] = "yi_34b_chat"
     assert tab("%%qianfan max_|") == []
-    assert tab("%%qianfan model=ernie-3.5-8k max_|") == ["max_output_tokens="]
+    assert tab("%%qianfan model=glm-5.3 max_|") == limits
     own = registry().target(None, "mine").parameters
     offered = tab("%%qianfan endpoint=mine |")
     session.preferences.changed.clear()
     session.preferences.changed["endpoint"] = "mine"
     assert offered == [name for name in tab("%%qianfan |") if name != "endpoint="]
-    assert {name for name in help_table().parameters if f"{name}=" in offered} == set(own)
+    assert {name for name in help_table().parameters if f"{name}=" in offered} == {*own, "extra"}
 
 
-def test_a_line_that_is_not_whole_yet(tab):
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("thinking=|", ["on", "off"]),
+        ("reasoning_effort=h|", ["high"]),
+        ("reasoning_effort=| model=deepseek-v4-pro", ["high", "max"]),
+        ("response_format=j|", ["json_object"]),
+        ("enable_thinking=t|", ["true"]),
+        ("seed=|", []),
+    ],
+)
+def test_words_of_a_parameter_are_those_the_model_takes(tab, line, words):
+    assert tab(f"%%qianfan {line}") == words
+
+
+def test_completion_works_on_incomplete_line(tab):
     assert tab("%%qianfan model=rwkv_4_world end|") == ["endpoint="]
     assert tab("%%qianfan model=rwkv_4_world te|") == ["temperature="]
     assert tab("%%qianfan model=nowhere api=v1 te|") == ["temperature="]
@@ -151,7 +167,7 @@ def test_a_line_that_is_not_whole_yet(tab):
     assert tab("%%qianfan model=yi_34b_chat api=v9 te|") == ["temperature="]
 
 
-def test_options_that_are_there_are_not_offered_again(tab):
+def test_completion_skips_given_options(tab):
     assert tab("%%qianfan model=x mo|") == []
     assert tab("%%qianfan mo| model=x") == []
     assert tab("%%qianfan once on|") == []
@@ -161,14 +177,14 @@ def test_options_that_are_there_are_not_offered_again(tab):
     assert tab("%%qianfan system={{ a + b }} sys|") == []
 
 
-def test_nothing_once_the_prompt_has_begun(tab):
+def test_completion_stops_where_prompt_begins(tab):
     assert tab("%qianfan once Tell mo|") == []
     assert tab("%qianfan -- mo|") == []
     assert tab("x = %qianfan model=a Which model=|") == []
     assert tab("%qianfan onc| model=what is the model of") == ["once"]
 
 
-def test_an_open_quote(tab):
+def test_completion_stops_in_open_quote(tab):
     assert tab('%%qianfan system="you are mo|') == []
     assert tab('%%qianfan mo| system="you are') == ["model="]
 
@@ -176,23 +192,22 @@ def test_an_open_quote(tab):
 # ---- values
 
 
-def test_models_and_aliases(tab):
+def test_completion_offers_models_and_aliases(tab):
     assert tab("%%qianfan model=yi|") == ["yi_34b_chat", "yi-34b-chat"]
-    assert tab("%%qianfan model=ernie-4.0-turbo|")[0] == "ernie-4.0-turbo-8k"
-    assert "ERNIE-Bot-4" in tab("%%qianfan model=ernie-b|")
-    assert set(registry().models) <= set(tab("%%qianfan model=|"))
+    assert tab("%%qianfan model=deepseek-v4-f|")[0] == "deepseek-v4-flash"
+    assert {model.name for model in registry().offered()} <= set(tab("%%qianfan model=|"))
+    assert tab("%%qianfan model=ernie-lite|") == []
     assert tab("%%qianfan model=ernie\\ |") == []
 
 
-def test_values_that_need_quotes_get_them(tab):
+def test_completion_quotes_values(tab):
     assert tab("%%qianfan chat=m|") == ["main", '"my talk"']
     assert tab('%%qianfan chat="my t|') == ['"my talk"']
     assert tab('%%qianfan chat="my t|"') == ['"my talk']
     assert tab("%%qianfan chat='my t|") == ["'my talk'"]
-    assert tab('%%qianfan model="ERNIE S|') == ['"ERNIE Speed"']
 
 
-def test_a_name_that_no_quotes_can_hold(tab, session):
+def test_completion_skips_names_that_cannot_be_quoted(tab, session):
     session.chats.conversations['a "b'] = Conversation('a "b')
     assert tab("%%qianfan chat=a|") == []
     assert tab("%%qianfan chat='a|") == ["'a \"b'"]
@@ -214,7 +229,7 @@ def test_a_name_that_no_quotes_can_hold(tab, session):
         ("once=|", []),
     ],
 )
-def test_values(tab, marked, values):
+def test_completion_offers_values(tab, marked, values):
     for magic in ("%%qianfan", "%qianfan", "x = %qianfan once"):
         assert tab(f"{magic} {marked}") == values
 
@@ -222,7 +237,7 @@ def test_values(tab, marked, values):
 # ---- %qf
 
 
-def test_commands(tab):
+def test_completion_offers_commands(tab):
     assert tab("%qf |") == list(help_table().commands)
     assert tab("%qf se|\nbelow") == ["set", "settings"]
     assert tab("%qf  mod|") == ["models"]
@@ -230,7 +245,7 @@ def test_commands(tab):
     assert tab("%qf settings |") == []
 
 
-def test_set_and_unset(tab, session):
+def test_completion_offers_settings(tab, session):
     assert tab("%qf set te|") == ["temperature="]
     assert tab("%qf set model=yi_34b_chat max_|") == []
     assert tab("%qf set lang=|") == ["en", "zh", "auto"]
@@ -247,9 +262,9 @@ def test_set_and_unset(tab, session):
     assert tab("%qf unset max_|") == ["max_output_tokens"]  # set for another model
 
 
-def test_what_stands_behind_commands(tab):
+def test_completion_offers_arguments_of_commands(tab):
     assert tab("%qf models yi|") == ["yi_34b_chat", "yi-34b-chat"]
-    assert tab("%qf models ERNIE S|") == ["ERNIE Speed"]
+    assert tab("%qf models liv|") == ["live"]
     assert tab("%qf transport |")[:2] == ["live", "stub"]
     assert tab("%qf transport s|") == ["stub"]
     assert tab("%qf reset p|") == ["poems"]
@@ -277,7 +292,7 @@ def test_what_stands_behind_commands(tab):
         "x = %qianfan {{",
     ],
 )
-def test_names_and_attributes_in_expressions(tab, start):
+def test_completion_offers_names_in_expressions(tab, start):
     assert tab(f"{start}th|", thing=Thing(), other=1) == ["thing"]
     assert tab(f"{start}|", thing=Thing(), other=1, _private=2) == ["other", "thing"]
     assert tab(f"{start}_p|", thing=Thing(), _private=2) == ["_private"]
@@ -289,11 +304,11 @@ def test_names_and_attributes_in_expressions(tab, start):
 
 
 @pytest.mark.parametrize("end", ["f().co|", "x[0].co|", "3.co|", "'th|", '"a th|', "(thing).co|", "x }} th|"])
-def test_no_calls_no_texts(tab, end):
+def test_completion_evaluates_no_calls(tab, end):
     assert not tab("%%qianfan\n{{ " + end, thing=Thing(), x=[Thing()], f=Thing)
 
 
-def test_raw_has_no_expressions(tab):
+def test_completion_offers_no_expressions_with_raw(tab):
     assert tab("%%qianfan raw\n{{ th|", thing=1) == []
     assert tab("%qianfan raw {{ th|", thing=1) == []
 
@@ -315,17 +330,17 @@ def complete(shell):
 
 
 @pytest.mark.parametrize("jedi", [True, False])
-def test_what_a_shell_makes_of_it(shell, complete, jedi):
+def test_completion_works_in_shell(shell, complete, jedi):
     shell.Completer.use_jedi = jedi
     shell.user_ns["thing"] = Thing()
     for before, after in [
         ("%%qianfan mo|\nbody", "%%qianfan model=\nbody"),
         ("%%qianfan model=yi|\nbody", "%%qianfan model=yi_34b_chat\nbody"),
-        ("%%qianfan model=ernie-4.0-8k-l|", "%%qianfan model=ernie-4.0-8k-latest"),
+        ("%%qianfan model=ernie-5.0-t|", "%%qianfan model=ernie-5.0-thinking-latest"),
         (f"{V1}te|\nbody", f"{V1}temperature=\nbody"),
         ("%qf se|", "%qf set"),
-        ('x = %qianfan model="ERNIE S|', 'x = %qianfan model="ERNIE Speed"'),
-        ("%qf models ERNIE S|", "%qf models ERNIE Speed"),
+        ('x = %qianfan model="ERNIE-5.0-t|', 'x = %qianfan model="ernie-5.0-thinking-latest"'),
+        ("%qf models ret|", "%qf models retired"),
         ("%%qianfan\nWhat's {{ th|", "%%qianfan\nWhat's {{ thing"),
         ("%%qianfan\nWhat's {{ thing.|", "%%qianfan\nWhat's {{ thing.colour"),
         ("%%qianfan\nSay {{ thing.co|", "%%qianfan\nSay {{ thing.colour"),
@@ -335,7 +350,7 @@ def test_what_a_shell_makes_of_it(shell, complete, jedi):
         assert 1 <= complete(before).count(after) <= most, before
 
 
-def test_the_other_completers_go_on(shell, complete):
+def test_completion_keeps_other_completers(shell, complete):
     shell.user_ns["setter"] = 1
     assert "%qf set_env" not in complete("%qf set|")
     assert "%set_env" in complete("%set_e|")
@@ -346,14 +361,14 @@ def test_the_other_completers_go_on(shell, complete):
     assert f"{V1}temperature=" in complete(f"{V1}te|")
 
 
-def test_the_legacy_call_takes_it_too(shell, complete):
+def test_completion_supports_legacy_call(shell, complete):
     line = "%qianfan model=yi"
     with pytest.warns(PendingDeprecationWarning):
         completed = shell.complete("", line, len(line))
     assert completed == ("yi", ["yi_34b_chat", "yi-34b-chat"])
 
 
-def test_no_engine_for_other_cells(shell):
+def test_completion_does_not_load_engine_for_other_cells(shell):
     calls = []
 
     def refuse():
@@ -370,7 +385,7 @@ def test_no_engine_for_other_cells(shell):
     assert calls == []
 
 
-def test_it_never_raises(shell, complete, monkeypatch, capsys):
+def test_completion_never_raises(shell, complete, monkeypatch, capsys):
     shell.user_ns["broken"] = type("Broken", (), {"__dir__": lambda _: 1 / 0})()
     ask = shell.Completer.custom_matchers[-1]
     pieces = ["%%qianfan", "%qf", "%qianfan ", " ", "\n", "{{", "broken.", '"', "model=", "=", "[", "\\", "set ", "}}"]
@@ -387,7 +402,7 @@ def test_it_never_raises(shell, complete, monkeypatch, capsys):
 # ---- in a kernel
 
 
-def test_what_a_front_end_gets(start):
+def test_completion_works_in_front_end(start):
     kernel = start(QFMAGIC_TRANSPORT="stub")
     assert kernel.run("ours = [1, 2]").status == "ok"
 
@@ -406,7 +421,7 @@ def test_what_a_front_end_gets(start):
     ]
     assert f"{V1}temperature={body}" in accepted(f"{V1}te|{body}")
     assert f"{V1}temperature=0.5 top_p={body}" in accepted(f"{V1}temperature=0.5 to|{body}")
-    assert f"%%qianfan model=ernie-4.0-8k-latest{body}" in accepted(f"%%qianfan model=ernie-4.0-8k-l|{body}")
+    assert f"%%qianfan model=ernie-5.0-thinking-latest{body}" in accepted(f"%%qianfan model=ernie-5.0-t|{body}")
     assert {"%qf set\nprint(1)", "%qf settings\nprint(1)"} <= set(accepted("%qf se|\nprint(1)"))
     assert "x = %qianfan format=markdown" in accepted("x = %qianfan format=ma|")
     assert f"%%qianfan\n中文's {{{{ ours.append }}}}{body}" in accepted(f"%%qianfan\n中文's {{{{ ours.app| }}}}{body}")

@@ -7,7 +7,7 @@ import pytest
 from qfmagic.notebook.interrupts import Interrupts
 
 
-def test_interrupts_passing_asks_for_no_item_after_an_interrupt_between_two():
+def test_interrupts_passing_stops_between_items():
     """What makes the items may wait for ever, and the interrupt has been taken already."""
     asked = []
 

@@ -19,8 +19,8 @@ def server():
         yield server
 
 
-@pytest.mark.parametrize(("model", "wire"), [("yi_34b_chat", "v1"), ("ernie-4.0-turbo-8k", "v2")])
-def test_a_conversation_of_six_turns(start, server, model, wire):
+@pytest.mark.parametrize(("model", "wire"), [("yi_34b_chat", "v1"), ("ernie-5.1", "v2")])
+def test_conversation_of_six_turns_sends_history(start, server, model, wire):
     """Each request carries every turn before it, as they were shown."""
     kernel = start(**server.environ, **KEY_ENVIRON)
     shown = []
@@ -42,7 +42,7 @@ def test_a_conversation_of_six_turns(start, server, model, wire):
     assert "第 6 轮" in shown[-1]
 
 
-def test_four_queued_cells_all_run_in_order(start, server):
+def test_queued_cells_run_in_order(start, server):
     """Run All queues its cells; nest_asyncio loses them on ipykernel 7.3 and later."""
     kernel = start(**server.environ, **KEY_ENVIRON)
     ids = [kernel.send(f"%%qianfan model=yi_34b_chat\nquestion {n}", cell=f"cell-{n}") for n in range(4)]
@@ -54,7 +54,7 @@ def test_four_queued_cells_all_run_in_order(start, server):
     assert len(json.loads(server.requests[-1].body)["messages"]) == 7
 
 
-def test_queued_cells_run_with_nest_asyncio_too(start):
+def test_queued_cells_run_with_nest_asyncio(start):
     kernel = start(QFMAGIC_TRANSPORT="stub")
     assert kernel.run("%qf set nest_asyncio=true").status == "ok"
     assert kernel.run("import asyncio\nprint(asyncio.run(asyncio.sleep(0, 7)))").stdout.strip() == "7"
@@ -62,7 +62,7 @@ def test_queued_cells_run_with_nest_asyncio_too(start):
     assert [one.status for one in kernel.collect(*ids)] == ["ok"] * 4
 
 
-def test_the_answer_is_shown_once_and_kept(start):
+def test_answer_is_shown_once_and_kept(start):
     kernel = start(QFMAGIC_TRANSPORT="stub")
     ran = kernel.run("%%qianfan model=yi_34b_chat into=kept\nhi")
     assert len(ran.outputs) == 1
@@ -76,7 +76,7 @@ def test_the_answer_is_shown_once_and_kept(start):
     assert kernel.value("x.text[:6]") == "Hello!"
 
 
-def test_live_cells_update_and_end_as_the_same_static_output(start):
+def test_live_cell_ends_as_static_output(start):
     kernel = start(QFMAGIC_TRANSPORT="stub", QFMAGIC_STUB_PACE="0.03")
     live = kernel.run("%%qianfan model=yi_34b_chat once\n推荐一些中国自驾游路线", cell="a")
     static = kernel.run("%%qianfan model=yi_34b_chat once\n推荐一些中国自驾游路线")
@@ -86,7 +86,7 @@ def test_live_cells_update_and_end_as_the_same_static_output(start):
     assert live.metadata["request"] == static.metadata["request"]
 
 
-def test_what_an_output_says_of_its_origin(start):
+def test_output_metadata_has_provenance(start):
     kernel = start(QFMAGIC_TRANSPORT="stub")
     metadata = kernel.run("%%qianfan model=yi_34b_chat temperature=0.3\n介绍下长城").metadata
     assert metadata["usage"]["total_tokens"] > 400
@@ -106,7 +106,7 @@ def test_what_an_output_says_of_its_origin(start):
     assert {"version", "request", "id", "created", "seconds"} <= set(metadata)
 
 
-def test_errors_are_brief_real_and_change_nothing(start):
+def test_errors_are_brief_and_change_nothing(start):
     kernel = start(QFMAGIC_TRANSPORT="stub")
     kernel.run("%%qianfan model=yi_34b_chat\nhi")
     for cell, said in [
@@ -114,7 +114,7 @@ def test_errors_are_brief_real_and_change_nothing(start):
         ("%%qianfan model=yi_34b_chat\n", "Empty prompt"),
         ("%%qianfan model=yi_34b_chat\n \n", "Empty prompt"),
         ("%%qianfan modle=x\nhi", "Did you mean model"),
-        ("%%qianfan model=ernie-sped-8k\nhi", "ernie-speed-8k"),
+        ("%%qianfan model=yi-34b-chat api=v2\nhi", "No permission to use the model yi_34b_chat"),
         ("%%qianfan model=yi_34b_chat temperature=2\nhi", "(0, 1.0]"),
         ("%%qianfan model=yi_34b_chat temperature=hot\nhi", "Invalid temperature='hot'"),
         ("%%qianfan model=rwkv_4_world\nhi", "endpoint="),
@@ -143,7 +143,7 @@ def test_errors_are_brief_real_and_change_nothing(start):
         ({"QIANFAN_ACCESS_TOKEN": "x", "QIANFAN_BASE_URL": "http://127.0.0.1:9"}, "Cannot connect to 127.0.0.1:9"),
     ],
 )
-def test_keys_and_ways_that_lead_nowhere(start, server, environ, said):
+def test_invalid_keys_and_addresses_fail_the_cell(start, server, environ, said):
     kernel = start(**{**server.environ, **environ})
     first = kernel.send("%%qianfan model=yi_34b_chat\nhi")
     after = kernel.send("print('ran on')")
@@ -154,7 +154,7 @@ def test_keys_and_ways_that_lead_nowhere(start, server, environ, said):
     assert kernel.value("1 + 1") == "2"
 
 
-def test_a_server_that_answers_html(start):
+def test_html_reply_is_reported(start):
     page = Reply((b"<html><body>Please log in</body></html>",), 200, {"content-type": "text/html"})
     with LoopbackServer(lambda _: page) as server:
         ran = start(**server.environ, **KEY_ENVIRON).run("%%qianfan model=yi_34b_chat\nhi")
@@ -162,7 +162,7 @@ def test_a_server_that_answers_html(start):
     assert "Please log in" in ran.error[1]
 
 
-def test_an_interrupt_closes_the_stream_and_keeps_what_came(start):
+def test_interrupt_closes_stream_and_keeps_text(start):
     """The Stop square: the connection is closed at once, the text stays, Run All stops."""
     gone = threading.Event()
     with LoopbackServer(pace=0.15, on_disconnect=gone.set) as server:
@@ -186,7 +186,7 @@ def test_an_interrupt_closes_the_stream_and_keeps_what_came(start):
     assert "interrupted" in history
 
 
-def test_a_reloaded_extension_works_and_an_unloaded_one_is_gone(start):
+def test_extension_can_be_reloaded_and_unloaded(start):
     kernel = start(QFMAGIC_TRANSPORT="stub")
     assert kernel.run("%%qianfan model=yi_34b_chat\nhi").status == "ok"
     assert kernel.run("%reload_ext qfmagic").status == "ok"
@@ -202,18 +202,18 @@ def test_a_reloaded_extension_works_and_an_unloaded_one_is_gone(start):
     assert kernel.run("import qfmagic; qfmagic.Answer('x')").result["text/plain"].startswith("Answer('x'")
 
 
-def test_config_and_the_line_and_set(start):
+def test_options_precede_set_and_config(start):
     kernel = start(QFMAGIC_TRANSPORT="stub")
     assert kernel.run("%config QianfanMagics.model = 'yi_34b_chat'").status == "ok"
     assert kernel.run("%%qianfan\nhi").metadata["model"] == "yi_34b_chat"
-    kernel.run("%qf set model=ernie-4.0-8k")
-    assert kernel.run("%%qianfan\nhi").metadata["model"] == "ernie-4.0-8k"
-    assert kernel.run("%%qianfan model=ernie-3.5-8k\nhi").metadata["model"] == "ernie-3.5-8k"
+    kernel.run("%qf set model=ernie-5.1")
+    assert kernel.run("%%qianfan\nhi").metadata["model"] == "ernie-5.1"
+    assert kernel.run("%%qianfan model=glm-5.3\nhi").metadata["model"] == "glm-5.3"
     kernel.run("%qf unset model")
     assert kernel.run("%%qianfan\nhi").metadata["model"] == "yi_34b_chat"
 
 
-def test_a_question_mark_asks_the_model(start):
+def test_question_mark_is_part_of_prompt(start):
     """IPython would take the line for a question about its last word."""
     kernel = start(QFMAGIC_TRANSPORT="stub")
     kernel.run("%qf set model=yi_34b_chat")
@@ -227,19 +227,19 @@ def test_a_question_mark_asks_the_model(start):
     assert kernel.run("print?").outputs == []
 
 
-def test_an_assigned_answer_is_shown_again_when_it_is_asked_for(start):
+def test_assigned_answer_is_shown_on_request(start):
     kernel = start(QFMAGIC_TRANSPORT="stub")
     assert kernel.run("a = %qianfan model=yi_34b_chat hi").plain.count("Hello!") == 1
     assert kernel.run("a").plain.count("Hello!") == 1
 
 
-def test_nest_asyncio_by_config(start):
+def test_nest_asyncio_is_set_by_config(start):
     kernel = start(QFMAGIC_TRANSPORT="stub")
     kernel.run("%config QianfanMagics.nest_asyncio = True")
     assert kernel.run("import asyncio\nprint(asyncio.run(asyncio.sleep(0, 7)))").stdout.strip() == "7"
 
 
-def test_no_key_in_anything_the_kernel_says(start):
+def test_kernel_messages_contain_no_key(start):
     kernel = start(QIANFAN_BEARER_TOKEN="very\nsecret")
     for cell in (
         "%%qianfan\nhi",
@@ -252,7 +252,7 @@ def test_no_key_in_anything_the_kernel_says(start):
         assert "very" not in str(ran).replace(cell, "")
 
 
-def test_the_body_is_sent_as_it_stands(start):
+def test_cell_body_is_sent_unchanged(start):
     """IPython takes prompts of pasted sessions, and the blanks of blank lines, out of other cells."""
     kernel = start(QFMAGIC_TRANSPORT="stub")
     body = "explain\n    >>> f(1)\n    2\n  \nIn [1]: x\n...: y\n%ls ?\n!ls\nend?"

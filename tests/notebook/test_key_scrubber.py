@@ -41,7 +41,7 @@ print(shown.getvalue(), In, _i, _ii, _iii, [v for k, v in list(globals().items()
 
 
 @pytest.mark.parametrize("xmode", ["Context", "Verbose"])
-def test_in_a_kernel_nothing_of_it_is_left(start, tmp_path, xmode):
+def test_key_scrubber_removes_cell_from_kernel_history(start, tmp_path, xmode):
     canary, log = "withheldCANARY", tmp_path / "log.py"
     kernel = start(QFMAGIC_TRANSPORT="stub", IPYTHONDIR=str(tmp_path / "ipython"))
     kernel.run(f"%xmode {xmode}\n%logstart -o -r {log}\n1")
@@ -85,7 +85,7 @@ def rows(path):
 
 
 @pytest.mark.parametrize("written", [True, False])
-def test_in_a_terminal_too_whether_the_row_is_written_already_or_not(plain, tmp_path, written, capsys):
+def test_key_scrubber_removes_cell_from_terminal_history(plain, tmp_path, written, capsys):
     manager, path = plain.history_manager, tmp_path / "history.sqlite"
     manager.db_cache_size = 0 if written else 100
     if written:  # before the magic runs, as the thread may
@@ -108,13 +108,13 @@ def test_in_a_terminal_too_whether_the_row_is_written_already_or_not(plain, tmp_
     assert sys.last_value.__traceback__ is None
 
 
-def test_without_a_history_the_cell_before_stays(plain, capsys):
+def test_key_scrubber_keeps_previous_cell_without_history(plain, capsys):
     plain.run_cell("before = 1", store_history=True)
     plain.run_cell(f"%qf auth {KEY}", store_history=False)
     assert plain.user_ns["In"][1:] == ["before = 1"]
 
 
-def test_other_mistakes_leave_the_history_alone(plain):
+def test_key_scrubber_keeps_other_failed_cells(plain):
     plain.run_cell("%qf set temprature=1", store_history=True)
     assert "temprature" in plain.user_ns["In"][1]
 
@@ -131,7 +131,7 @@ HOLDING = [
 ]
 
 
-def test_a_question_that_holds_a_key_is_not_sent(start, tmp_path):
+def test_prompt_with_key_is_not_sent(start, tmp_path):
     kernel = start(QFMAGIC_TRANSPORT="stub", QIANFAN_BEARER_TOKEN=KEY, IPYTHONDIR=str(tmp_path / "ipython"))
     for number, cell in enumerate(HOLDING):
         ran = kernel.run(cell.format(key=KEY), cell=str(number))
@@ -142,7 +142,7 @@ def test_a_question_that_holds_a_key_is_not_sent(start, tmp_path):
         assert KEY not in kernel.run("%qf history").plain
 
 
-def test_a_turn_that_holds_a_key_given_later_is_not_sent_along(start, tmp_path):
+def test_turn_with_key_set_later_is_not_sent(start, tmp_path):
     kernel = start(QFMAGIC_TRANSPORT="stub", IPYTHONDIR=str(tmp_path))
     assert kernel.run(f"%%qianfan model=yi_34b_chat\nwhat is {FORMLESS}?", cell="a").error is None
     kernel.run("session = get_ipython().magics_manager.registry['QianfanMagics'].engine.session")
@@ -152,7 +152,7 @@ def test_a_turn_that_holds_a_key_given_later_is_not_sent_along(start, tmp_path):
     assert kernel.run("%%qianfan model=yi_34b_chat\nhi", cell="b").error is None
 
 
-def test_short_keys_are_words_too(start):
+def test_short_keys_are_not_searched(start):
     kernel = start(QFMAGIC_TRANSPORT="stub", QIANFAN_BEARER_TOKEN="key")
     assert kernel.run("%%qianfan model=yi_34b_chat\nwhat is a key?", cell="a").error is None
 
@@ -165,7 +165,7 @@ OUTER = [
 ]
 
 
-def test_a_cell_that_another_magic_runs_is_withheld_with_it(start, tmp_path):
+def test_key_scrubber_removes_cell_run_by_another_magic(start, tmp_path):
     kernel = start(QFMAGIC_TRANSPORT="stub", QIANFAN_BEARER_TOKEN=KEY, IPYTHONDIR=str(tmp_path / "ipython"))
     kernel.run("%xmode Verbose")
     for cell in OUTER:

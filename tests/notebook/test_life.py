@@ -21,7 +21,7 @@ from tests.support.faults.server import HOLD, STREAM, FaultServer, chunk, told
 from tests.support.faults.table import BUSY, FINE, FIRST, GOOD, SO_FAR
 
 INTERRUPTED = text_of("note.interrupted", "en")
-MODEL = "ernie-4.0-8k"
+MODEL = "ernie-5.1"
 KEYS = {"QIANFAN_ACCESS_TOKEN": "t", "QIANFAN_BEARER_TOKEN": "b"}
 HELPERS = """
 import asyncio, gc, ipywidgets, json, os, signal, sys, threading
@@ -118,7 +118,7 @@ MOMENTS = {
 
 @pytest.mark.parametrize("times", [1, 2, 3])
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_an_interrupt(lab, service, moment, times):
+def test_interrupt_at_any_moment_keeps_kernel_usable(lab, service, moment, times):
     service.script, reached, text = MOMENTS[moment]
     cell = Watched(lab, "%%qianfan\nhi")
     reached(cell)
@@ -147,7 +147,7 @@ def test_an_interrupt(lab, service, moment, times):
     assert found["history"] == [["next", GOOD]]
 
 
-def test_an_interrupt_while_connecting(lab, service):
+def test_interrupt_while_connecting_ends_cell(lab, service):
     with socket.create_server(("127.0.0.1", 0), backlog=0) as deaf, contextlib.ExitStack() as stack:
         for _ in range(4):  # with its queue full, further connections wait
             one = stack.enter_context(socket.socket())
@@ -183,7 +183,7 @@ def ask(at, again=0):
 
 
 @pytest.mark.parametrize("again", [0, 3], ids=["once", "twice"])
-def test_an_interrupt_at_any_step_leaves_a_turn_that_is_whole_marked_or_not_there(lab, again):
+def test_interrupt_at_any_step_leaves_consistent_turn(lab, again):
     lab.run(f"{STEPPED}\nfrom qfmagic.notebook.output.live import LiveView\nLiveView.PATIENCE = LiveView.GRACE = 0")
     # Between the making of a coroutine and its start nothing can be done about an interrupt; nothing is lost either.
     lab.run("import warnings\nwarnings.filterwarnings('ignore', 'coroutine .* was never awaited')")
@@ -238,7 +238,7 @@ under_way.close()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_fork_in_a_cell_with_an_answer_under_way(lab, service):
+def test_fork_with_open_stream_can_send(lab, service):
     lab.run("%%qianfan\nbefore")
     service.scripts = [HELD, WHOLE]
     ran = lab.run(f"import warnings\nwarnings.filterwarnings('ignore', 'This process', DeprecationWarning)\n{FORK}")
@@ -249,14 +249,14 @@ def test_a_fork_in_a_cell_with_an_answer_under_way(lab, service):
     assert found["turns"] == journal(lab) == [["before", GOOD, "answered"], ["after", GOOD, "answered"]]
 
 
-def test_an_answer_awaited_in_a_cell(lab, service):
+def test_answer_can_be_awaited_in_cell(lab, service):
     service.scripts = [WHOLE]
     assert lab.run("print((await session.client().aask('hi')).text)").stdout.strip() == GOOD
     pieces = "[delta.text async for delta in session.client().astream('hi')]"
     assert lab.run(f"print(''.join({pieces}))").stdout.strip() == GOOD
 
 
-def test_many_threads_ask_at_once(lab):
+def test_threads_send_concurrently(lab):
     script = """
 answers = []
 def work(number):
@@ -291,7 +291,7 @@ assert came.wait(10)
 
 
 @pytest.mark.parametrize("line", ["%reload_ext qfmagic", "%unload_ext qfmagic\n%load_ext qfmagic"])
-def test_a_reload_ends_what_another_thread_asked(lab, service, line):
+def test_reload_stops_prompt_of_another_thread(lab, service, line):
     lab.run("%%qianfan\nbefore")
     service.script = HELD
     assert lab.run(RELOADED).error is None
@@ -305,7 +305,7 @@ def test_a_reload_ends_what_another_thread_asked(lab, service, line):
 
 
 @pytest.mark.parametrize("way", ["restart", "shutdown"])
-def test_a_kernel_ends_with_a_question_under_way(start, service, tmp_path, way):
+def test_kernel_ends_with_open_stream(start, service, tmp_path, way):
     service.script = HELD
     kernel = start(QFMAGIC_HOME=str(tmp_path), **service.environ, **KEYS)
     cell = Watched(kernel, f"%%qianfan model={MODEL}\nhi")
@@ -325,7 +325,7 @@ def test_a_kernel_ends_with_a_question_under_way(start, service, tmp_path, way):
     assert kernel.run(f"%%qianfan model={MODEL}\nnext").plain == GOOD
 
 
-def test_asyncio_run_in_a_cell_for_who_wants_it(start, service):
+def test_asyncio_run_works_in_cell_with_nest_asyncio(start, service):
     service.script = WHOLE
     kernel = start(**service.environ, **KEYS)
     kernel.run("%qf set nest_asyncio=true")
@@ -336,13 +336,13 @@ def test_asyncio_run_in_a_cell_for_who_wants_it(start, service):
 
 TERMINAL = """
 %load_ext qfmagic
-%qf set model=ernie-4.0-8k
+%qf set model=ernie-5.1
 %qianfan first
 %qianfan second
 """
 
 
-def test_ctrl_c_in_a_terminal(service, tmp_path):
+def test_ctrl_c_in_terminal_stops_answer(service, tmp_path):
     (tmp_path / "talk.ipy").write_text(TERMINAL, encoding="utf-8")
     environ = {**os.environ, **service.environ, **KEYS, "QFMAGIC_LANG": "en", "QFMAGIC_JOURNAL": "false"}
     environ |= {"IPYTHONDIR": str(tmp_path / "ipython"), "PYTHONIOENCODING": "utf-8", "PYTHONASYNCIODEBUG": "1"}

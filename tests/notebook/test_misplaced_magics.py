@@ -67,12 +67,12 @@ def test_magics_are_read_with_the_blanks_of_a_chinese_keyboard(kernel):
         "%%qianfans\nhello",
     ],
 )
-def test_texts_that_are_python_or_another_magic_are_left_alone(cell):
+def test_python_and_other_magics_are_unchanged(cell):
     lines = cell.splitlines(keepends=True)
     assert _taken_literally(lines) == lines
 
 
-def test_misplaced_magic_is_told_where_the_line_is(shell, capsys):
+def test_misplaced_magic_is_reported_with_its_line(shell, capsys):
     with pytest.raises(Exception, match="Line 3"):
         shell.run_cell("# a\n\n%%qianfan\nhello").raise_error()
     capsys.readouterr()

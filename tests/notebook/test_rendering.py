@@ -119,18 +119,18 @@ def table(value):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_a_plain_value(value, text):
+def test_show_renders_plain_value(value, text):
     assert show(value) == text
 
 
-def test_a_long_text_loses_its_middle_and_says_so():
+def test_show_truncates_long_text_in_the_middle():
     text = "a" * 15_000 + "b" * 17_345
     assert show(text) == f"{'a' * 10_000}\n[... 12,345 characters left out ...]\n{'b' * 10_000}"
     assert show("c" * TEXT_CAP) == "c" * TEXT_CAP
     assert "[... 1 character left out ...]" in show("c" * (TEXT_CAP + 1))
 
 
-def test_an_exception_with_its_traceback():
+def test_show_renders_exception_with_traceback():
     def fail():
         try:
             int(f"{Plain()}")
@@ -176,11 +176,11 @@ def test_an_exception_with_its_traceback():
     ],
     ids=show,
 )
-def test_a_container(value, text):
+def test_show_renders_container(value, text):
     assert show(value) == text
 
 
-def test_a_longer_container_is_json():
+def test_show_renders_long_container_as_json():
     value = {"名": ["x" * 90, {"k": 1.5, "n": None, "t": True}], "d": {"y" * 50: "z" * 50}}
     text = show(value)
     assert json.loads(text) == value
@@ -201,7 +201,7 @@ def test_a_longer_container_is_json():
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_a_long_container_says_how_many_are_left_out(value, kept, left):
+def test_show_counts_truncated_entries(value, kept, left):
     opening, *entries, said, closing = lines(value)
     assert opening + closing in ("[]", "{}")
     assert len(entries) == kept
@@ -210,7 +210,7 @@ def test_a_long_container_says_how_many_are_left_out(value, kept, left):
         assert entries == [f'  "{number:04}",' for number in range(19)] + ['  "0019"']
 
 
-def test_nested_containers_are_capped_too():
+def test_show_truncates_nested_containers():
     inner = show({"a": list(range(100))})
     assert "[... 80 entries left out ...]" in inner
     deep = value = []
@@ -226,7 +226,7 @@ def test_nested_containers_are_capped_too():
     assert len(show(wide)) <= LONGEST
 
 
-def test_a_container_in_itself_ends():
+def test_show_ends_for_recursive_container():
     value = [1]
     value.append(value)
     assert show(value) == "[1, [... itself ...]]"
@@ -237,7 +237,7 @@ def test_a_container_in_itself_ends():
     assert "itself" not in show([twice, twice])
 
 
-def test_data_in_a_container_keep_their_lines():
+def test_show_keeps_lines_of_data_in_container():
     text = show({"train": pd.DataFrame({"a": range(100)}), "weights": np.arange(1_000)})
     assert '  "train": DataFrame: 100 rows × 1 column\n' in text
     assert "\n  | [... 80 rows left out ...] |\n" in text
@@ -264,7 +264,7 @@ def test_data_in_a_container_keep_their_lines():
     ],
     ids=lambda value: str(getattr(value, "shape", "")),
 )
-def test_an_array(value, title, left):
+def test_show_renders_array(value, title, left):
     text = show(value)
     assert text.startswith(f"{title}\n")
     assert text.endswith(f"[... {left} left out ...]" if left else ("]" if value.ndim else "3.5"))
@@ -280,7 +280,7 @@ FRAMES = pytest.mark.parametrize("library", [pd, pl], ids=["pandas", "polars"])
 
 
 @FRAMES
-def test_a_frame_is_its_schema_and_its_rows(library):
+def test_show_renders_frame_as_schema_and_rows(library):
     frame = library.DataFrame({"a": [1, 2], "b|c": ["x|y\nz", None]})
     text = show(frame)
     title, schema, shown = text.split("\n\n")
@@ -294,7 +294,7 @@ def test_a_frame_is_its_schema_and_its_rows(library):
 
 
 @FRAMES
-def test_a_long_frame(library):
+def test_show_truncates_long_frame(library):
     frame = library.DataFrame({name: range(1_000) for name in "abcde"})
     assert lines(frame)[0] == "DataFrame: 1,000 rows × 5 columns"
     header, *rows = table(frame)
@@ -307,7 +307,7 @@ def test_a_long_frame(library):
 
 
 @FRAMES
-def test_a_wide_frame(library):
+def test_show_truncates_wide_frame(library):
     frame = library.DataFrame({f"c{number}": [number] for number in range(150)})
     header, row = table(frame)
     assert len(header) == 21
@@ -320,7 +320,7 @@ def test_a_wide_frame(library):
 
 
 @FRAMES
-def test_a_long_cell(library):
+def test_show_truncates_long_cell(library):
     frame = library.DataFrame({"text": ["x" * 80, "y" * 81, "z" * 1_000_000]})
     _, fits, over, far = [row[0] for row in table(frame)]
     assert fits == "x" * 80
@@ -330,7 +330,7 @@ def test_a_long_cell(library):
 
 
 @FRAMES
-def test_an_empty_frame(library):
+def test_show_renders_empty_frame(library):
     assert show(library.DataFrame()) == "DataFrame: 0 rows × 0 columns"
     empty = library.DataFrame({"a": []})
     assert show(empty).startswith("DataFrame: 0 rows × 1 column\n\n- a: ")
@@ -338,7 +338,7 @@ def test_an_empty_frame(library):
 
 
 @FRAMES
-def test_a_series(library):
+def test_show_renders_series(library):
     title, *values = lines(library.DataFrame({"n": [1, 2]})["n"])
     assert title.lower() == "series n: int64, 2 values"
     assert values == ["1", "2"]
@@ -363,7 +363,7 @@ def test_a_series(library):
     ],
     ids=repr,
 )
-def test_the_index_of_pandas_is_shown_if_it_says_something(index, header, first):
+def test_show_renders_meaningful_pandas_index(index, header, first):
     frame = pd.DataFrame({"a": range(3)}, index=index)
     assert table(frame)[:2] == [header, first]
     assert lines(frame["a"])[1] == ": ".join(first)
@@ -381,7 +381,7 @@ def test_the_index_of_pandas_is_shown_if_it_says_something(index, header, first)
     ],
     ids=["twice", "numbers", "tuples", "levels", "objects", "signs"],
 )
-def test_any_column_names_of_pandas(columns, names):
+def test_show_renders_any_pandas_column_names(columns, names):
     frame = pd.DataFrame([[1, None], [2, 3]], columns=columns)
     assert table(frame) == [names, ["1", "nan"], ["2", "3.0"]]
     schema = [line for line in lines(frame) if line.startswith("- ")]
@@ -389,13 +389,13 @@ def test_any_column_names_of_pandas(columns, names):
     assert schema[1].endswith(": float64, 1 missing")
 
 
-def test_any_cells_of_pandas():
+def test_show_renders_any_pandas_cells():
     frame = pd.DataFrame({"a": [Silent(), Plain(), {"b", "a"}, [1, 2], OnlyStr()]})
     assert [row[0] for row in table(frame)[1:]] == ["<Silent>", "<Plain>", "['a', 'b']", "[1, 2]", "said"]
     assert show(pd.DataFrame(index=["x"])) == "DataFrame: 1 row × 0 columns\n\n| index |\n| --- |\n| x |"
 
 
-def test_a_lazy_frame_is_not_collected():
+def test_show_does_not_collect_lazy_frame():
     def fail(_):
         raise AssertionError("collected")
 
@@ -406,14 +406,14 @@ def test_a_lazy_frame_is_not_collected():
     assert show(pl.LazyFrame({"a": [1]}).select("missing"))  # a plan that can't work
 
 
-def test_what_narwhals_wraps_and_what_it_does_not():
+def test_show_renders_narwhals_frames():
     frame = pl.DataFrame({"a": [1]})
     assert show(nw.from_native(frame)) == show(frame)
     assert show(pl.col("a")) == 'col("a")'
 
 
 @pytest.mark.parametrize("name", ["narwhals", "narwhals.stable.v2"])
-def test_without_narwhals(monkeypatch, name):
+def test_show_works_without_narwhals(monkeypatch, name):
     for known in [known for known in sys.modules if known.startswith(f"{name}.")]:
         monkeypatch.delitem(sys.modules, known)
     monkeypatch.setitem(sys.modules, name, None)
@@ -421,7 +421,7 @@ def test_without_narwhals(monkeypatch, name):
     assert show(pl.DataFrame({"a": [1]})).startswith("shape: (1, 1)")
 
 
-def test_a_notebook_without_data_libraries_imports_none():
+def test_show_imports_no_data_libraries():
     code = """if True:
         import sys
         from qfmagic.prompts.rendering import show
@@ -471,14 +471,14 @@ VALUES = st.recursive(
 
 
 @given(VALUES)
-def test_it_never_raises_is_capped_and_always_the_same(value):
+def test_show_never_raises_and_is_bounded(value):
     text = show(value)
     assert type(text) is str
     assert len(text) <= LONGEST
     assert text == show(value)
 
 
-def test_sets_are_the_same_in_every_process():
+def test_show_of_sets_is_equal_in_every_process():
     code = "from qfmagic.prompts.rendering import show; s = set('abcdef'); print(show(s), show([s]), show([{'k': s}]))"
     shown = {
         subprocess.run(
@@ -501,7 +501,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_what_is_whole_and_not_short_is_json(value):
+def test_show_of_whole_value_is_json(value):
     text = show([value, "x" * 100])
     if "left out ...]" not in text:
         assert json.loads(text) == [value, "x" * 100]

@@ -17,7 +17,7 @@ from tests.support import analysis_service
 pytestmark = pytest.mark.kernel
 
 CELLS = [
-    "%load_ext qfmagic\n%qf set lang=en model=ernie-4.0-turbo-8k",
+    "%load_ext qfmagic\n%qf set lang=en model=ernie-5.1",
     "%%qianfan into=first\n介绍下长城",
     "%%qianfan temperature=0.3\nAnd in English? As a table, please.",
     "%%qianfan once into=again\n介绍下长城",  # the same request as the first, and another answer
@@ -102,12 +102,12 @@ def both(tmp_path_factory):
     return folder, recorded, replayed, file
 
 
-def test_a_replay_shows_what_the_recorded_run_showed_byte_for_byte(both):
+def test_replay_output_equals_recorded_output(both):
     _, recorded, replayed, _ = both
     assert without_origin(replayed) == without_origin(recorded)
 
 
-def test_what_was_recorded_is_no_empty_page(both):
+def test_recorded_run_contains_every_kind_of_answer(both):
     """What is compared holds each kind of answer, and the error."""
     _, recorded, _, _ = both
     shown = without_origin(recorded).decode()
@@ -122,7 +122,7 @@ def test_what_was_recorded_is_no_empty_page(both):
         assert part in shown
 
 
-def test_a_replay_says_it_is_one_and_else_has_the_same_origins(both):
+def test_replay_provenance_differs_in_transport_only(both):
     _, recorded, replayed, _ = both
     assert {origin.transport for origin in origins(recorded)} == {"record"}
     assert {origin.transport for origin in origins(replayed)} == {"replay"}
@@ -131,7 +131,7 @@ def test_a_replay_says_it_is_one_and_else_has_the_same_origins(both):
     assert len(timeless[0]) == 6
 
 
-def test_a_replay_leaves_the_cassette_alone_and_the_audit_has_nothing_to_say(both):
+def test_replay_keeps_cassette_and_passes_audit(both):
     folder, _, replayed, file = both
     path = folder / "run.ipynb"
     nbformat.write(replayed, path)
@@ -143,7 +143,7 @@ def test_a_replay_leaves_the_cassette_alone_and_the_audit_has_nothing_to_say(bot
     assert report.findings == ()
 
 
-def test_the_guides_cassette_is_what_its_service_answers_now(tmp_path):
+def test_analysis_cassette_equals_new_recording(tmp_path):
     """`python -m tests.support.analysis_service` writes it, the same each time."""
     path = tmp_path / "again.qf.jsonl"
     analysis_service.record(analysis_service.NOTEBOOK, path)

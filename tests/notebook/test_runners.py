@@ -13,7 +13,7 @@ pytestmark = pytest.mark.kernel
 PARAMETERS = {"city": "上海", "t": 0.7, "words": ["turn", "轮"]}
 VOLATILE = ("id", "created", "seconds")
 CELLS = [
-    "%load_ext qfmagic\n%qf set model=ernie-4.0-8k",
+    "%load_ext qfmagic\n%qf set model=ernie-5.1",
     'city, t, words = "北京", 0.2, []',
     "%%qianfan temperature={{ t }} into=first expect='/{{ city }}/'\nWhat is {{ city }} known for?",
     "%%qianfan expect='any(word in answer.text for word in words)'\nAnd by {{ len(words) }} words, {{ first.model }}?",
@@ -95,13 +95,13 @@ def outputs(path):
     return [(cell.source.strip(), cell.execution_count, cell.outputs) for cell in cells]
 
 
-def test_all_make_the_same_of_it(made):
+def test_runners_give_equal_outputs(made):
     first, *others = ((name, outputs(path)) for name, path in made.items())
     for name, cells in others:
         assert cells == first[1], (name, first[0])
 
 
-def test_parameters_reach_prompts_options_and_expectations(made):
+def test_papermill_parameters_reach_prompts_options_and_expect(made):
     cells = outputs(made["papermill"])
     assert [count for _, count, _ in cells] == list(range(1, len(CELLS) + 2))
     answers = [output for *_, found in cells for output in found if "qfmagic" in output.get("metadata", {})]
@@ -109,7 +109,7 @@ def test_parameters_reach_prompts_options_and_expectations(made):
     assert "What is 上海 known for?" in answers[0].data["text/plain"]
     assert first.parameters == {"temperature": 0.7}
     assert (first.turn, second.turn, aside.turn) == (1, 2, None)
-    assert "And by 2 words, ernie-4.0-8k?" in answers[1].data["text/plain"]
+    assert "And by 2 words, ernie-5.1?" in answers[1].data["text/plain"]
     assert aside.parameters == {"stop": ["turn", "轮"]}
 
 

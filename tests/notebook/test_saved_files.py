@@ -14,6 +14,7 @@ from markdown_it import MarkdownIt
 from qfmagic import Answer, Turn
 from qfmagic.cli import main
 from qfmagic.testing.stub_server import LoopbackServer
+from qfmagic.transport.stub.service import StubService
 from tests.support.held import KEY_ENVIRON
 
 SAVED = Path(__file__).parents[1] / "data" / "saved_by_0_1"
@@ -49,7 +50,7 @@ def sources(notebook):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_turns_have_the_hashes_they_had(name):
+def test_saved_turns_keep_their_hashes(name):
     turns = records(SAVED / f"{name}.jsonl")
     assert [hash_of(turn) for turn in turns] == EXPECTED["conversations"][name]["turns"]
     versions = [[hash_of(version) for version in turn["versions"]] for turn in turns]
@@ -58,7 +59,7 @@ def test_turns_have_the_hashes_they_had(name):
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".md", ".py", ".ipynb"])
 @pytest.mark.parametrize("name", NAMES)
-def test_an_imported_conversation_is_exported_as_it_was(shell, name, suffix):
+def test_imported_conversation_is_exported_unchanged(shell, name, suffix):
     shell.run_line_magic("qf", f"import {SAVED / f'{name}.jsonl'}")
     shell.run_line_magic("qf", f"switch {name}")
     now, was = exported(shell, suffix), (SAVED / f"{name}{suffix}").read_bytes()
@@ -78,14 +79,14 @@ def journal(shell, monkeypatch):
     return shell
 
 
-def test_the_journal_gives_its_conversations_back(journal):
+def test_saved_journal_restores_conversations(journal):
     journal.run_line_magic("qf", "resume")
     for name in NAMES:
         journal.run_line_magic("qf", f"switch {name}")
         assert exported(journal, ".jsonl") == (SAVED / f"{name}.jsonl").read_bytes()
 
 
-def test_the_journal_knows_what_was_used(journal, capsys):
+def test_saved_journal_restores_usage(journal, capsys):
     journal.run_line_magic("qf", "resume")
     capsys.readouterr()
     journal.run_line_magic("qf", "usage notebook by=model")
@@ -94,7 +95,7 @@ def test_the_journal_knows_what_was_used(journal, capsys):
         assert any(model in line and str(sum(counts)) in line for line in lines)
 
 
-def test_rows_in_the_journal_are_not_asked_again(journal, monkeypatch):
+def test_saved_journal_rows_are_reused(journal, monkeypatch):
     monkeypatch.setenv("QFMAGIC_TRANSPORT", "live")
     for name in ("QIANFAN_BASE_URL", "QIANFAN_CONSOLE_API_BASE_URL", "QIANFAN_IAM_BASE_URL"):
         monkeypatch.setenv(name, CLOSED)
@@ -107,8 +108,17 @@ def test_rows_in_the_journal_are_not_asked_again(journal, monkeypatch):
     assert found == EXPECTED["map"]
 
 
+@pytest.fixture
+def gateway(monkeypatch):
+    """A private gateway that still serves the model of that time, and keys for it."""
+    with LoopbackServer(StubService(kept=["ernie-3.5-128k"])) as server:
+        for name, value in {**server.environ, **KEY_ENVIRON, "QFMAGIC_TRANSPORT": "live"}.items():
+            monkeypatch.setenv(name, value)
+        yield server
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_an_exported_notebook_asks_the_same(shell, name):
+def test_exported_notebook_sends_same_requests(shell, gateway, name):
     for source in sources(SAVED / f"{name}.ipynb")[1:]:
         assert shell.run_cell(source).success
     shell.run_line_magic("qf", "export again.jsonl")
@@ -120,12 +130,10 @@ def test_an_exported_notebook_asks_the_same(shell, name):
     assert again == asked
 
 
-def test_an_exported_script_runs(monkeypatch, capsys):
-    with LoopbackServer() as server:
-        for name, value in {**server.environ, **KEY_ENVIRON}.items():
-            monkeypatch.setenv(name, value)
+def test_exported_script_runs(gateway, capsys):
+    with pytest.warns(FutureWarning, match="ernie-3.5-128k is retired"):
         runpy.run_path(str(SAVED / "main.py"))
-        bodies = [json.loads(request.body) for request in server.requests]
+    bodies = [json.loads(request.body) for request in gateway.requests]
     assert [body["messages"][-1]["content"] for body in bodies][:2] == ["The first question", "The second, changed"]
     assert "Behind what is afresh" in capsys.readouterr().out
 
@@ -138,7 +146,7 @@ def bare(value):
 
 
 @pytest.mark.kernel
-def test_a_saved_notebook_replays_and_audits_as_before(tmp_path, capsys):
+def test_saved_notebook_replays_and_passes_audit(tmp_path, capsys):
     for name in ("notebook.ipynb", "notebook.qf.jsonl"):
         shutil.copyfile(SAVED / name, tmp_path / name)
     assert main(["audit", "--strict", str(tmp_path / "notebook.ipynb")]) == 0

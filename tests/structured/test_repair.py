@@ -56,7 +56,7 @@ VALUE = {"name": "a", "score": 0.5}
         f'The input:\n```json\n{{"text": "x"}}\n```\nThe answer: {GOOD}',
     ],
 )
-def test_json_is_found_in_what_stands_around_it(said):
+def test_parse_finds_json_in_surrounding_text(said):
     assert SCHEMA.parse(said) == VALUE
 
 
@@ -96,7 +96,7 @@ def test_json_is_found_in_what_stands_around_it(said):
         ('{"name": "\x1b[31mred", "score": "\x1b[0m"}', r"\x1b[0m"),
     ],
 )
-def test_what_does_not_fit_is_an_error_in_words(said, told):
+def test_parse_reports_mismatch(said, told):
     with pytest.raises(SchemaError) as caught:
         SCHEMA.parse(said)
     assert told in caught.value.message("en")
@@ -104,7 +104,7 @@ def test_what_does_not_fit_is_an_error_in_words(said, told):
     assert caught.value.message("zh")
 
 
-def test_what_a_model_writes_costs_no_more_than_it_is_long():
+def test_parse_time_is_linear():
     fields = ",".join(f'"k{n}":1' for n in range(40_000))
     texts = [
         f'{{{fields},"k39999":2}}',
@@ -121,17 +121,17 @@ def test_what_a_model_writes_costs_no_more_than_it_is_long():
     assert time.process_time() - started < 10
 
 
-def test_only_so_many_faults_are_told():
+def test_parse_bounds_reported_faults():
     with pytest.raises(SchemaError, match="and 7 more"):
         Schema.of(", ".join(f"f{n} int" for n in range(12))).parse("{}")
 
 
-def test_a_number_is_found_where_one_is_asked_for():
+def test_parse_finds_number():
     schema = Schema.of({"type": "integer"})
     assert [schema.parse(said) for said in ("42", "```json\n42\n```", "Sure:\n```\n42\n```")] == [42, 42, 42]
 
 
-def test_lists_are_found_in_prose_where_one_is_asked_for():
+def test_parse_finds_list_in_prose():
     assert Schema.of(list[int]).parse("The numbers [see below] are [1, 2].") == [1, 2]
 
 
@@ -145,7 +145,7 @@ value = st.recursive(
 
 @given(value, st.sampled_from(["{}", "```json\n{}\n```", "Sure:\n```\n{}\n```\n"]), st.sampled_from([None, 2]))
 @settings(deadline=None)
-def test_any_json_is_found_as_it_was_written(one, around, indent):
+def test_found_json_keeps_any_value(one, around, indent):
     written = json.dumps(one, ensure_ascii=False, indent=indent)
     (((value, again),),) = found_json(around.replace("{}", written))
     assert value == json.loads(again) == one
@@ -153,7 +153,7 @@ def test_any_json_is_found_as_it_was_written(one, around, indent):
 
 @given(st.text(max_size=200) | st.text('{}[]",:0 \n`', max_size=60))
 @settings(deadline=None)
-def test_any_text_holds_json_or_not(text):
+def test_found_json_accepts_any_text(text):
     with suppress(NoJSON):
         assert found_json(text)
 
@@ -173,11 +173,11 @@ def run(said, **options):
         return one if isinstance(one, Answer) else Answer(one)
 
     question = options.pop("messages", [Message("user", "Rate it.")])
-    came = asyncio.run(ask_structured(ask, question, options.pop("schema", SCHEMA), **{"native": False, **options}))
+    came = asyncio.run(ask_structured(ask, question, options.pop("schema", SCHEMA), **{"way": None, **options}))
     return came, asked
 
 
-def test_an_answer_that_fits_is_asked_for_once():
+def test_exchanges_send_matching_answer_once():
     came, asked = run([GOOD])
     assert came[:1] + came[2:4] == (VALUE, 0, None)
     assert came.answer.value == VALUE
@@ -187,7 +187,7 @@ def test_an_answer_that_fits_is_asked_for_once():
     assert parameters == {}
 
 
-def test_the_schema_goes_behind_the_last_message_in_the_language_of_the_question():
+def test_exchanges_append_schema_in_language_of_prompt():
     history = [Message("user", "hi"), Message("assistant", "Hello"), Message("user", "评价一下")]
     _, [(messages, _)] = run([GOOD], messages=history)
     assert messages == (*history[:2], Message("user", f"评价一下\n\n{SCHEMA.instruction('zh')}"))
@@ -195,13 +195,18 @@ def test_the_schema_goes_behind_the_last_message_in_the_language_of_the_question
     assert messages[-1].content.endswith(SCHEMA.instruction("en"))
 
 
-def test_a_model_that_takes_it_is_asked_for_json_where_an_object_is_wanted():
-    assert run([GOOD], native=True)[1][0][1] == {"response_format": {"type": "json_object"}}
-    assert run(["[1]"], native=True, schema=Schema.of(list[int]))[1][0][1] == {}
+def test_exchanges_use_native_json_for_objects():
+    assert run([GOOD], way="json_object")[1][0][1] == {"response_format": {"type": "json_object"}}
+    assert run([GOOD], way="json_schema")[1][0][1]["response_format"] == {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "schema": SCHEMA.json_schema, "strict": True},
+    }
+    for way in ("json_object", "json_schema"):
+        assert run(["[1]"], way=way, schema=Schema.of(list[int]))[1][0][1] == {}
 
 
-def test_one_that_does_not_fit_goes_back_with_what_is_wrong():
-    came, asked = run(['{"name": "a"}', GOOD], native=True)
+def test_exchanges_repair_with_fault():
+    came, asked = run(['{"name": "a"}', GOOD], way="json_object")
     assert (came.value, came.repairs, came.error) == (VALUE, 1, None)
     assert [answer.text for answer in came.answers] == ['{"name": "a"}', GOOD]
     assert came.answer.rejected == ('{"name": "a"}',)
@@ -213,7 +218,7 @@ def test_one_that_does_not_fit_goes_back_with_what_is_wrong():
     assert asked[1][1] == asked[0][1]
 
 
-def test_what_is_asked_again_holds_the_last_answer_alone():
+def test_exchanges_repair_last_answer_only():
     came, asked = run(["one", "two", GOOD], repairs=5)
     assert came.repairs == 2
     assert [message.content for message in asked[2][0]][1] == "two"
@@ -222,33 +227,33 @@ def test_what_is_asked_again_holds_the_last_answer_alone():
 
 
 @pytest.mark.parametrize(("repairs", "asked"), [(0, 1), (1, 2), (3, 4)])
-def test_it_is_asked_again_so_often_and_no_more(repairs, asked):
+def test_exchanges_repair_at_most_given_times(repairs, asked):
     came, requests = run(["no"] * 9, repairs=repairs)
     assert len(requests) == len(came.answers) == asked
     assert (came.value, came.repairs, came.answer.text) == (None, repairs, "no")
     assert came.error.key == "schema.no_json"
 
 
-def test_a_blank_answer_is_no_message():
+def test_exchanges_drop_blank_answer_from_repair():
     _, asked = run([" \n", GOOD])
     (message,) = asked[1][0]
     assert message.content.startswith(asked[0][0][0].content)
     assert "holds no JSON" in message.content
 
 
-def test_what_was_cut_at_the_output_limit_is_not_paid_for_twice():
+def test_exchanges_do_not_repair_truncated_answer():
     came, asked = run([Answer('{"name": "a", "sc', finish_reason="length")], repairs=3)
     assert len(asked) == 1
     assert "max_output_tokens=" in came.error.message("en")
 
 
-def test_an_answer_that_was_broken_off_is_not_asked_for_again():
+def test_exchanges_do_not_repair_interrupted_answer():
     came, asked = run([Answer("so f", finish_reason="incomplete")])
     assert len(asked) == 1
     assert came.error is not None
 
 
-def test_the_first_answer_is_kept_when_asking_again_fails():
+def test_exchanges_failed_repair_keeps_first_answer():
     came, asked = run(["no", RateLimitError(code=18, detail="slow down")])
     assert len(asked) == 2
     assert [answer.text for answer in came.answers] == ["no"]
@@ -260,7 +265,7 @@ def test_the_first_answer_is_kept_when_asking_again_fails():
 @pytest.mark.parametrize(
     "last", ["", " \n", Answer('{"name": "z", "sc', finish_reason="incomplete"), Answer("", finish_reason="incomplete")]
 )
-def test_the_first_answer_stands_when_what_was_asked_again_is_less(last):
+def test_exchanges_worse_repair_keeps_first_answer(last):
     came, asked = run(['{"name": "a"}', last])
     assert len(asked) == 2
     assert (came.answer.text, came.place, came.value) == ('{"name": "a"}', 0, None)
@@ -273,7 +278,7 @@ def test_the_first_answer_stands_when_what_was_asked_again_is_less(last):
     assert "重试失败" in came.error.message("zh")
 
 
-def test_an_answer_that_broke_off_counts_if_it_fits_and_says_so_if_not():
+def test_exchanges_accept_matching_interrupted_answer():
     came, _ = run([Answer(GOOD, finish_reason="incomplete")])
     assert (came.value, came.error) == (VALUE, None)
     came, _ = run([Answer('{"name": "a", ', finish_reason="incomplete")])
@@ -281,7 +286,7 @@ def test_an_answer_that_broke_off_counts_if_it_fits_and_says_so_if_not():
     assert "断开" in came.error.message("zh")
 
 
-def test_it_is_not_asked_again_without_its_question():
+def test_exchanges_do_not_repair_without_room_for_prompt():
     target = registry().target("yi_34b_chat")
     room = room_in(target, {})
     came, asked = run(["no JSON " * 1500, GOOD], room=room)
@@ -293,7 +298,7 @@ def test_it_is_not_asked_again_without_its_question():
     assert not room([Message("user", "x" * target.limits.max_chars), Message("assistant", "y")])
 
 
-def test_the_system_s_instructions_take_room_where_they_count():
+def test_room_in_counts_system_where_required():
     target = registry().target("ernie-char-fiction-8k")
     whole = [Message("user", "x" * target.limits.max_chars)]
     assert room_in(target, {})(whole)
@@ -302,9 +307,9 @@ def test_the_system_s_instructions_take_room_where_they_count():
 
 @pytest.mark.parametrize("question", ["Rate it.", "请评价。"])
 @pytest.mark.parametrize("fields", ["名称 str", "name str"])
-def test_it_is_asked_again_in_the_language_it_was_asked_in(question, fields):
+def test_exchanges_repair_in_language_of_prompt(question, fields):
     schema = Schema.of(fields)
-    asked = question_of(question, schema, native=False)
+    asked = question_of(question, schema, way=None)
     steps = exchanges(asked, schema)
     next(steps)
     again = steps.send(Answer("no"))
@@ -313,7 +318,7 @@ def test_it_is_asked_again_in_the_language_it_was_asked_in(question, fields):
 
 
 @pytest.mark.parametrize("repairs", [-1, 11, 1.0, True, None, "1"])
-def test_how_often_it_is_asked_again_is_checked(repairs):
+def test_check_repairs_rejects_invalid_count(repairs):
     for lang in ("en", "zh"):
         with pytest.raises(OptionError) as caught:
             check_repairs(repairs)
@@ -326,13 +331,13 @@ def test_how_often_it_is_asked_again_is_checked(repairs):
     assert [check_repairs(number) for number in (0, 10)] == [0, 10]
 
 
-def test_an_error_before_any_answer_is_the_error():
+def test_exchanges_raise_error_before_any_answer():
     with pytest.raises(RateLimitError):
         run([RateLimitError(code=18, detail="slow down")])
 
 
 @pytest.mark.parametrize(("question", "lang"), [("hi", "en"), ("", "en"), ("a 长城", "zh"), ("カタカナ", "en")])
-def test_the_language_is_the_question_s(question, lang):
+def test_language_of_follows_prompt(question, lang):
     assert language_of(question) == lang
 
 
@@ -354,7 +359,7 @@ def both(prompt, schema, **options):
 
 
 @pytest.mark.parametrize("ask", both("Rate it.", "name str, score float", temperature=0.3))
-def test_extract_gives_the_answer_with_its_object(ask):
+def test_extract_returns_answer_with_value(ask):
     asker, transport = client("no", GOOD)
     with asker:
         answer = ask(asker)
@@ -382,7 +387,7 @@ def test_extract_adds_the_schema_to_the_parts_of_a_dict(prompt, twin):
 
 
 @pytest.mark.parametrize("ask", both("Rate it.", "name str, score float", model="yi_34b_chat"))
-def test_extract_makes_its_own_client_from_the_environment(ask, monkeypatch):
+def test_extract_creates_client_from_environment(ask, monkeypatch):
     with LoopbackServer(lambda _: Reply.of_json({"id": "x", "result": GOOD})) as server:
         for name, value in {**server.environ, "QIANFAN_ACCESS_TOKEN": "t"}.items():
             monkeypatch.setenv(name, value)
@@ -390,7 +395,7 @@ def test_extract_makes_its_own_client_from_the_environment(ask, monkeypatch):
 
 
 @pytest.mark.parametrize("ask", both("Rate it.", "name str, score float", repairs=0))
-def test_extract_fails_with_the_last_answer(ask):
+def test_extract_error_has_last_answer(ask):
     asker, _ = client("no")
     with asker, pytest.raises(SchemaError) as caught:
         ask(asker)
@@ -398,7 +403,7 @@ def test_extract_fails_with_the_last_answer(ask):
 
 
 @pytest.mark.parametrize("ask", both("Rate it.", "name str, score float"))
-def test_extract_does_not_ask_again_without_the_question(ask):
+def test_extract_does_not_repair_without_room_for_prompt(ask):
     asker, transport = client("no JSON " * 1500, GOOD)
     with asker, pytest.raises(SchemaError, match="exceeds the model's limit"):
         ask(asker)
@@ -406,7 +411,7 @@ def test_extract_does_not_ask_again_without_the_question(ask):
 
 
 @pytest.mark.parametrize("ask", both("Rate it.", ""))
-def test_extract_refuses_an_empty_schema(ask):
+def test_extract_rejects_empty_schema(ask):
     asker, transport = client()
     with asker, pytest.raises(OptionError, match="empty"):
         ask(asker)
@@ -414,7 +419,7 @@ def test_extract_refuses_an_empty_schema(ask):
 
 
 @pytest.mark.parametrize("ask", both("Rate it.", "name strng"))
-def test_extract_refuses_a_bad_schema_before_anything_is_sent(ask):
+def test_extract_rejects_invalid_schema_before_sending(ask):
     asker, transport = client()
     with asker, pytest.raises(OptionError):
         ask(asker)
@@ -422,24 +427,24 @@ def test_extract_refuses_a_bad_schema_before_anything_is_sent(ask):
 
 
 @pytest.mark.parametrize("ask", both("Rate it.", "name str, score float", response_format={"type": "text"}))
-def test_a_response_format_of_one_s_own_stands_in_place_of_ours(ask):
+def test_extract_keeps_given_response_format(ask):
     whole = {
         "id": "x",
         "choices": [{"index": 0, "message": {"role": "assistant", "content": GOOD}, "finish_reason": "stop"}],
     }
-    asker, transport = client(Reply.of_json(whole), model="ernie-4.0-8k")
+    asker, transport = client(Reply.of_json(whole), model="ernie-5.1")
     with asker:
         assert ask(asker).value == VALUE
     assert json.loads(transport.requests[0].body)["response_format"] == {"type": "text"}
 
 
-def test_the_service_s_error_is_raised_as_it_is():
+def test_extract_raises_service_error_unchanged():
     asker, _ = client(Reply.of_json({"error_code": 336003, "error_msg": "bad"}))
     with asker, pytest.raises(QianfanError, match="bad"):
         extract("Rate it.", "a int", client=asker)
 
 
-def test_a_turn_on_disk_has_the_rejected_texts_and_not_the_object():
+def test_turn_record_has_rejected_texts_without_value():
     turn = Turn("q", Answer("a", value=object(), rejected=("x", "y")))
     record = json.loads(json.dumps(turn_to_record(turn)))
     read = turn_from_record(record)

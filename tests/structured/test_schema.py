@@ -109,7 +109,7 @@ NAMESPACE = {
         ("d date, t datetime?, b bool", '{"d": "2025-01-08", "b": true}', None, None),
     ],
 )
-def test_each_kind_gives_its_objects_and_columns(spec, written, value, columns):
+def test_schema_kinds_give_objects_and_columns(spec, written, value, columns):
     schema = Schema.of(spec, NAMESPACE)
     found = schema.parse(written)
     assert value is None or found == value
@@ -118,7 +118,7 @@ def test_each_kind_gives_its_objects_and_columns(spec, written, value, columns):
     assert schema.columns(None) == dict.fromkeys(schema.names)
 
 
-def test_the_columns_of_a_short_form_have_their_types():
+def test_short_form_columns_have_types():
     row = Schema.of("d date, t datetime, n int, x float, b bool").parse(
         '{"d": "2025-01-08", "t": "2025-01-08T12:00:00", "n": 1, "x": 1, "b": false}'
     )
@@ -126,20 +126,20 @@ def test_the_columns_of_a_short_form_have_their_types():
 
 
 @pytest.mark.parametrize("spec", [Review, Point, Record, JSON, "a int, b x|y?"])
-def test_a_schema_survives_pickling(spec):
+def test_schema_survives_pickling(spec):
     schema = Schema.of(spec)
     schema.names  # noqa: B018 - what checks has been made
     copy = pickle.loads(pickle.dumps(schema))
     assert (copy.names, copy.json_schema) == (schema.names, schema.json_schema)
 
 
-def test_a_schema_is_its_own_schema():
+def test_schema_of_schema_is_itself():
     schema = Schema.of("a int")
     assert Schema.of(schema) is schema
     assert Schema.of("it", {"it": schema}) is schema
 
 
-def test_the_json_schema_of_a_short_form_is_ours_and_says_all():
+def test_short_form_has_json_schema():
     assert Schema.of("name str, tags list[str], n 1|2, note float?").json_schema == {
         "type": "object",
         "properties": {
@@ -152,7 +152,7 @@ def test_the_json_schema_of_a_short_form_is_ours_and_says_all():
     }
 
 
-def test_the_instruction_holds_the_schema_as_it_stands_in_both_languages():
+def test_instruction_contains_schema_in_both_languages():
     schema = Schema.of({"type": "object", "properties": {"a": {"description": "two  blanks, {braces} 和中文"}}})
     for lang, word in (("en", "JSON"), ("zh", "请")):
         assert word in schema.instruction(lang)
@@ -167,7 +167,7 @@ def test_the_instruction_holds_the_schema_as_it_stands_in_both_languages():
      ({"type": ["object", "null"]}, False), ({"$ref": "#/$defs/A", "$defs": {"A": {"type": "object"}}}, True),
      ({"$ref": "#/$defs/A", "$defs": {"A": {"enum": [1]}}}, False)],
 )  # fmt: skip
-def test_whether_only_objects_fit_is_known(spec, is_object):
+def test_is_object_is_known(spec, is_object):
     assert Schema.of(spec).is_object is is_object
 
 
@@ -216,7 +216,7 @@ def test_whether_only_objects_fit_is_known(spec, is_object):
         (pydantic.BaseModel, "Unsupported schema of type BaseModel"),
     ],
 )
-def test_what_is_no_schema_is_refused_with_what_is_wrong(spec, told):
+def test_schema_rejects_invalid_spec_with_reason(spec, told):
     with pytest.raises(OptionError) as caught:
         Schema.of(spec, NAMESPACE)
     assert told in caught.value.message("en")
@@ -224,7 +224,7 @@ def test_what_is_no_schema_is_refused_with_what_is_wrong(spec, told):
 
 
 @pytest.mark.parametrize("keyword", ["default", "const", "examples", "required", "x", "$defs"])
-def test_nothing_outside_of_a_json_schema_is_fetched(keyword):
+def test_json_schema_fetches_nothing(keyword):
     with LoopbackServer(lambda _: Reply.of_json({"type": "integer"})) as server:
         for url in (f"{server.url}/leak", f"{server.url}/leak#/a", f"//{server.url.partition('//')[2]}/leak"):
             spec = {"$ref": f"#/{keyword}/0", keyword: [{"$ref": url}]}
@@ -236,13 +236,13 @@ def test_nothing_outside_of_a_json_schema_is_fetched(keyword):
 
 
 @pytest.mark.parametrize("url", ["file:///etc/hostname", "ftp://127.0.0.1/x", "data:,{}", "other.json", "?x", "x:y"])
-def test_no_file_is_opened_for_a_json_schema(url):
+def test_json_schema_opens_no_file(url):
     for spec in ({"$ref": url}, {"$ref": "#/default", "default": {"$ref": url}}):
         with pytest.raises(OptionError, match="Unsupported reference"):
             Schema.of(json.dumps(spec))
 
 
-def test_what_is_in_it_by_its_id_is_not_fetched():
+def test_json_schema_id_is_not_fetched():
     spec = {"$id": "http://127.0.0.1:1/a", "$ref": "http://127.0.0.1:1/a#/$defs/B", "$defs": {"B": {"enum": [1]}}}
     before = deepcopy(spec)
     for _ in range(2):
@@ -260,12 +260,12 @@ def test_what_is_in_it_by_its_id_is_not_fetched():
         '{"const": NaN}',
     ],
 )
-def test_a_json_schema_with_what_is_no_json_is_refused(spec):
+def test_json_schema_rejects_values_that_are_not_json(spec):
     with pytest.raises(OptionError, match="Invalid JSON Schema"):
         Schema.of(spec)
 
 
-def test_names_of_keywords_are_no_keywords_where_they_name_fields():
+def test_json_schema_keywords_can_be_field_names():
     schema = Schema.of(
         {"type": "object", "properties": {"prefixItems": {"type": "string"}, "$ref": {"const": "$anchor"}}}
     )
@@ -273,13 +273,13 @@ def test_names_of_keywords_are_no_keywords_where_they_name_fields():
 
 
 @pytest.mark.parametrize(("spec", "package"), [("a int", "pydantic"), (Review, "pydantic"), (JSON, "fastjsonschema")])
-def test_without_the_extra_the_error_says_what_to_install(monkeypatch, spec, package):
+def test_schema_without_extra_names_package_to_install(monkeypatch, spec, package):
     monkeypatch.setitem(__import__("sys").modules, package, None)
     with pytest.raises(OptionError, match=rf"Package {package} required by schema=: pip install 'qfmagic\[pydantic\]'"):
         Schema.of(spec)
 
 
-def test_a_class_whose_validator_breaks_is_an_answer_that_does_not_fit():
+def test_validator_key_error_is_a_mismatch():
     class Broken(pydantic.BaseModel):
         a: int
 
@@ -293,14 +293,14 @@ def test_a_class_whose_validator_breaks_is_an_answer_that_does_not_fit():
 
 
 @pytest.mark.parametrize("spec", [{"$ref": "#"}, {"allOf": [{"$ref": "#/$defs/A"}], "$defs": {"A": {"$ref": "#"}}}])
-def test_a_schema_that_only_refers_to_itself_is_refused(spec):
+def test_json_schema_rejects_self_reference(spec):
     with pytest.raises(OptionError, match="refers only to itself"):
         Schema.of(spec)
     assert Schema.of({"properties": {"a": {"$ref": "#"}}}).parse('{"a": {"a": {}}}')
 
 
 @pytest.mark.parametrize("keyword", ["exclusiveMinimum", "exclusiveMaximum"])
-def test_a_limit_of_the_fourth_draft_needs_that_draft(keyword):
+def test_json_schema_draft4_limit_requires_draft4(keyword):
     limit = {"properties": {"a": {keyword.replace("exclusiveM", "m"): 5, keyword: True}}}
     with pytest.raises(OptionError, match=f"{keyword}: 5"):
         Schema.of(limit)
@@ -375,7 +375,7 @@ class Methods(typing.TypedDict, total=False):
         ),
     ],
 )  # fmt: skip
-def test_columns_hold_what_their_kinds_say_by_the_fields_names(spec, written, columns, kinds):
+def test_columns_have_kinds_by_field_name(spec, written, columns, kinds):
     schema = Schema.of(spec)
     found = schema.columns(schema.parse(written))
     assert found.items() >= columns.items()
@@ -384,7 +384,7 @@ def test_columns_hold_what_their_kinds_say_by_the_fields_names(spec, written, co
     assert result_kinds(schema)["error"] is str
 
 
-def test_columns_that_cannot_be_had_make_an_answer_that_does_not_fit():
+def test_columns_that_fail_are_a_mismatch():
     class Inverse(pydantic.BaseModel):
         x: int
 
@@ -403,7 +403,7 @@ def test_columns_that_cannot_be_had_make_an_answer_that_does_not_fit():
 # ---- numbers and dates
 
 
-def test_a_number_is_not_rounded_where_it_need_not_be():
+def test_numbers_are_not_rounded():
     class Price(pydantic.BaseModel):
         price: decimal.Decimal
         weight: float
@@ -419,7 +419,7 @@ def test_a_number_is_not_rounded_where_it_need_not_be():
 
 @pytest.mark.parametrize("kind", ["date", "datetime"])
 @pytest.mark.parametrize("value", ["0", "2025", "20250108", '"20250108"', '"1736294400"', "1.5", '""', "true"])
-def test_a_number_is_no_date(kind, value):
+def test_number_is_not_a_date(kind, value):
     with pytest.raises(SchemaError, match="written like 2025-01-08"):
         Schema.of(f"d {kind}").parse(f'{{"d": {value}}}')
 
@@ -433,7 +433,7 @@ class _Mute(RuntimeError):
 
 
 @pytest.mark.parametrize("kind", [SystemExit, asyncio.CancelledError, GeneratorExit, RecursionError, _Mute])
-def test_whatever_a_validator_raises_is_an_answer_that_does_not_fit(kind):
+def test_validator_exception_of_any_kind_is_a_mismatch(kind):
     class Broken(pydantic.BaseModel):
         a: int
 
@@ -446,7 +446,7 @@ def test_whatever_a_validator_raises_is_an_answer_that_does_not_fit(kind):
         Schema.of(Broken).parse('{"a": 1}')
 
 
-def test_an_error_that_cannot_say_what_it_is_does_not_fit():
+def test_validator_error_without_text_is_a_mismatch():
     class Broken(pydantic.BaseModel):
         a: int
 
@@ -459,7 +459,7 @@ def test_an_error_that_cannot_say_what_it_is_does_not_fit():
         Schema.of(Broken).parse('{"a": 1}')
 
 
-def test_an_interrupt_while_it_checks_is_one():
+def test_validator_interrupt_is_raised():
     class Slow(pydantic.BaseModel):
         a: int
 
@@ -488,7 +488,7 @@ class Endless(typing.TypedDict):
     kids: "list[Endless]"
 
 
-def test_typed_dicts_are_read_wherever_they_stand():
+def test_typed_dicts_are_supported_anywhere():
     value = {"b": {"deep": 1}, "c": None, "d": {"deep": 2}, "e": {"x": {}}, "f": ({"deep": 3},)}
     assert Schema.of(Deep).parse(json.dumps(value)) == value
     assert Schema.of(Deep).parse(json.dumps({**value, "a": [{"deep": 4}]}))["a"] == [{"deep": 4}]
@@ -497,19 +497,19 @@ def test_typed_dicts_are_read_wherever_they_stand():
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="typing's own are taken as they are")
-def test_a_typed_dict_that_holds_itself_is_refused_with_what_to_do():
+def test_recursive_typed_dict_is_rejected_with_hint():
     with pytest.raises(OptionError, match="typing_extensions.TypedDict"):
         Schema.of(Endless)
 
 
-def test_unions_are_schemas_however_they_are_written():
+def test_unions_are_supported_in_every_spelling():
     for union in (OPTIONAL[Point], Point | None):
         assert [Schema.of(union).parse(said) for said in ('{"x": 1}', "null")] == [Point(1), None]
     both = UNION[Point, Review]
     assert Schema.of(both).parse('{"name": "a", "score": 1}') == Review(name="a", score=1)
 
 
-def test_a_list_of_a_class_is_named_as_such():
+def test_list_of_class_is_found_by_name():
     assert Schema.of("list[models.Point]", NAMESPACE).parse('[{"x": 1}]') == [Point(1)]
     assert Schema.of("list[ int ]").parse("[1, 2]") == [1, 2]
 
@@ -519,11 +519,11 @@ def test_a_list_of_a_class_is_named_as_such():
     [("name:str,score:float", "name str, score float"), ("name\tstr", "name str"), ("名字\u3000str", "名字 str"),
      ("name ： str？", "name str?"), ("code 010|020", "code 010|020")],
 )  # fmt: skip
-def test_the_short_form_is_read_as_it_is_written_in_many_hands(written, same):
+def test_short_form_accepts_several_spellings(written, same):
     assert parse_short_form(written) == parse_short_form(same)
 
 
-def test_values_with_zeros_in_front_are_codes():
+def test_short_form_keeps_leading_zeros():
     assert Schema.of("code 010|020, n 0|-1").parse('{"code": "010", "n": -1}') == {"code": "010", "n": -1}
 
 
@@ -536,7 +536,7 @@ kinds = st.one_of(st.sampled_from(list(TYPES)), st.lists(words, min_size=2, max_
 
 @given(st.dictionaries(names, st.tuples(kinds, st.booleans(), st.booleans()), min_size=1, max_size=5))
 @settings(deadline=None)
-def test_every_short_form_that_can_be_written_can_be_read(fields):
+def test_short_form_of_any_fields_is_parsed(fields):
     parts = [
         f"{name} {f'list[{kind}]' if many else kind}{'?' if maybe else ''}"
         for name, (kind, many, maybe) in fields.items()
@@ -549,6 +549,6 @@ def test_every_short_form_that_can_be_written_can_be_read(fields):
 
 @given(st.text(max_size=60))
 @settings(deadline=None)
-def test_any_text_is_a_short_form_or_refused(written):
+def test_short_form_of_any_text_is_parsed_or_rejected(written):
     with suppress(OptionError):
         assert parse_short_form(written) is not None

@@ -39,7 +39,7 @@ def held_reply(pieces, **options):
     return Reply(Held(whole.chunks), 200, {"content-type": EVENT_TYPE})
 
 
-def _event(piece, model="ernie-4.5-turbo-128k"):
+def _event(piece, model="ernie-5.1"):
     delta = piece if isinstance(piece, dict) else {"content": piece or ""}
     choice = {"index": 0, "delta": delta, "finish_reason": "stop" if piece is None else None}
     return {"id": "as-held", "object": "chat.completion.chunk", "created": 1, "model": model, "choices": [choice]}

@@ -22,6 +22,10 @@ def _export(text: str) -> dict:
     return {"text/markdown": exported(Conversation(text, (turn,)), ".md")}
 
 
+def _pages(text: str) -> list[dict]:
+    return [{"url": text, "title": "A page"}, {"index": 2, "url": f"https://a.example/{text}", "title": text}]
+
+
 # Those that are functions of the text.
 PURE: dict[str, Callable[[str], dict]] = {
     **{f"format={style}": _answer(style) for style in STYLES},
@@ -29,6 +33,7 @@ PURE: dict[str, Callable[[str], dict]] = {
     "both": lambda text: answer_bundle(Answer(text, reasoning=text), ["a note"]),
     "note": lambda text: answer_bundle(Answer("The answer."), [text]),
     "export": _export,
+    "sources": lambda text: answer_bundle(Answer("The answer.", extra={"search_results": _pages(text)}), ["a note"]),
 }
 
 

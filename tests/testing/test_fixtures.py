@@ -15,7 +15,7 @@ pytest_plugins = ["pytester"]
 TESTS = """
 import pytest
 
-pytestmark = pytest.mark.qianfan(model="ernie-lite-8k", temperature=0.5)
+pytestmark = pytest.mark.qianfan(model="ernie-5.1", temperature=0.5)
 
 @pytest.mark.parametrize("word", ["one", "two", "one "])
 def test_words(qianfan_client, word):
@@ -64,7 +64,7 @@ def exchanges(file):
     return list(cassette.read(cassette.beside(file)).exchanges.values())
 
 
-def test_what_was_recorded_is_played_in_any_order_and_selection(run, recorded):
+def test_replay_works_in_any_order_and_selection(run, recorded):
     assert [one.n for one in exchanges(recorded)].count(1) == 1  # only one that asks the same twice needs two
     run("--qianfan=replay").assert_outcomes(passed=4)
     run("--qianfan=replay", "test_words.py::test_twice", "test_words.py::test_words[two]").assert_outcomes(passed=2)
@@ -73,14 +73,12 @@ def test_what_was_recorded_is_played_in_any_order_and_selection(run, recorded):
 
 
 @pytest.mark.parametrize("mode", ["replay", "auto"])
-def test_what_nothing_asks_for_is_one_failure(run, recorded, mode):
+def test_unused_exchanges_are_one_failure(run, recorded, mode):
     recorded.write_text(TESTS.replace('"one", "two"', '"one"'))
     result = run(f"--qianfan={mode}")
     result.assert_outcomes(passed=3, failed=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(
-        ["*Cassette test_words.qf.jsonl has 1 answer that no request used: ernie-lite-8k “two” (*"]
-    )
+    result.stdout.fnmatch_lines(["*Cassette test_words.qf.jsonl has 1 answer that no request used: ernie-5.1 “two” (*"])
     result.stdout.fnmatch_lines(["FAILED test_words.qf.jsonl::cassette*"])
 
 
@@ -92,24 +90,24 @@ def test_what_nothing_asks_for_is_one_failure(run, recorded, mode):
         (["--deselect", "test_words.py::test_twice"], {"passed": 2, "deselected": 1}),
     ],
 )
-def test_a_part_of_the_tests_says_nothing_about_the_rest(run, recorded, arguments, outcomes):
+def test_unused_exchanges_are_ignored_for_part_of_tests(run, recorded, arguments, outcomes):
     recorded.write_text(TESTS.replace('"one", "two"', '"one"'))
     run("--qianfan=replay", *arguments).assert_outcomes(**outcomes)
 
 
-def test_after_a_failure_nothing_is_said_about_what_is_left(run, recorded):
+def test_unused_exchanges_are_ignored_after_failure(run, recorded):
     recorded.write_text(TESTS.replace("test_twice(qianfan_client):", "test_twice(qianfan_client):\n    assert 0"))
     run("--qianfan=replay").assert_outcomes(passed=3, failed=1)
 
 
-def test_a_changed_question_fails_and_the_nearest_is_named(run, recorded):
+def test_changed_prompt_fails_and_names_nearest(run, recorded):
     recorded.write_text(TESTS.replace('"two"', '"too"'))
     result = run("--qianfan=replay")
     result.assert_outcomes(passed=3, failed=1)
     result.stdout.fnmatch_lines(["*Differences from the nearest (*): message 1 (user) “t?-w-?{+o+}o”*"])
 
 
-def test_in_workers_too_what_nothing_asks_for_is_one_failure(run, recorded):
+def test_unused_exchanges_with_xdist_are_one_failure(run, recorded):
     """pytest-xdist's workers each know a part."""
     recorded.write_text(TESTS.replace('"one", "two"', '"one"'))
     result = run("--qianfan=replay", "-pxdist.plugin", "-n2")
@@ -117,7 +115,7 @@ def test_in_workers_too_what_nothing_asks_for_is_one_failure(run, recorded):
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 
 
-def test_a_cassette_that_tests_name_may_serve_several_files(run, pytester, service):
+def test_named_cassette_serves_several_files(run, pytester, service):
     test = "import pytest\n@pytest.mark.qianfan(cassette='answers/all.qf.jsonl')\ndef test_(qianfan_client):\n"
     pytester.mkdir("answers")
     pytester.makepyfile(
@@ -131,7 +129,7 @@ def test_a_cassette_that_tests_name_may_serve_several_files(run, pytester, servi
     run("--qianfan=replay", ".").assert_outcomes(passed=1, failed=1)
 
 
-def test_a_cassette_that_is_missing_or_edited_is_told(run, pytester, recorded):
+def test_missing_or_edited_cassette_is_reported(run, pytester, recorded):
     file = cassette.beside(recorded)
     file.write_text(file.read_text("utf-8").replace('"one"', '"won"'), "utf-8")
     result = run("--qianfan=replay")
@@ -143,7 +141,7 @@ def test_a_cassette_that_is_missing_or_edited_is_told(run, pytester, recorded):
     result.stdout.fnmatch_lines(["Cassette test_words.qf.jsonl not found. *: pytest --qianfan=auto."])
 
 
-def test_the_stub_answers_without_the_option_and_nothing_else_is_changed(run, pytester):
+def test_stub_is_default_and_changes_nothing_else(run, pytester):
     pytester.makepyfile(
         """
         import os
@@ -171,20 +169,20 @@ def test_the_stub_answers_without_the_option_and_nothing_else_is_changed(run, py
 @pytest.mark.parametrize(
     ("readme", "heading"), [("README.md", "Notebooks as tests"), ("README.zh-CN.md", "把笔记本当作测试")]
 )
-def test_the_tests_in_the_readme_pass(run, pytester, readme, heading):
+def test_readme_tests_pass(run, pytester, readme, heading):
     section = (ROOT / readme).read_text("utf-8").split(f"## {heading}\n")[1]
     pytester.makepyfile(section.split("```python\n")[1].split("```")[0])
     run("--qianfan=stub", "--strict-markers").assert_outcomes(passed=2)
 
 
-def test_live_asks_the_service(run, pytester, service):
+def test_live_mode_sends_to_service(run, pytester, service):
     pytester.makepyfile("def test_(qianfan_client):\n    assert qianfan_client.ask('hi').text")
     run("--qianfan=live").assert_outcomes(passed=1)
     assert len(service.requests) == 1
 
 
 @pytest.mark.parametrize("mode", ["stub", "replay"])
-def test_no_client_of_a_tests_own_gets_out(run, pytester, service, mode):
+def test_own_client_of_test_is_offline(run, pytester, service, mode):
     pytester.makepyfile(
         """
         import pytest
@@ -202,7 +200,7 @@ def test_no_client_of_a_tests_own_gets_out(run, pytester, service, mode):
     assert service.requests == []
 
 
-def test_a_cassette_that_can_no_longer_be_written_is_an_error_of_the_test(run, pytester, service):
+def test_unwritable_cassette_is_an_error_of_test(run, pytester, service):
     pytester.makepyfile(
         test_lost="""
         def test_(qianfan_client, tmp_path_factory):
@@ -218,7 +216,7 @@ def test_a_cassette_that_can_no_longer_be_written_is_an_error_of_the_test(run, p
     result.stdout.fnmatch_lines(["Cannot write cassette test_lost.qf.jsonl (*"])
 
 
-def test_what_is_wrong_in_the_configuration_or_a_marker_is_told(run, pytester):
+def test_invalid_configuration_and_marker_are_reported(run, pytester):
     pytester.makepyfile("import pytest\n@pytest.mark.qianfan('x')\ndef test_(qianfan_client):\n    pass")
     result = run()
     result.assert_outcomes(errors=1)
@@ -251,7 +249,7 @@ CELLS = {
         (None, set()),
     ],
 )
-def test_a_notebooks_cassette_is_looked_at_behind_its_cells(run, pytester, mode, looked_at):
+def test_notebook_cassette_is_checked_after_its_cells(run, pytester, mode, looked_at):
     """It is the one the notebook names, or the one beside it; not in a notebook that keeps to the stub."""
     for name, source in CELLS.items():
         cell = {

@@ -99,7 +99,7 @@ def test_harness_cell_result_has_outputs_of_commands(notebook):
     assert "qfmagic_map" in mapped.outputs[-1].metadata
     compared = notebook.run("%%qf compare models=yi_34b_chat,ernie-lite-8k\nhi")
     assert "ernie-lite-8k" in compared.text
-    assert "Settings when this cell ran" in notebook.run("%qf panel").text
+    assert "Settings at the time this cell ran" in notebook.run("%qf panel").text
 
 
 def test_harness_ignores_environment_of_user(monkeypatch, tmp_path):

@@ -130,14 +130,14 @@ def outcome(run):
     return {name: int(count) for count, name in found}, output
 
 
-def test_two_lines_make_notebooks_and_tests_run_without_keys_or_network(project, server):
+def test_plugin_runs_notebooks_and_tests_without_keys_or_network(project, server):
     """Strictly, with the very outputs that were saved."""
     counts, output = outcome(project.pytest(**server.environ))
     assert counts == {"passed": 1 + 4 + 1 + 2}, output
     assert server.requests == []
 
 
-def test_what_is_wrong_with_a_notebook_or_its_cassette_fails(project, server):
+def test_plugin_fails_invalid_notebook_or_cassette(project, server):
     talk, tape = project.read("talk.ipynb"), project.read("talk.qf.jsonl")
     notebooks = {
         "says_live": talk.replace("%qf transport auto", "%qf transport live").replace("auto talk.qf.jsonl", "live"),
@@ -161,14 +161,14 @@ def test_what_is_wrong_with_a_notebook_or_its_cassette_fails(project, server):
     assert "Cassette wrong/shorter.qf.jsonl has 1 answer that no request used: " in output
     assert "“and the second”" in output
     assert "wrong/changed::ipynb::Cell 2 FAILED" in lines
-    assert "differs: message 1 (user) “[-first-]{+another+} question”" in output
+    assert "): message 1 (user) “[-first-]{+another+} question”" in output
     assert "changed.ipynb: the cassette has unused answers, but not every cell ran and passed" in output
     assert "Cassette missing.qf.jsonl not found" in output
     assert "missing.ipynb::cassette" not in output
     assert server.requests == []
 
 
-def test_the_stub_and_the_service_answer_where_they_are_asked_to(project, server):
+def test_plugin_uses_stub_and_service_as_selected(project, server):
     """Whatever the notebook says; the service not without keys, and in `auto` only for what is new."""
     new = project.folder / "new"
     new.mkdir()
@@ -185,6 +185,6 @@ def test_the_stub_and_the_service_answer_where_they_are_asked_to(project, server
     assert live == {"failed": 1, "passed": 1}, told
     assert "CredentialError: No key" in told, told
     assert auto == {"failed": 1, "passed": 4}, said
-    assert "new.qf.jsonl has 1 answer that no request used: ernie-lite-8k “and the second”" in said
+    assert "new.qf.jsonl has 1 answer that no request used: ernie-5.1 “and the second”" in said
     assert (new / "new.qf.jsonl").read_text("utf-8").count('"n":') == 3
     assert len(server.requests) == 1  # what the cassette lacked

@@ -27,8 +27,8 @@ KEYS = StubKeys()
 CHAT = "/v2/chat/completions"
 V1_CHAT = f"/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/yi_34b_chat?access_token={KEYS.access_token}"
 HI = [{"role": "user", "content": "hi"}]
-BODY = json.dumps({"model": "ernie-4.0-8k", "messages": HI})
-SAID = "(stub) **ERNIE-4.0-8K**, turn 1, a question of 2 characters: hi"
+BODY = json.dumps({"model": "ernie-5.1", "messages": HI})
+SAID = "(stub) **ERNIE-5.1**, turn 1, a question of 2 characters: hi"
 LIMIT = 2_000_000
 
 
@@ -47,15 +47,15 @@ def client(server):
         yield client
 
 
-def test_openai_asks_and_streams(client):
-    answer = client.chat.completions.create(model="ernie-4.0-8k", messages=HI, temperature=0.5)
+def test_openai_client_completes_and_streams(client):
+    answer = client.chat.completions.create(model="ernie-5.1", messages=HI, temperature=0.5)
     assert answer.choices[0].message.content == SAID
     assert answer.choices[0].finish_reason == "stop"
     assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
     system = {"role": "system", "content": "be brief"}
     chunks = list(
         client.chat.completions.create(
-            model="ernie-4.0-8k", messages=[system, *HI], stream=True, stream_options={"include_usage": True}
+            model="ernie-5.1", messages=[system, *HI], stream=True, stream_options={"include_usage": True}
         )
     )
     assert "".join(chunk.choices[0].delta.content for chunk in chunks if chunk.choices) == SAID
@@ -63,36 +63,36 @@ def test_openai_asks_and_streams(client):
     assert chunks[-1].usage == answer.usage
 
 
-def test_openai_lists_models_it_can_ask(client):
+def test_openai_client_lists_usable_models(client):
     names = [model.id for model in client.models.list()]
-    assert "ernie-4.0-8k" in names
+    assert "ernie-5.1" in names
     assert "yi_34b_chat" not in names  # V1 alone has it
     assert client.chat.completions.create(model=names[-1], messages=HI).choices
 
 
-def test_openais_errors_are_the_documented_ones(server, client):
+def test_openai_client_gets_documented_errors(server, client):
     with pytest.raises(openai.AuthenticationError) as caught:
         client.with_options(api_key="wrong").models.list()
     assert caught.value.code == "invalid_iam_token"
     with pytest.raises(openai.AuthenticationError) as caught:
-        client.chat.completions.create(model="nobody", messages=HI)
+        client.chat.completions.create(model="ernie-lite-8k", messages=HI)
     assert caught.value.code == "invalid_model"
     with pytest.raises(openai.BadRequestError) as caught:
-        client.chat.completions.create(model="ernie-4.0-8k", messages=HI, temperature="hot")
+        client.chat.completions.create(model="ernie-5.1", messages=HI, temperature="hot")
     assert caught.value.code == "invalid_argument"
     with pytest.raises(openai.BadRequestError, match="max_tokens"):
-        client.chat.completions.create(model="ernie-4.0-8k", messages=HI, max_tokens=-1)
+        client.chat.completions.create(model="ernie-5.1", messages=HI, max_tokens=-1)
     with pytest.raises(openai.NotFoundError, match="/v2/embeddings"):
         client.embeddings.create(model="x", input="hi")
 
 
-def test_many_clients_at_once(server):
+def test_stub_server_supports_concurrent_clients(server):
     async def go():
         async with openai.AsyncOpenAI(base_url=f"{server.url}/v2", api_key=KEYS.bearer_token) as client:
             return await asyncio.gather(
                 *(
                     client.chat.completions.create(
-                        model="ernie-4.0-8k", messages=[{"role": "user", "content": f"number {number}"}]
+                        model="ernie-5.1", messages=[{"role": "user", "content": f"number {number}"}]
                     )
                     for number in range(64)
                 )
@@ -116,7 +116,7 @@ def v1(name, **keys):
     said[name] = [whole, "".join(event["result"] for event in chat.do(messages=hi, stream=True))]
 
 def v2(name, **keys):
-    chat = qianfan.ChatCompletion(version="2", model="ernie-4.0-8k", **keys)
+    chat = qianfan.ChatCompletion(version="2", model="ernie-5.1", **keys)
 
     async def later():
         whole = (await chat.ado(messages=hi)).body["choices"][0]["message"]["content"]
@@ -148,7 +148,7 @@ print(json.dumps(said))
 """
 
 
-def test_the_official_sdk_uses_it_unchanged(server, tmp_path):
+def test_official_sdk_works_unchanged(server, tmp_path):
     ways = (
         {"ak": KEYS.ak, "sk": KEYS.sk},
         {"access_key": KEYS.access_key, "secret_key": KEYS.secret_key},
@@ -193,40 +193,40 @@ def curl(server):
     return run
 
 
-def test_curl_asks_and_streams(curl):
+def test_curl_completes_and_streams(curl):
     assert json.loads(curl(body=BODY))["choices"][0]["message"]["content"] == SAID
     streamed = curl("-N", body=json.dumps({**json.loads(BODY), "stream": True}))
     assert streamed.endswith("data: [DONE]\n\n")
     assert json.loads(curl(path=V1_CHAT, body=json.dumps({"messages": HI})))["result"].startswith("Hello!")
 
 
-def test_curl_takes_a_token_without_a_body(curl):
+def test_curl_gets_token_without_body(curl):
     path = f"/oauth/2.0/token?grant_type=client_credentials&client_id={KEYS.ak}&client_secret={KEYS.sk}"
     assert json.loads(curl("-X", "POST", path=path))["access_token"] == KEYS.access_token
 
 
-def test_one_connection_serves_several_requests(curl, server):
+def test_stub_server_reuses_connection(curl, server):
     head = ("-o", os.devnull, "-w", "%{num_connects} ")
     assert curl(*head, server.url + "/v2/nothing", *head, server.url + "/nowhere", *head).split() == ["1", "0", "0"]
 
 
-def test_a_body_in_chunks_and_one_that_waits_for_leave(curl):
+def test_stub_server_reads_chunked_and_expect_continue(curl):
     long = json.dumps({**json.loads(BODY), "messages": [{"role": "user", "content": "x" * 1_100_000}]})
     for arguments in (("-H", "Transfer-Encoding: chunked"), ("-H", "Expect: 100-continue")):
         assert json.loads(curl(*arguments, body=BODY))["choices"]
-        assert json.loads(curl(*arguments, body=long))["error"]["code"] == "characters_too_long"
+        assert json.loads(curl(*arguments, body=long))["choices"]
 
 
 @pytest.mark.parametrize(
     "arguments", [(), ("-H", "Expect: 100-continue"), ("-H", "Expect:"), ("-H", "Transfer-Encoding: chunked")]
 )
-def test_a_body_that_is_too_long_is_refused_with_an_answer(curl, arguments):
+def test_stub_server_rejects_long_body(curl, arguments):
     said = curl(*arguments, "-w", "\n%{http_code}", body="x" * (LIMIT + 1))
     body, status = said.rsplit("\n", 1)
     assert (status, json.loads(body)["error"]["message"]) == ("413", f"the body is longer than {LIMIT} bytes")
 
 
-def test_methods_and_places_that_are_not_served(curl):
+def test_stub_server_rejects_unknown_methods_and_paths(curl):
     assert "HTTP/1.1 404" in curl("-I", path="/")
     assert "HTTP/1.1 200" in curl("-I", "-X", "GET", path="/v2/models")
     assert "HTTP/1.1 405" in curl("-I")
@@ -238,7 +238,7 @@ def test_methods_and_places_that_are_not_served(curl):
     assert json.loads(curl("-f", path="/rpc/nowhere"))["error_code"] == 3  # with HTTP 200, as V1 does
 
 
-def test_http_1_0_gets_its_stream_until_the_end_of_the_connection(curl):
+def test_stub_server_http_1_0_stream_ends_with_connection(curl):
     said = curl("-0", "-i", body=json.dumps({**json.loads(BODY), "stream": True})).lower()
     assert "transfer-encoding" not in said
     assert "connection: close" in said
@@ -296,26 +296,26 @@ def chunked(*chunks):
         (post("{}", "Content-Length: 2"), 400, "model is empty"),
     ],
 )
-def test_what_is_wrong_with_a_request_is_told_as_json(wire, sent, status, said):
+def test_stub_server_reports_invalid_request_as_json(wire, sent, status, said):
     head, body = wire(sent).split("\r\n\r\n", 1)
     assert head.startswith(f"HTTP/1.1 {status}")
     assert "application/json" in head
     assert said in json.loads(body)["error"]["message"]
 
 
-def test_chunks_with_extensions_and_trailers(wire):
+def test_stub_server_reads_chunk_extensions_and_trailers(wire):
     half = len(BODY) // 2
     parts = (f"{half:x};a=b\r\n{BODY[:half]}\r\n", f"{len(BODY) - half:X}\r\n{BODY[half:]}\r\n", "0\r\nx: y\r\n\r\n")
     assert SAID in wire(chunked(*parts))
 
 
-def test_requests_behind_each_other_are_answered_in_order(wire):
+def test_stub_server_answers_pipelined_requests_in_order(wire):
     bodies = [BODY, BODY.replace('"hi"', '"there"')]
     said = wire("".join(post(body, f"Content-Length: {len(body)}") for body in bodies))
     assert said.index("characters: hi") < said.index("characters: there")
 
 
-def test_a_body_without_a_length_is_not_taken_for_the_next_request(wire, server):
+def test_stub_server_body_without_length_is_not_next_request(wire, server):
     before = len(server.requests)
     said = wire(post("GET /smuggled HTTP/1.1\r\n\r\n"))
     assert said.count("HTTP/1.1") == 1
@@ -325,7 +325,7 @@ def test_a_body_without_a_length_is_not_taken_for_the_next_request(wire, server)
     assert "/smuggled" not in {request.path for request in server.requests[before:]}
 
 
-def test_a_client_that_leaves_harms_nobody(server, curl, capfd):
+def test_stub_server_survives_disconnects(server, curl, capfd):
     before = len(server.requests)
     address = server.url.removeprefix("http://").split(":")
     for part in ("", "POST", post("{", "Content-Length: 9"), chunked("9\r\n{")):
@@ -358,7 +358,7 @@ FOREIGN = (
 @pytest.mark.parametrize(
     ("host", "status"), [*((host, 404) for host in OWN), *((host, 421) for host in FOREIGN)]
 )  # fmt: skip
-def test_stub_server_answers_only_requests_for_its_own_host(host, status):
+def test_stub_server_answers_requests_for_own_host_only(host, status):
     with LoopbackServer(allowed=("Stub", "named:7")) as server:
         named = host.format(port=server.url.rpartition(":")[2])
         assert said_to(server, "GET / HTTP/1.1", f"Host: {named}") == status
@@ -381,7 +381,7 @@ def test_stub_server_answers_only_requests_for_its_own_host(host, status):
         (("GET http://[/ HTTP/1.1", "Host: {own}"), 400),
     ],
 )
-def test_stub_server_takes_no_request_with_an_unclear_host(lines, status):
+def test_stub_server_rejects_ambiguous_host(lines, status):
     with LoopbackServer() as server:
         assert said_to(server, *(line.format(own=server.url[7:]) for line in lines)) == status
 
@@ -400,18 +400,18 @@ def test_stub_server_is_reached_by_the_address_it_listens_at():
         (("x: y",) * 50, 404),
     ],
 )
-def test_stub_server_bounds_the_head_of_a_request(server, headers, status):
+def test_stub_server_bounds_request_head(server, headers, status):
     assert said_to(server, "GET / HTTP/1.1", "Host: stub", *headers) == status
 
 
-def test_stub_server_bounds_what_stands_behind_the_chunks(server):
+def test_stub_server_bounds_trailers(server):
     trailers = "x: y\r\n" * 50_000
     with socket.create_connection(server.url.removeprefix("http://").split(":"), timeout=20) as connection:
         connection.sendall(chunked(f"0\r\n{trailers}\r\n").encode())
         assert b" 431 " in connection.makefile("rb").readline()
 
 
-def test_stub_server_keeps_the_last_requests_within_its_bounds(monkeypatch):
+def test_stub_server_bounds_kept_requests(monkeypatch):
     monkeypatch.setattr("qfmagic.testing.stub_server.KEPT_BYTES", 100_000)
     with LoopbackServer(kept=30) as server, httpx.Client() as client:
         for number in range(50):
@@ -427,7 +427,7 @@ def test_stub_server_keeps_the_last_requests_within_its_bounds(monkeypatch):
         assert server.requests == []
 
 
-def test_stub_server_refuses_bodies_beyond_its_room_and_then_has_it_again(monkeypatch):
+def test_stub_server_rejects_bodies_beyond_memory_and_recovers(monkeypatch):
     monkeypatch.setattr("qfmagic.testing.stub_server.AT_ONCE", 1000)
     with LoopbackServer() as server, httpx.Client() as client:
         for _ in range(3):
@@ -436,7 +436,7 @@ def test_stub_server_refuses_bodies_beyond_its_room_and_then_has_it_again(monkey
             assert client.post(f"{server.url}/", content=b"x" * 1000).status_code == 404
 
 
-def test_stub_server_serves_so_many_connections_and_no_more(monkeypatch):
+def test_stub_server_bounds_connections(monkeypatch):
     monkeypatch.setattr("qfmagic.testing.stub_server.CONNECTIONS", 2)
     with LoopbackServer() as server:
         address = server.url.removeprefix("http://").split(":")
@@ -458,7 +458,7 @@ def test_stub_server_serves_so_many_connections_and_no_more(monkeypatch):
             pytest.fail("no connection is free again")
 
 
-def test_stub_server_reads_many_small_chunks_in_time_in_proportion(server):
+def test_stub_server_chunk_time_is_linear(server):
     """A million bytes one by one: as much work as bytes, where each chunk had been put to a copy of all before."""
     body = "1\r\nx\r\n" * 100_000 + "0\r\n\r\n"
     with socket.create_connection(server.url.removeprefix("http://").split(":"), timeout=60) as connection:
@@ -469,7 +469,7 @@ def test_stub_server_reads_many_small_chunks_in_time_in_proportion(server):
 # ---- what else it promises
 
 
-def test_an_answer_that_fails_is_an_error_of_the_service(capfd):
+def test_stub_server_reports_failing_answer(capfd):
     def fail(request):
         raise ZeroDivisionError("in the answer")
 
@@ -479,7 +479,7 @@ def test_an_answer_that_fails_is_an_error_of_the_service(capfd):
     assert "ZeroDivisionError: in the answer" in capfd.readouterr().err
 
 
-def test_clients_wait_for_nobody():
+def test_stub_server_serves_clients_in_parallel():
     """Each request waits for all the others: they're served at the same time."""
     all_there = threading.Barrier(16, timeout=20)
 
@@ -522,9 +522,9 @@ def served(method, path, query, headers, body):
     name=st.sampled_from(NAMES),
     value=values,
     stream=st.booleans(),
-    model=st.sampled_from(["ernie-4.0-8k", "x"]) | values,
+    model=st.sampled_from(["ernie-5.1", "x"]) | values,
 )
-def test_no_value_is_too_much_for_it(name, value, stream, model):
+def test_stub_service_accepts_any_parameter_value(name, value, stream, model):
     body = json.dumps({"messages": HI, "stream": stream, "model": model, name: value}).encode()
     served("POST", CHAT, {}, BEARER, body)
     for endpoint in ("yi_34b_chat", "ernie-char-fiction-8k", "own_dolly"):
@@ -544,12 +544,12 @@ def test_no_value_is_too_much_for_it(name, value, stream, model):
     authorization=st.just(BEARER["authorization"]) | SIGNED,
     body=st.binary(max_size=20),
 )
-def test_no_request_is_too_much_for_it(method, path, query, authorization, body):
+def test_stub_service_accepts_any_request(method, path, query, authorization, body):
     served(method, path, query, {"authorization": authorization}, body)
 
 
 @pytest.mark.parametrize("seconds", ["", "soon", "-300", "299", "2592001", "9" * 5000, "\u0665" * 3])
-def test_a_token_for_a_time_that_is_none_is_refused(seconds):
+def test_stub_service_rejects_invalid_token_lifetime(seconds):
     headers = {"host": "iam", "x-bce-date": bce_date(0)}
     signed = sign(
         access_key=KEYS.access_key, secret_key=KEYS.secret_key, method="GET", path="/v1/BCE-BEARER/token",
@@ -562,7 +562,7 @@ def test_a_token_for_a_time_that_is_none_is_refused(seconds):
     assert (reply.status, json.loads(reply.chunks[0])["code"]) == (400, "BadRequest")
 
 
-def test_what_no_service_could_answer_is_no_json():
+def test_stub_service_rejects_malformed_json():
     for body in (b"[" * 100_000, b'{"a": NaN}', b'{"messages": "\\ud800"}', b"\xff", b'{"a": 1'):
         reply = StubService()(Incoming("POST", CHAT, {}, BEARER, body))
         assert json.loads(reply.chunks[0])["error"]["code"] == "malformed_json"

@@ -8,6 +8,7 @@ from ...core.context import Exchange
 from ...core.conversation import chain, chain_of
 from ...core.fingerprint import of_text
 from ...core.safe_json import read_json
+from ...core.safety import WITHHELD
 from ...core.terminal import printable, unmarked
 from ...transport.cassette.file import Cassette
 from ...transport.cassette.recording import Played, Recorded
@@ -118,6 +119,8 @@ def _is_it(recorded: Recorded, played: Played, output: Output, given: Provenance
     text = played.outcome.text
     if given.answer is not None:
         return given.answer == of_text(text)
+    if given.hash is None and played.outcome.flag >= WITHHELD:
+        return True
     if given.hash is None:  # it joined no conversation
         return _shows(output, text)
     said = _said(recorded.body)
@@ -154,8 +157,11 @@ def _shows(output: Output, text: str) -> bool:
     # What hides is spelled out; older versions left it as it was.
     if printable(unmarked(shown)).startswith(printable(unmarked(text))):
         return True
-    try:  # format=json lays it out anew
-        read_json(shown.rpartition("\n\n[")[0] or shown)
-    except ValueError:
-        return False
-    return True
+    for _ in range(3):  # format=json lays it out anew; sources and notes follow
+        try:
+            read_json(shown)
+        except ValueError:
+            shown = shown.rpartition("\n\n[")[0]
+        else:
+            return True
+    return False

@@ -1,6 +1,6 @@
 """What each cell shows by itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ...core.fingerprint import of_source
 from ...core.terminal import fitted, printable
@@ -22,19 +22,39 @@ def _answers(cell: Cell) -> Iterator[tuple[str, dict[str, object]]]:
     answers: list[tuple[Output, Provenance | Batch]] = [*cell.answers, *cell.batches]
     if any(given.cell not in (None, source) for _, given in answers):
         yield "audit.changed", {}
-    told = dict.fromkeys(key for output, given in answers for key in _answer(output, given))
-    yield from ((key, {}) for key in told)
+    told = {key: values for output, given in answers for key, values in _answer(output, given)}
+    yield from told.items()
 
 
-def _answer(output: Output, given: Provenance | Batch) -> Iterator[str]:
+def _answer(output: Output, given: Provenance | Batch) -> Iterator[tuple[str, dict[str, object]]]:
     if given.shown is None:
-        yield "audit.no_provenance.old"
+        yield "audit.no_provenance.old", {}
     elif given.shown != output.fingerprint:
-        yield "audit.edited"
+        yield "audit.edited", {}
     if given.incomplete:
-        yield "audit.incomplete"
+        yield "audit.incomplete", {}
     if "stub" in (given.transports if isinstance(given, Batch) else (given.transport,)):
-        yield "audit.stub"
+        yield "audit.stub", {}
+    if isinstance(given, Batch):
+        if given.flagged:
+            yield "audit.rows_filtered", {"count": given.flagged}
+        return
+    if given.finish == "content_filter":
+        yield "audit.filtered", {}
+    if given.flag:
+        yield "audit.flagged", {"flag": given.flag}
+
+
+def check_served(cells: Iterable[Cell]) -> Iterator[AuditFinding]:
+    """Models of a notebook that were answered by different ones, since a name without a date moves on."""
+    served: dict[str, dict[str, None]] = {}
+    for cell in cells:
+        for _, given in cell.answers:
+            if given.model and given.served_model:
+                served.setdefault(given.model, {})[given.served_model] = None
+    for model, found in served.items():
+        if len(found) > 1:
+            yield AuditFinding("audit.served", values={"model": model, "served": list(found)})
 
 
 def _errors(cell: Cell) -> Iterator[tuple[str, dict[str, object]]]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from ...core.errors import AuthenticationError, ProtocolError, ServiceError
 from ...core.models import Wire
 from ...core.pacing.clock_skew import clock_hint
-from ...core.safe_json import read_json
+from ...core.safe_json import read_object
 from ...core.wire import iam_error, make_error, service_error
 from ...core.wire.signing import DATE_HEADER, bce_date, sign
 from ..http.request import Clock, Outgoing, Send
@@ -63,7 +63,7 @@ class Authorizer:
             case "app":
                 token = await self._token(credential)
                 return replace(request, query={**request.query, "access_token": token})
-            case "bearer":
+            case "bearer" | "aistudio":
                 return self._bearer(request, credential.key)
             case "iam" if wire == "v2":
                 return self._bearer(request, await self._token(credential))
@@ -169,7 +169,7 @@ class Authorizer:
         if error is not None:
             hint = clock_hint(headers, self._clock()) if isinstance(error, AuthenticationError) else None
             raise error.with_hint(hint.key, **hint.values) if hint else error
-        payload = _object(body)
+        payload = read_object(body)
         if isinstance(payload.get(field_name), str) and payload[field_name]:
             self.handed_out.add(str(payload[field_name]))
             return payload
@@ -178,7 +178,7 @@ class Authorizer:
 
 def _token_error(status: int, headers: Mapping[str, str], body: bytes) -> ServiceError | None:
     """The error in the answer of a token endpoint, if it is one."""
-    error = service_error("token", _object(body), status=status)
+    error = service_error("token", read_object(body), status=status)
     error = error or gateway_error(status, headers)
     if error is None and status >= 500:
         error = make_error("token", None, "", status=status)
@@ -187,17 +187,9 @@ def _token_error(status: int, headers: Mapping[str, str], body: bytes) -> Servic
 
 def _found(body: bytes) -> str:
     """What came in place of a token, without any value in it: that may be a token, under another name."""
-    if names := ", ".join(map(repr, _object(body))):
+    if names := ", ".join(map(repr, read_object(body))):
         return f"JSON ({names[:200]})"
     return repr(body[:80].decode("utf-8", "replace")) if body.lstrip()[:1] == b"<" else f"{len(body)} bytes"
-
-
-def _object(body: bytes) -> Mapping[str, object]:
-    try:
-        payload = read_json(body)
-    except ValueError:
-        payload = None
-    return payload if isinstance(payload, dict) else {}
 
 
 def _seconds(value: object, default: float) -> float:

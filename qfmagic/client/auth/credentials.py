@@ -9,9 +9,10 @@ from ...core.errors import CredentialError
 from ...core.i18n import Text
 from ...core.keys.pasted import KeyForm, misplaced, swapped
 from ...core.models import Wire
+from ..bases import base_of
 from ..settings import Settings
 
-Kind = Literal["app", "iam", "access_token", "bearer", "access_code", "none"]
+Kind = Literal["app", "iam", "access_token", "bearer", "aistudio", "access_code", "none"]
 
 _KEY = re.compile(r"[!-~]*")  # what can stand in a header
 
@@ -20,6 +21,7 @@ _VARIABLES: dict[Kind, str] = {
     "iam": "QIANFAN_ACCESS_KEY, QIANFAN_SECRET_KEY",
     "access_token": "QIANFAN_ACCESS_TOKEN",
     "bearer": "QIANFAN_BEARER_TOKEN",
+    "aistudio": "AISTUDIO_ACCESS_TOKEN",
     "access_code": "QIANFAN_ACCESS_CODE",
     "none": "QIANFAN_NO_AUTH",
 }
@@ -42,7 +44,8 @@ class Credential:
         kind: ``app``: a V1 application's API key and secret key, exchanged for an access token (OAuth). ``iam``: an
             IAM key pair, signs V1 calls and fetches short-term bearer tokens for V2. ``access_token``: a ready V1
             token, which nothing can renew. ``bearer``: a V2 API key (``bce-v3/ALTAK-...``). ``access_code``: for a
-            private deployment. ``none``: nothing is sent, a gateway in between adds what is needed.
+            private deployment. ``aistudio``: AI Studio's own token. ``none``: nothing is sent, a gateway in between
+            adds what is needed.
         key: The key, token or code.
         secret: The pair's other half.
     """
@@ -69,6 +72,8 @@ def available(settings: Settings, wire: Wire) -> list[Credential]:
     V1: a ready token, then app keys (even beside IAM keys), then IAM keys. V2: a bearer token, then IAM keys.
     """
     s = settings
+    if wire == "v2" and base_of(s.base).token and not s.no_auth:  # an address with a token of its own takes no other
+        return [Credential("aistudio", s.aistudio_token)] if s.aistudio_token else []
     kinds: list[tuple[object, Credential]] = [
         (s.no_auth, Credential("none")),
         (s.enable_private and s.access_code, Credential("access_code", s.access_code)),
@@ -92,6 +97,9 @@ def choose(settings: Settings, wire: Wire) -> Credential:
     if found:
         check_form(found[0], official=own)
         return found[0]
+    base = base_of(settings.base)
+    if wire == "v2" and base.token:
+        raise CredentialError("keys.missing_token", variable=base.token, base=base)
     every = (name for names in _FIELDS.values() for name in names)
     check_kind({name: getattr(settings, name) for name in every}, official=own)
     pairs = (("ak", "sk"), ("access_key", "secret_key"))

@@ -13,13 +13,15 @@ from ...core.errors import QianfanError
 from ...core.i18n import Described, Text
 from ...core.models import WIRES, Wire
 from ...core.pacing.clock_skew import clock_hint
+from ...core.safe_json import read_object
 from ...core.wire import service_error
 from ..auth.authorizer import gateway_error
 from ..auth.credentials import available, choose
+from ..bases import DEFAULT_BASE
 from ..http.network import Network, shown_address
 from ..http.request import Clock, Outgoing
 from ..settings import Settings
-from .key_check import CHECK_TIMEOUT_S, MODEL, read_object, v1_ended
+from .key_check import CHECK_TIMEOUT_S, V1_ENDPOINT, v1_ended
 
 Topic = Literal["keys", "reach", "proxy", "certificates", "clock", "v1"]
 Level = Literal["ok", "warning", "error"]
@@ -82,7 +84,7 @@ async def _guarded(look: Awaitable[list[DiagnosisFinding]]) -> list[DiagnosisFin
 def _keys(settings: Settings) -> list[DiagnosisFinding]:
     found: list[DiagnosisFinding] = []
     missing: list[DiagnosisFinding] = []
-    for wire in WIRES:
+    for wire in _wires(settings):
         try:
             used = choose(settings, wire)
         except QianfanError as error:
@@ -91,6 +93,9 @@ def _keys(settings: Settings) -> list[DiagnosisFinding]:
         else:
             values = {"wire": wire.upper(), "variables": used.variables}
             found.append(DiagnosisFinding("keys", "ok", Text("check.keys", values)))
+    base = settings.named_base
+    if base is not None and base.name != DEFAULT_BASE:
+        found.append(DiagnosisFinding("keys", "ok", Text("check.base", {"base": base})))
     if not any(available(settings, wire) for wire in WIRES):
         missing = [DiagnosisFinding("keys", "error", finding.what) for finding in missing]
     return [*found, *missing]
@@ -100,11 +105,19 @@ def _certificates(settings: Settings) -> list[DiagnosisFinding]:
     return [] if settings.ssl_verification else [DiagnosisFinding("certificates", "warning", Text("check.insecure"))]
 
 
+def _wires(settings: Settings) -> list[Wire]:
+    """The APIs to look at: V1 has ended, so it counts only with keys for V1 alone, or behind another address."""
+    elsewhere = settings.base_url != Settings().base_url and available(settings, "v1")
+    return list(WIRES) if settings.ak or settings.sk or settings.access_token or elsewhere else ["v2"]
+
+
 def _targets(settings: Settings) -> list[_Target]:
-    """The addresses the keys there are would go to; without keys, those of both APIs."""
-    wires: list[Wire] = [wire for wire in WIRES if available(settings, wire)] or list(WIRES)
+    """The addresses the keys there are would go to; without keys, that of V2."""
+    wires = [wire for wire in _wires(settings) if available(settings, wire)] or ["v2"]
     headers = {"Content-Type": "application/json"}
-    found = [_Target(wire, Outgoing("POST", *settings.place_of(wire, MODEL), {}, headers, b"{}")) for wire in wires]
+    found = [
+        _Target(wire, Outgoing("POST", *settings.place_of(wire, V1_ENDPOINT), {}, headers, b"{}")) for wire in wires
+    ]
     if settings.access_key and settings.secret_key:
         found.append(_Target("token", Outgoing("GET", settings.iam_base_url, "/v1/BCE-BEARER/token", {}, headers)))
     return found

@@ -19,14 +19,12 @@ from ...core.errors import (
     UnavailableError,
 )
 from ...core.i18n import text
-from ...core.models import WIRES, registry
-from ...core.plan import plan_request
-from ...core.safe_json import read_json
-from ...core.usage import Usage
+from ...core.models import WIRES
+from ...core.safe_json import read_object
 from ...core.wire import service_error
+from ...core.wire.model_list import ListedModel
 from ..auth.authorizer import gateway_error
 from ..auth.credentials import Credential, available, check_form
-from ..exchange import HttpExchange
 from ..http.request import Clock, Outgoing
 from ..service import Service
 from ..settings import Settings, fingerprint
@@ -45,8 +43,9 @@ Status = Literal[
     "unknown",
     "unchecked",
 ]
-MODEL = "ernie-lite-8k"  # asked where only a question tells; the official SDK's default on V2
+V1_ENDPOINT = "yi_34b_chat"  # a request to V1 that is refused for its body, but not before its token is judged
 CHECK_TIMEOUT_S = 10.0  # seconds
+_LISTED = ("bearer", "aistudio")  # tested by the list of their models
 _BY_CAUSE: dict[str, Status] = {
     "cause.wrong_ak": "wrong_key",
     "cause.wrong_access_key": "wrong_key",
@@ -80,13 +79,13 @@ class KeyVerdict:
         credential: Which; it doesn't show its keys.
         status: What is right or wrong with it.
         error: What the service or the network said, where something is wrong.
-        usage: The tokens that were used to find out; None where nothing was.
+        models: The models the key may use, of a key for V2 that was accepted.
     """
 
     credential: Credential
     status: Status
     error: QianfanError | None = None
-    usage: Usage | None = None
+    models: tuple[ListedModel, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -99,27 +98,20 @@ class KeyVerdict:
         return f"{said} {self.error.message(lang)}" if self.error is not None and self.status != "ok" else said
 
 
-def cost(credential: Credential, lang: str) -> str:
-    """Say what :func:`verify` costs for a credential."""
-    return text("verify.tokens" if credential.kind == "bearer" else "verify.free", lang, model=MODEL)
-
-
 async def verify(
     settings: Settings,
     *,
     transport: httpx.AsyncBaseTransport | None = None,
     clock: Clock = time.time,
-    model: str = MODEL,
 ) -> list[KeyVerdict]:
     """
     Try every complete credential of the settings; never raises.
 
-    Application keys and IAM keys fetch a token, which is free. A ready V1 token goes with a question that has no
-    message, which is refused, but not before the token is judged. A V2 key is tried with the shortest question to
-    *model*: a few tokens (no free address that tells is documented).
+    All of it is free: application keys and IAM keys fetch a token, a key for V2 asks for its list of models, and a
+    ready V1 token goes with a question that has no message.
     """
     found = {credential: None for wire in WIRES for credential in available(settings, wire)}
-    tries = (_try(settings, credential, transport, clock, model) for credential in found)
+    tries = (_try(settings, credential, transport, clock) for credential in found)
     return list(await asyncio.gather(*tries))
 
 
@@ -128,7 +120,6 @@ async def _try(
     credential: Credential,
     transport: httpx.AsyncBaseTransport | None,
     clock: Clock,
-    model: str,
 ) -> KeyVerdict:
     if credential.kind in ("none", "access_code"):
         return KeyVerdict(credential, "unchecked")
@@ -136,18 +127,26 @@ async def _try(
     try:
         check_form(credential, official=settings.official("v2" if credential.kind == "bearer" else "v1"))
         match credential.kind:
-            case "bearer":
-                return KeyVerdict(credential, "ok", usage=await _ask(service, model))
+            case "bearer" | "aistudio":
+                return KeyVerdict(credential, "ok", models=await service.list_models(CHECK_TIMEOUT_S))
             case "access_token":
                 await _ask_nothing(service, settings, credential)
             case _:
                 await service.authorizer.fetch(credential)
     except QianfanError as error:
         service.redact(error)
-        return KeyVerdict(credential, status_of(error), error)
+        return KeyVerdict(credential, _listing_status(error) if credential.kind in _LISTED else status_of(error), error)
     finally:
         await service.aclose()
     return KeyVerdict(credential, "ok")
+
+
+def _listing_status(error: QianfanError) -> Status:
+    """What an error says about a key whose list was asked for: no model was, so no permission can be missing."""
+    if isinstance(error, ServiceError) and error.status in (404, 405):
+        return "unchecked"  # a gateway without a list
+    status = status_of(error)
+    return "refused" if status == "no_permission" else status
 
 
 def status_of(error: QianfanError) -> Status:
@@ -163,26 +162,21 @@ def status_of(error: QianfanError) -> Status:
 
 def only(settings: Settings, credential: Credential) -> Settings:
     """The settings with this credential alone, and nothing asked twice."""
-    none: dict[str, Any] = dict.fromkeys(("ak", "sk", "access_key", "secret_key", "access_token", "bearer_token"), "")
-    fields = {
+    fields: dict[str, tuple[str, ...]] = {
         "app": ("ak", "sk"),
         "iam": ("access_key", "secret_key"),
         "access_token": ("access_token",),
         "bearer": ("bearer_token",),
-    }[credential.kind]
-    kept = dict(zip(fields, (credential.key, credential.secret), strict=False))
+        "aistudio": ("aistudio_token",),
+    }
+    none: dict[str, Any] = dict.fromkeys((name for names in fields.values() for name in names), "")
+    kept = dict(zip(fields[credential.kind], (credential.key, credential.secret), strict=False))
     return replace(settings, **{**none, **kept}, no_auth=False, enable_private=False, retry_count=1)
-
-
-async def _ask(service: Service, model: str) -> Usage:
-    plan = plan_request(registry().target(model, None, "v2"), "hi", parameters={"max_output_tokens": 2})
-    answer = await service.run(HttpExchange(plan.request, CHECK_TIMEOUT_S))
-    return answer.usage
 
 
 async def _ask_nothing(service: Service, settings: Settings, credential: Credential) -> None:
     headers = {"Content-Type": "application/json"}
-    outgoing = Outgoing("POST", *settings.place_of("v1", MODEL), {}, headers, b'{"messages":[],"stream":false}')
+    outgoing = Outgoing("POST", *settings.place_of("v1", V1_ENDPOINT), {}, headers, b'{"messages":[],"stream":false}')
     outgoing = await service.authorizer.authorize(outgoing, credential, "v1")
     status, received, body = await service.network.fetch(outgoing, CHECK_TIMEOUT_S, "timeout.reach")
     error = gateway_error(status, received) or service_error("v1", read_object(body), status=status)
@@ -200,12 +194,3 @@ def v1_ended(settings: Settings, error: ServiceError | None, status: int, body: 
         return True
     ended = error is None or isinstance(error, GoneError)
     return ended and status == 404 and (settings.official("v1") or not body.strip())
-
-
-def read_object(body: bytes) -> dict[str, object]:
-    """The JSON object in a body; an empty one if there is none."""
-    try:
-        payload = read_json(body)
-    except ValueError:
-        return {}
-    return payload if isinstance(payload, dict) else {}

@@ -9,6 +9,7 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 
+from ...core.callbacks import ignore
 from ...core.errors import ConnectError, ProtocolError, QianfanError, ResponseTimeout, TransportError
 from ...version import __version__
 from ..settings import OFFLINE, Settings
@@ -227,9 +228,13 @@ def cut(error: Exception) -> QianfanError:
     return TransportError("connect.cut", reason=str(error).rstrip(".") or type(error).__name__)
 
 
-async def read_whole(response: httpx.Response) -> bytes:
+async def read_whole(response: httpx.Response, hear: Callable[[], object] = ignore) -> bytes:
     """
     Read a body. Of an error's, as much as can be read: its status says what is wrong, however damaged the rest is.
+
+    Args:
+        response: Its response.
+        hear: Called with each part of it.
 
     Raises:
         ProtocolError: It has no end.
@@ -243,8 +248,9 @@ async def read_whole(response: httpx.Response) -> bytes:
             if size > MAX_BODY:
                 raise ProtocolError("protocol.endless", limit=MAX_BODY)
             chunks.append(chunk)
+            hear()
     except httpx.DecodingError:
-        if response.status_code == 200:
+        if response.is_success:
             raise
     return b"".join(chunks)
 

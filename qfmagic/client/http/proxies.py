@@ -5,7 +5,7 @@ import os
 import re
 from urllib.request import getproxies, proxy_bypass
 
-from ...core.addresses import read_address
+from ..addresses import read_address
 
 PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY")
 _SOCKS = re.compile(r"socks(?=://)|socks5a(?=://)", re.IGNORECASE)  # as desktops write it

@@ -15,6 +15,8 @@ _VARIABLES = {
     "app_secret": "QIANFAN_SK",
     "access_token": "QIANFAN_ACCESS_TOKEN",
     "access_code": "QIANFAN_ACCESS_CODE",
+    "aistudio_token": "AISTUDIO_ACCESS_TOKEN",
+    "aistudio_access_token": "AISTUDIO_ACCESS_TOKEN",
     "password": "QIANFAN_SECRET_KEY",
 }
 _LAST = re.compile(

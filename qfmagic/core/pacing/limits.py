@@ -2,7 +2,8 @@
 
 import math
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from typing import NamedTuple, Self
 
 from ..errors import OptionError
@@ -10,6 +11,7 @@ from ..i18n import Text
 from .retry import MINUTE, to_the_minute, used_up
 
 SECOND = 1.0
+_TOKENS, _INPUT, _OUTPUT = (attrgetter(name) for name in ("tokens", "input", "output"))
 
 
 class RateLimits(NamedTuple):
@@ -20,11 +22,15 @@ class RateLimits(NamedTuple):
         qps: Requests per second; may be a fraction.
         rpm: Requests per minute.
         tpm: Tokens per minute, of questions and answers.
+        input_tpm: Tokens per minute of questions alone.
+        output_tpm: Tokens per minute of answers alone.
     """
 
     qps: float | None = None
     rpm: float | None = None
     tpm: float | None = None
+    input_tpm: float | None = None
+    output_tpm: float | None = None
 
     @classmethod
     def of(cls, **given: float | None) -> Self:
@@ -48,7 +54,17 @@ class RateLimits(NamedTuple):
             value = headers.get(f"x-ratelimit-limit-{name}", "").strip()
             return (float(value) or None) if value.isascii() and value.isdigit() and len(value) < 16 else None
 
-        return cls(rpm=number("requests"), tpm=number("tokens"))
+        return cls(
+            rpm=number("requests"),
+            tpm=number("tokens"),
+            input_tpm=number("input-tokens"),
+            output_tpm=number("output-tokens"),
+        )
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether one of them is about tokens."""
+        return not self.tpm == self.input_tpm == self.output_tpm is None
 
 
 def strictest(several: Iterable[RateLimits]) -> RateLimits:
@@ -59,13 +75,19 @@ def strictest(several: Iterable[RateLimits]) -> RateLimits:
 
 
 class Booking:
-    """A request's place: when it goes out, and the tokens it counts for."""
+    """A request's place: when it goes out, and the tokens it counts for: of the question, and of the answer so far."""
 
-    __slots__ = ("at", "tokens")
+    __slots__ = ("at", "output", "tokens")
 
-    def __init__(self, at: float, tokens: float) -> None:
+    def __init__(self, at: float, tokens: float, output: float = 0.0) -> None:
         self.at = at
         self.tokens = tokens
+        self.output = output
+
+    @property
+    def input(self) -> float:
+        """The tokens of the question."""
+        return self.tokens - self.output
 
 
 class RateSlot(NamedTuple):
@@ -99,23 +121,26 @@ class Window:
         Raises:
             OptionError: The tokens alone are more than a minute's.
         """
-        if limits.tpm is not None and tokens > limits.tpm:
-            raise OptionError("limit.prompt", size=round(tokens), limit=limits.tpm)
+        for limit in (limits.tpm, limits.input_tpm):
+            if limit is not None and tokens > limit:
+                raise OptionError("limit.prompt", size=round(tokens), limit=limit)
         while self._booked and self._booked[0].at <= now - _longest(limits):
             self._booked.popleft()
         last = self._booked[-1].at if self._booked else -math.inf
         candidates = [(self._closed_until, Text("wait.used_up"))]
-        if limits.qps is not None:
-            count = math.ceil(limits.qps)
-            at = self._room(1, count, count / limits.qps, of_tokens=False)
-            candidates.append((at, Text("wait.qps", {"limit": limits.qps})))
-        if limits.rpm is not None:
-            count = math.ceil(limits.rpm)
-            at = self._room(1, count, MINUTE * count / limits.rpm, of_tokens=False)
-            candidates.append((at, Text("wait.rpm", {"limit": limits.rpm})))
-        if limits.tpm is not None:
-            at = self._room(tokens, limits.tpm, MINUTE, of_tokens=True)
-            candidates.append((at, Text("wait.tpm", {"limit": limits.tpm})))
+        for name, limit, unit in (("qps", limits.qps, SECOND), ("rpm", limits.rpm, MINUTE)):
+            if limit is not None:
+                count = math.ceil(limit)
+                at = self._room_for_one(count, unit * count / limit)
+                candidates.append((at, Text(f"wait.{name}", {"limit": limit})))
+        for limit, amount, count_of in (
+            (limits.tpm, tokens, _TOKENS),
+            (limits.input_tpm, tokens, _INPUT),
+            (limits.output_tpm, 1.0, _OUTPUT),  # what the answer will take is not known
+        ):
+            if limit is not None:
+                at = self._room_for_tokens(amount, limit, count_of)
+                candidates.append((at, Text("wait.tpm", {"limit": limit})))
         at, reason = max([*candidates, (last, Text("wait.others"))], key=lambda candidate: candidate[0])
         booking = Booking(max(at, now), tokens)
         self._booked.append(booking)
@@ -131,13 +156,17 @@ class Window:
         if used_up(headers):
             self._closed_until = max(self._closed_until, now + to_the_minute(service_now))
 
-    def _room(self, amount: float, limit: float, span: float, *, of_tokens: bool) -> float:
-        """The first moment at which *amount* more within *span* stays within the limit."""
+    def _room_for_one(self, limit: int, span: float) -> float:
+        """The first moment at which one request more within *span* stays within the limit."""
+        return self._booked[-limit].at + span if len(self._booked) >= limit else -math.inf
+
+    def _room_for_tokens(self, amount: float, limit: float, count_of: Callable[[Booking], float]) -> float:
+        """The first moment at which *amount* more within a minute stays within the limit."""
         used = amount
         for booking in reversed(self._booked):
-            used += booking.tokens if of_tokens else 1
+            used += count_of(booking)
             if used > limit:
-                return booking.at + span
+                return booking.at + MINUTE
         return -math.inf
 
 

@@ -122,8 +122,8 @@ def _pause(attempted: Attempted, policy: RetryPolicy, way: str | None, draw: flo
 
 def used_up(headers: Mapping[str, str]) -> bool:
     """Whether the service says that the minute's requests or tokens are used up."""
-    names = ("x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens")
-    return any(headers.get(name, "").strip() == "0" for name in names)
+    counted = ("requests", "tokens", "input-tokens", "output-tokens")
+    return any(headers.get(f"x-ratelimit-remaining-{what}", "").strip() == "0" for what in counted)
 
 
 def _reason(error: QianfanError) -> Text:

@@ -1,7 +1,7 @@
 """The service's two APIs: requests out, answers in, as pure functions of JSON values."""
 
 from .accumulator import Accumulator, StreamOutcome
-from .errors import error_rows, iam_error, make_error, service_error
+from .errors import body_error, error_rows, iam_error, make_error, service_error
 from .request import ChatRequest, build_request, check_messages, encode
 from .response import feed_events, feed_rest, read_body
 
@@ -9,6 +9,7 @@ __all__ = [
     "Accumulator",
     "ChatRequest",
     "StreamOutcome",
+    "body_error",
     "build_request",
     "check_messages",
     "encode",

@@ -1,4 +1,4 @@
-"""One answer growing: what every event adds, and what stands at the end."""
+"""One answer growing: what each event adds, and the answer so far."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 
 from ..answer import Delta
 from ..messages import whole_text
+from ..safety import WITHHELD
 from ..usage import Usage, read_usage
+from .think_tags import ThinkTags
 
 
 class StreamOutcome(NamedTuple):
@@ -21,6 +23,9 @@ class StreamOutcome(NamedTuple):
     need_clear_history: bool
     ban_round: int | None
     extra: Mapping[str, Any]
+    flag: int = 0
+    served_model: str = ""
+    raw_json: str = ""
 
 
 @dataclass(slots=True)
@@ -34,23 +39,70 @@ class Accumulator:
     streamed: bool
     pieces: list[str] = field(default_factory=list)
     thoughts: list[str] = field(default_factory=list)
+    tags: ThinkTags = field(default_factory=ThinkTags)
+    calls: list[dict[str, Any]] = field(default_factory=list)
     usage: object = None
     id: str = ""
     created: int | None = None
+    served_model: str = ""
     finish_reason: str | None = None
     truncated: bool = False
+    began: bool = False  # something of an answer's shape came
+    has_deltas: bool = False  # so a whole message repeats them
     ended: bool = False  # the answer is whole
     done: bool = False  # and nothing more is to be read
     need_clear_history: bool = False
     ban_round: int | None = None
+    flag: int = 0
     extra: dict[str, Any] = field(default_factory=dict)
+    received: list[str] = field(default_factory=list)  # the events as JSON
+    skipped: str = ""  # the first event that is not the service's
     taken: int = 0
     taken_thoughts: int = 0
     half: str = ""
+    takes_back: bool = False
+    cleared: bool = False
+
+    @property
+    def answered(self) -> bool:
+        """Whether there is an answer, be it an empty one."""
+        return self.began or self.ended
+
+    def add_content(self, content: str) -> None:
+        """Add content, which may hold reasoning between tags."""
+        self._add(self.tags.feed(content))
+
+    def add_thought(self, thought: str) -> None:
+        """Add reasoning that came apart from the content; then a lone closing tag in the content ends nothing."""
+        self.thoughts.append(thought)
+        self.tags.lone = False
+
+    def finish(self) -> None:
+        """The answer is whole: add what was held back."""
+        self.ended = True
+        self._add(self.tags.close())
+
+    def _add(self, portion: tuple[str, str, bool]) -> None:
+        text, thought, moves = portion
+        if moves:
+            thought = ("".join(self.pieces) + thought).strip()
+            self.takes_back = self.takes_back or self.taken > 0
+            self.pieces.clear()
+            self.taken, self.half = 0, ""
+        if thought:
+            self.thoughts.append(thought)
+        if text:
+            self.pieces.append(text)
+
+    def skip(self, data: str) -> None:
+        """Leave out an event that is not part of an answer."""
+        self.skipped = self.skipped or data[:1000]
 
     def take(self) -> Delta | None:
         """What came since the last call; None if nothing."""
-        if len(self.pieces) == self.taken and len(self.thoughts) == self.taken_thoughts:
+        if self.flag >= WITHHELD:
+            return self._withdraw()
+        if len(self.pieces) == self.taken and len(self.thoughts) == self.taken_thoughts and not self.takes_back:
             return None
         text = self.half + "".join(self.pieces[self.taken :])
         self.half = ""
@@ -58,7 +110,17 @@ class Accumulator:
             text, self.half = text[:-1], text[-1]  # half a character; the rest comes with the next event
         thought = "".join(self.thoughts[self.taken_thoughts :])
         self.taken, self.taken_thoughts = len(self.pieces), len(self.thoughts)
-        return Delta(whole_text(text), whole_text(thought))
+        delta = Delta(whole_text(text), whole_text(thought), takes_back="text" if self.takes_back else None)
+        self.takes_back = False
+        return delta
+
+    def _withdraw(self) -> Delta | None:
+        """Take back what was handed out of an answer that may not be shown, once."""
+        handed_out = self.taken > 0 or self.taken_thoughts > 0 or self.takes_back
+        if self.cleared or not handed_out:
+            return None
+        self.cleared = True
+        return Delta(takes_back="all")
 
     def counts(self, *, whole: bool = True) -> Usage:
         """The tokens as far as they are known; *whole*: neither interrupted nor broken off."""
@@ -66,7 +128,7 @@ class Accumulator:
 
     def outcome(self, *, interrupted: bool = False, broken: bool = False) -> StreamOutcome:
         """
-        What stands now. Without an end mark the answer is marked as not complete, whatever else it says.
+        The answer so far. Without an end mark it is marked as not complete, whatever else it says.
 
         Args:
             interrupted: The user stopped it.
@@ -78,6 +140,7 @@ class Accumulator:
             finish = "incomplete"
         else:
             finish = "length" if self.truncated else self.finish_reason or "stop"
+        banned = self.need_clear_history or self.flag
         return StreamOutcome(
             text=whole_text("".join(self.pieces)),
             reasoning=whole_text("".join(self.thoughts)),
@@ -86,6 +149,14 @@ class Accumulator:
             created=self.created,
             finish_reason=finish,
             need_clear_history=self.need_clear_history,
-            ban_round=self.ban_round,
-            extra=self.extra,
+            ban_round=self.ban_round if banned else None,
+            extra={**self.extra, "tool_calls": self.calls} if self.calls else self.extra,
+            flag=self.flag,
+            served_model=self.served_model,
+            raw_json=self._raw(),
         )
+
+    def _raw(self) -> str:
+        if self.streamed:
+            return f"[{','.join(self.received)}]" if self.received else ""
+        return self.received[0] if self.received else ""

@@ -7,10 +7,15 @@ from typing import Any
 
 from ..errors import SERVICE_ERRORS, ServiceError
 from ..i18n import read_table
+from ..safe_json import read_json
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _LONGEST = 1000  # characters of what a service says that are shown
+_READ, _SHOWN, _DEEPEST = 20_000, 120, 4  # bytes of a body read, characters shown of one that is no JSON, levels read
 _TOLD_APART = ("authentication", "access")  # classes of errors that come with several causes
+_FAULTS = ("request", "other")  # classes of errors whose text may name the fault
+_NO_ERROR = (0, 200, "0", "200", None)  # codes of a gateway that finds nothing wrong
+_SAID = ("message", "msg", "error_msg", "detail", "error_description", "Message", "title", "reason")
 
 
 @cache
@@ -41,16 +46,42 @@ def service_error(
     if isinstance(inner, Mapping):
         code, detail = inner.get("code"), inner.get("message")
     elif isinstance(inner, str):
-        code, detail = inner, payload.get("error_description")
+        code, detail = inner, payload.get("error_description", payload.get("message"))
     elif "error_code" in payload and (payload["error_code"] not in (0, None, "0") or "result" not in payload):
         code, detail = payload["error_code"], payload.get("error_msg")
-    elif "code" in payload and ("msg" in payload or "message" in payload):
+    elif payload.get("code") not in _NO_ERROR and ("msg" in payload or "message" in payload):
         code, detail = payload["code"], payload.get("msg", payload.get("message"))
     else:
         return None
     own_id = payload.get("id") or payload.get("requestId")
     own_id = str(own_id) if isinstance(own_id, (str, int)) else None
     return make_error(wire, code, str(detail or ""), status=status, request_id=request_id or own_id)
+
+
+def body_error(wire: str, body: bytes, *, status: int) -> ServiceError:
+    """Build the error of a response that says by its status alone that it is one, with what its body says."""
+    text = body[:_READ].decode("utf-8", "replace")
+    try:
+        payload = read_json(text)
+    except ValueError:
+        payload = None
+    said = "; ".join(dict.fromkeys(_said(payload))) or " ".join(text[: _READ // 10].split())[:_SHOWN]
+    return make_error(wire, None, said, status=status)
+
+
+def _said(value: object, depth: int = 0) -> Iterator[str]:
+    """The texts in a body that say what is wrong, each with the place in the request it names."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list) and depth < _DEEPEST:
+        for inner in value:
+            yield from _said(inner, depth + 1)
+    elif isinstance(value, Mapping) and depth < _DEEPEST:
+        place = value.get("loc", value.get("param"))
+        where = ".".join(map(str, place)) if isinstance(place, list) else place if isinstance(place, str) else ""
+        for name in (*_SAID, "error", "errors"):
+            for said in _said(value.get(name), depth + 1):
+                yield f"{where}: {said}" if where else said
 
 
 def make_error(
@@ -65,6 +96,8 @@ def make_error(
     if row["class"] in _TOLD_APART:
         of = "iam" if row.get("cause") == "iam" else wire
         row = next((words for words in _fitting(of, detail)), row)
+    elif row["class"] in _FAULTS:
+        row = next((words for words in _fitting("request", f"{known} {detail}") if words["of"] == "request"), row)
     return _build(row, known, detail, status, request_id)
 
 
@@ -87,7 +120,16 @@ def _plain(said: str) -> str:
 def _row(wire: str, code: int | str | None, status: int) -> Mapping[str, Any]:
     rows = error_rows()
     own, by_status = rows.get(wire, {}), rows["status"]
-    return own.get(str(code)) or own.get(f"http{status}") or by_status.get(str(status)) or by_status["other"]
+    found = own.get(str(code)) or _by_end(rows["ends"], code) or own.get(f"http{status}")
+    if status == 200 and isinstance(code, int) and found is None:
+        status = code  # some gateways repeat the status as the code, in a stream or a body
+    return found or by_status.get(str(status)) or by_status["5xx" if 500 <= status < 600 else "other"]
+
+
+def _by_end(rows: Mapping[str, Mapping[str, Any]], code: int | str | None) -> Mapping[str, Any] | None:
+    """The row of the longest end that fits: plans put their own names in front of the same codes."""
+    ends = sorted(rows, key=len, reverse=True) if isinstance(code, str) else ()
+    return next((rows[end] for end in ends if str(code).lower().endswith(end)), None)
 
 
 def _fitting(of: str, detail: str) -> Iterator[Mapping[str, Any]]:

@@ -9,7 +9,9 @@ from typing import Any
 from ..errors import PromptError
 from ..messages import Message
 from ..models import Target, Wire
-from ..params import check_parameters
+from ..params import EXTRA, check_parameters
+
+STREAM_OPTIONS: Mapping[str, Any] = {"include_usage": True}  # without it a V2 stream promises no usage at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class ChatRequest:
         model: The model's name.
         endpoint: The V1 endpoint, None on V2.
         body: The JSON body as it is sent.
-        parameters: The parameters in it, by qfmagic's names.
+        parameters: The parameters in it, by qfmagic's names, as they are sent.
     """
 
     wire: Wire
@@ -102,14 +104,15 @@ def encode(
     target: Target, messages: Sequence[Message], parameters: Mapping[str, Any], *, stream: bool
 ) -> dict[str, Any]:
     """
-    Encode checked values as the body of a request.
+    Encode checked values as the body of a request; ``extra`` comes last, and replaces fields of the same name.
 
     Raises:
         PromptError: ``system`` is given twice, as a parameter and as the first message.
     """
-    sent = {target.parameters[name].wire_name: value for name, value in parameters.items()}
+    sent = {target.parameters[name].wire_name: value for name, value in parameters.items() if name != EXTRA.name}
+    extra = parameters.get(EXTRA.name, {})
     if target.wire == "v1":
-        return {"messages": [_encode_v1(message) for message in messages], "stream": stream, **sent}
+        return {"messages": [_encode_v1(message) for message in messages], "stream": stream, **sent, **extra}
     listed = [message.as_dict() for message in messages]
     # V2 takes the persona as a message, as OpenAI does; V1 takes it as a parameter and refuses the role.
     system = sent.pop("system", None)
@@ -119,5 +122,5 @@ def encode(
         listed.insert(0, {"role": "system", "content": system})
     body: dict[str, Any] = {"model": target.model, "messages": listed, "stream": stream, **sent}
     if stream:
-        body["stream_options"] = {"include_usage": True}  # without it a V2 stream promises no usage at all
-    return body
+        body["stream_options"] = STREAM_OPTIONS
+    return {**body, **extra}

@@ -143,7 +143,7 @@ class Asking:
 
     def _offer_code(self, answer: Answer, question: Question) -> None:
         """Put the answer's code into a new cell below; once, however often this cell is run with the same answer."""
-        blocks = code_blocks(answer.text)
+        blocks = code_blocks(answer.shown)
         if not blocks:
             return
         slot = question.slot

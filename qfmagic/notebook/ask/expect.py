@@ -52,7 +52,7 @@ class Expectation(NamedTuple):
         if fault is None:
             return
         keep(answer)
-        beginning = _short(answer.text) or Text("expect.empty")
+        beginning = _short(answer.shown) or Text("expect.empty")
         raise ExpectationError("expect.unmet", expected=self.written, fault=fault, beginning=beginning) from cause
 
 

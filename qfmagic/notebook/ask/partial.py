@@ -5,23 +5,20 @@ from dataclasses import replace
 from ...client.streams import Stream
 from ...core.answer import Answer
 from ...core.errors import QianfanError
-from ...core.usage import Usage
+from ...core.usage import added
 
 
 def joined(begun: Answer | None, answer: Answer) -> Answer:
     """The whole of an answer that was continued; each count is the sum of both requests'."""
     if begun is None:
         return answer
-    first, second = begun.usage, answer.usage
-    counts = {
-        name: None if None in (pair := (getattr(first, name), getattr(second, name))) else sum(pair)
-        for name in ("prompt_tokens", "completion_tokens", "total_tokens")
-    }
     return replace(
         answer,
         text=begun.text + answer.text,
         reasoning=begun.reasoning + answer.reasoning,
-        usage=Usage(**counts),
+        usage=added([begun.usage, answer.usage]),
+        flag=max(begun.flag, answer.flag),
+        extra={**begun.extra, **answer.extra},
         seconds=begun.seconds + answer.seconds,
     )
 

@@ -6,8 +6,13 @@ from typing import Any
 from ...core.answer import Answer
 from ...core.conversation import Turn
 from ...core.fingerprint import of_json, of_source
+from ...core.usage import DETAILS
 from ...version import __version__
 from .question import Question
+
+
+def _page(source: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: source[name] for name in ("index", "title", "url") if name in source}
 
 
 def provenance(
@@ -48,9 +53,13 @@ def provenance(
             "prompt_tokens": answer.usage.prompt_tokens,
             "completion_tokens": answer.usage.completion_tokens,
             "total_tokens": answer.usage.total_tokens,
+            **{name: count for name in DETAILS if (count := getattr(answer.usage, name)) is not None},
         },
         "seconds": answer.seconds,
         "finish": answer.finish_reason,
+        **({"served_model": answer.served_model} if answer.served_model not in ("", answer.model) else {}),
+        **({"flag": answer.flag} if answer.flag else {}),
+        **({"sources": [_page(source) for source in answer.sources]} if answer.sources and not answer.withheld else {}),
         # The requests before it whose answers didn't fit its schema.
         **({"rejected": list(expected.refused)} if expected is not None and expected.refused else {}),
         "context": {

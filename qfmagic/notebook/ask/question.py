@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ...client.call_options import CallOptions
 from ...core.answer import Answer
 from ...core.context import Exchange, Policy, parse_policy
 from ...core.errors import OptionError
@@ -43,7 +44,7 @@ class Question:
         slot: Its place in its conversation.
         joins: Whether the turn joins the conversation.
         fresh: Whether it starts the conversation afresh.
-        timeout: Longest silence in seconds, or None for the settings' own.
+        call: How it waits and is retried.
         unsent: Parameters that are set for the notebook, and that this model doesn't take.
         parents: The hashes of the turns that go along.
         again: Whether it is asked from elsewhere than its own cell: where the turn's answer was shown, it still is.
@@ -57,7 +58,7 @@ class Question:
     slot: TurnSlot
     joins: bool
     fresh: bool
-    timeout: float | None
+    call: CallOptions
     unsent: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()
     again: bool = False
@@ -103,7 +104,7 @@ def prepare(
         slot=place,
         joins="once" not in flags,
         fresh="new" in flags,
-        timeout=session.preferences.setting("timeout", given).value,
+        call=session.preferences.call(given),
         unsent=session.preferences.unsent(plan.target),
         parents=_parents(session, place, plan.context.sent),
         again=slot is not None,
@@ -130,7 +131,7 @@ def prepare_to_go_on(session: Session, slot: TurnSlot, given: Mapping[str, Any],
         slot=slot,
         joins=True,
         fresh=turn.fresh,
-        timeout=session.preferences.setting("timeout", given).value,
+        call=session.preferences.call(given),
         unsent=session.preferences.unsent(plan.target),
         parents=_parents(session, slot, plan.context.sent - 1),
         again=True,

@@ -63,7 +63,7 @@ class RunningRequest:
         if self.question.begun is not None:
             view.add(Delta(self.question.begun.text))
         for delta in self._unseen:
-            view.add(delta)
+            view.add(self._behind_begun(delta))
         self._unseen.clear()
 
     def step(self, patience: float) -> float:
@@ -80,12 +80,19 @@ class RunningRequest:
             self._unseen += deltas
             return TICK
         for delta in () if self._repairs else deltas:
-            self.view.add(delta)
+            self.view.add(self._behind_begun(delta))
         patience = self.view.tick()
         if self.view.stopped and not self.stopped:
             self.stopped = True
             self.stop()
         return patience
+
+    def _behind_begun(self, delta: Delta) -> Delta:
+        """The delta as it is shown: text that is taken back is never the one of the answer it continues."""
+        begun = self.question.begun
+        if begun is None or delta.takes_back != "text":
+            return delta
+        return delta._replace(text=begun.text + delta.text)
 
     def stop(self) -> None:
         """Ask for its end; from a signal handler, too."""
@@ -132,7 +139,7 @@ def sent(
             RunningRequest(
                 session,
                 question,
-                stack.enter_context(client.send(question.plan, timeout=question.timeout, slot=asker)),
+                stack.enter_context(client.send(question.plan, question.call, slot=asker)),
                 kind(question),
                 repaired=repaired,
             )

@@ -37,7 +37,7 @@ def structured_question(
     """
     schema = Schema.of(given["schema"], namespace)
     target = registry().target(*session.preferences.where(given))
-    asked = question_of(prompt, schema, native=target.takes_json)
+    asked = question_of(prompt, schema, way=target.json_way)
     own = session.preferences.parameters({}, target.parameters)
     ours = {name: value for name, value in asked.parameters.items() if name not in own}
     repairs = int(session.preferences.setting("repairs", given).value)

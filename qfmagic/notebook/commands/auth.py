@@ -7,6 +7,8 @@ from concurrent.futures import Future
 
 from ...client.auth.credentials import Credential, Kind, available
 from ...client.auth.key_store import KEYRING
+from ...client.bases import DEFAULT_BASE, base_of
+from ...client.settings import Settings
 from ...core.errors import CredentialError, OptionError
 from ...core.i18n import text
 from ...core.models import WIRES
@@ -53,6 +55,8 @@ def give(session: Session, kind: Kind, values: Mapping[str, str], source: str) -
 
 def _needed(session: Session) -> Kind:
     """The kind that the model in use needs."""
+    if base_of(session.keys.settings().base).token:
+        return "aistudio"
     return "bearer" if session.preferences.target().wire == "v2" else "iam"
 
 
@@ -64,13 +68,16 @@ def start_check(session: Session, kind: Kind) -> Future[SessionVerdict]:
         future.set_result(untested(kind, settings))
     else:
         future = begin(settings, kind, session.loop)
-    future.add_done_callback(lambda done: _note(session, done))
+    future.add_done_callback(lambda done: _note(session, settings, done))
     return future
 
 
-def _note(session: Session, done: Future[SessionVerdict]) -> None:
+def _note(session: Session, settings: Settings, done: Future[SessionVerdict]) -> None:
     if done.exception() is None:
-        session.verdicts[done.result().kind] = done.result()
+        verdict = done.result()
+        session.verdicts[verdict.kind] = verdict
+        if verdict.models:
+            session.keep_list(settings, verdict.models)
 
 
 def _check(session: Session, kind: Kind | None) -> Rendered:
@@ -84,10 +91,18 @@ def _check(session: Session, kind: Kind | None) -> Rendered:
     rows = []
     for one, check in zip(kinds, checks, strict=True):
         verdict = check.result()
-        used = [wire.upper() for wire in WIRES if (found := available(settings, wire)) and found[0].kind == one]
+        used = used_for(settings, one)
         shown = " ".join(verdict.keys) or text("word.none", lang)
         rows.append((one, shown, source_of(session, one), ", ".join(used), verdict.said.describe(lang)))
     return TextTable(heads("auth.head", lang), rows).said()
+
+
+def used_for(settings: Settings, kind: Kind) -> list[str]:
+    """The APIs that keys of that kind are sent to; V2 with its address, where that is not the usual one."""
+    base = settings.named_base
+    named = f" base={base.name}" if base is not None and base.name != DEFAULT_BASE else ""
+    wires = [wire for wire in WIRES if (found := available(settings, wire)) and found[0].kind == kind]
+    return [wire.upper() + (named if wire == "v2" else "") for wire in wires]
 
 
 def source_of(session: Session, kind: Kind) -> str:

@@ -29,7 +29,7 @@ def _history(session: Session, words: str) -> Rendered:
         key = id(turn.exchange)
         goes = "word.yes" if key in going else "word.cut" if key in there else "word.no"
         row = (index + 1, turn.label or "-", text(goes, lang), state_of(conversation, index, lang))
-        rows.append((*row, turn.exchange.size.chars, short(turn.prompt), short(turn.answer.text)))
+        rows.append((*row, turn.exchange.size.chars, short(turn.prompt), short(turn.answer.shown)))
     above = text(
         "said.history",
         lang,
@@ -83,8 +83,8 @@ def _show(session: Session, words: str) -> Rendered:
         text("word.versions", lang, count=len(turn.versions)) if turn.versions else "",
     ]
     head = " · ".join(filter(None, facts))
-    plain = f"{head}\n\n{turn.prompt}\n\n---\n{turn.answer.text}"
-    return Rendered(f"{head}\n\n{code(turn.prompt, '')}\n\n{code(turn.answer.text, 'markdown')}", plain)
+    plain = f"{head}\n\n{turn.prompt}\n\n---\n{turn.answer.shown}"
+    return Rendered(f"{head}\n\n{code(turn.prompt, '')}\n\n{code(turn.answer.shown, 'markdown')}", plain)
 
 
 def _last(session: Session, words: str) -> Rendered:
@@ -123,7 +123,7 @@ def _restore(session: Session, words: str) -> Rendered:
     session.chats.put(restored)
     if turn.removed is not None:
         return Rendered.of(text("said.restored", lang, number=index + 1, name=conversation.name))
-    shown = short(restored.turns[index].answer.text)
+    shown = short(restored.turns[index].answer.shown)
     return Rendered.of(text("said.restored_version", lang, number=index + 1, answer=shown))
 
 

@@ -89,6 +89,9 @@ def _service(session: Session, lang: str) -> list[tuple[Level, str]]:
         found = [(finding.level, finding.describe(lang)) for finding in client.check()]
         # What can't be reached has been said.
         tried = [verdict for verdict in client.verify() if verdict.status not in ("unreachable", "unchecked")]
+        for verdict in tried:
+            if verdict.models:
+                session.keep_list(client.settings, verdict.models)
         return found + [("ok" if one.status == "ok" else "error", one.describe(lang)) for one in tried]
     except QianfanError as error:  # a setting that can't be read, say
         return [("error", error.message(lang))]

@@ -18,7 +18,10 @@ def set_settings(session: Session, words: str) -> Rendered:
         raise OptionError("command.usage", usage="%qf set key=value ...")
     values = parse_pairs(words, help_table().settable, "%qf set key=value ...")
     session.preferences.change(values)
-    return Rendered.of(text("said.set", session.lang, line=words))
+    said = [text("said.set", session.lang, line=words)]
+    if "model" in values:
+        said += session.preferences.target().warnings(session.lang)
+    return Rendered.of(" ".join(said))
 
 
 def unset_settings(session: Session, words: str) -> Rendered:
@@ -66,6 +69,8 @@ def key_rows(session: Session) -> list[tuple[str, object, str]]:
     ]
     for wire in WIRES:
         kinds = available(settings, wire)
+        if wire == "v1" and not kinds:  # V1 has ended: most users need no keys for it
+            continue
         used = kinds[0].variables if kinds else text("word.none", session.lang)
         rows.append((text("word.keys", session.lang, wire=wire.upper()), used, ""))
     if session.keys.trouble:

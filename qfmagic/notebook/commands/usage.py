@@ -99,8 +99,12 @@ def columns_of(whole: Total, by: By, *, seconds: bool) -> list[str]:
         "free": not whole.free,
         "seconds": not seconds,
         "cost": not priced,
+        "cached": not whole.cached_tokens,
+        "search": not whole.search_tokens,
+        "reasoning": not whole.reasoning_tokens,
     }
-    columns = [by, "calls", "free", "prompt", "completion", "tokens", "seconds", "cost"]
+    columns = [by, "calls", "free", "prompt", "cached", "search", "completion", "reasoning", "tokens"]
+    columns += ["seconds", "cost"]
     return [name for name in columns if not absent.get(name)]
 
 
@@ -112,6 +116,9 @@ def row_of(group: Total, columns: Sequence[str], bar: str = "") -> list[object]:
         "free": group.free,
         "prompt": f"{about}{group.prompt_tokens}",
         "completion": f"{about}{group.completion_tokens}",
+        "cached": group.cached_tokens,
+        "search": group.search_tokens,
+        "reasoning": group.reasoning_tokens,
         "tokens": f"{about}{group.tokens}",
         "seconds": f"{group.seconds:.1f}",
         "cost": _cost(group),

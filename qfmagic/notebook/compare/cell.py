@@ -13,7 +13,10 @@ from ..parsing.key_guard import check_no_key
 from ..parsing.line import Arguments, parse_line
 from ..parsing.option_table import OptionRow, help_table
 
-_BORROWED = ("api", "into", "format", "schema", "repairs", "stream", "timeout", "raw", "dry", "quiet")
+_BORROWED = (
+    *("api", "into", "format", "schema", "repairs", "stream", "timeout", "retry_count", "backoff_factor"),
+    *("raw", "dry", "quiet"),
+)
 
 
 def compare_cell(cell: CellContext, line: str, body: str) -> None:

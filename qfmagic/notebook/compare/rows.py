@@ -13,7 +13,7 @@ from ..ask.comparison import ComparisonView
 from ..cell import CellContext
 from ..interrupts import Interrupts
 from ..map.answer_cache import Opened, opening
-from ..map.row_work import row_work
+from ..map.row_work import row_work, warn_of_terms
 from ..output.tables import Rendered
 from ..parsing.data_argument import data_of
 from ..parsing.line import Arguments, checked_into
@@ -48,6 +48,7 @@ def _run(cell: CellContext, shower: ComparisonView, asking: Sequence["ModelRound
         for one in asking:
             if any(isinstance(step, Task) for step in steps(rows, one.job.questions, one.job.work.there)):
                 cell.session.meter.check_priced(one.model)
+    warn_of_terms(cell, "v2" if any(one.job.questions.target.wire == "v2" for one in asking) else "v1")
     asked = RowAnswers(cell, rows)
     with Interrupts() as interrupts:
         cell.session.open_journal()

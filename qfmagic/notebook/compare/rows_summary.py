@@ -45,6 +45,8 @@ def _metadata(cell: CellContext, asked: RowAnswers, rows: int, bundle: Bundle) -
     """Where the answers come from; no secrets."""
     compared, source = asked.compared, cell.session.source
     came = [one.answer for one in compared if one.answered]
+    served = sorted({answer.served_model for answer in came if answer.served_model not in ("", answer.model)})
+    flagged = sum(bool(answer.flag or answer.filtered) for answer in came)
     usage = {
         name: sum(getattr(one.answer.usage, name) or 0 for one in compared)
         for name in ("prompt_tokens", "completion_tokens")
@@ -53,6 +55,8 @@ def _metadata(cell: CellContext, asked: RowAnswers, rows: int, bundle: Bundle) -
         "version": __version__,
         "transports": sorted({answer.transport for answer in came}),
         "models": list(dict.fromkeys(one.model for one in compared)),
+        **({"served_models": served} if served else {}),
+        **({"flagged": flagged} if flagged else {}),
         "rows": rows,
         "asked": len(compared) - asked.unasked,
         "unasked": asked.unasked,
@@ -75,7 +79,7 @@ def _rows(compared: Sequence[Compared], lang: str) -> Rendered:
     for one in compared:
         name = f"{one.model} · {one.n}" if many else one.model
         failed = "" if one.problem is None else type(one.problem).__name__
-        cells.setdefault(name, {})[one.row] = short(one.answer.text) if one.answered else failed
+        cells.setdefault(name, {})[one.row] = short(one.answer.shown) if one.answered else failed
     labels = {one.row: one.index for one in compared}
     first = list(labels)[:SHOWN_ROWS]
     rows = [(labels[row], *(column.get(row, "") for column in cells.values())) for row in first]

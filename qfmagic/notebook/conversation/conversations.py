@@ -174,10 +174,7 @@ class Conversations:
             self._asked[slot.chat] = slot.place + 1
         conversation = self.get(slot.chat).put(turn, slot.at, over=slot.over)
         self._recent.setdefault(slot.chat, []).append(conversation.turns[slot.at].id)
-        if turn.answer.need_clear_history:
-            for index in _flagged(conversation, slot.at, turn.answer.ban_round):
-                conversation = conversation.mark(index, "flagged")
-        self.put(conversation)
+        self.put(conversation.without_flagged(slot.at))
 
     # ---- editing
 
@@ -212,20 +209,3 @@ class Conversations:
         self.put(Conversation(chat))
         self._recent.pop(chat, None)
         return kept
-
-
-def _flagged(conversation: Conversation, index: int, ban_round: int | None) -> list[int]:
-    """
-    The turns the service wants out: the one it names, or all where that can't be told.
-
-    -1 is the question just asked (documented); another number is taken for the round of the messages that were sent,
-    counted from 1, which is what its description says.
-    """
-    if ban_round == -1:
-        return [index]
-    sent = [i for i, turn in enumerate(conversation.turns[:index]) if turn.in_history]
-    window = conversation.turns[index].window
-    rounds = [*(sent if window is None else sent[len(sent) - window :]), index]
-    if ban_round is not None and 1 <= ban_round <= len(rounds):
-        return [rounds[ban_round - 1]]
-    return list(range(len(conversation.turns)))

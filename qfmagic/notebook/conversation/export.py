@@ -16,10 +16,13 @@ from ...core.errors import InputError, OptionError
 from ...core.i18n import Text, text
 from ...core.messages import whole_text
 from ...core.models import registry
+from ...core.params import EXTRA, FIXED_FIELDS
 from ...core.safe_json import escaped_halves, read_json, write_json
 from ...core.serialization import VERSION, turn_from_record, turn_to_record
 from ...core.terminal import NOTE_MARK
+from ...core.wire.request import STREAM_OPTIONS
 from ..output.safe_markdown import quoted_markdown, safe_markdown
+from ..output.sources import source_list
 from ..output.tables import Rendered, note_lines
 from ..parsing.option_table import help_table
 
@@ -136,6 +139,8 @@ def _markdown(conversation: Conversation, lang: str) -> str:
                 quoted_markdown(turn.prompt),
                 safe_markdown(turn.answer.text).strip("\n"),
             )
+            listed = source_list(turn.answer).markdown
+            parts += [listed] if listed else []
             tokens = turn.answer.usage.total_tokens
             facts = [turn.answer.model, "" if tokens is None else text("word.tokens", lang, count=tokens)]
             below = " · ".join(" ".join(fact.split()) for fact in facts if fact)
@@ -166,20 +171,31 @@ def _places(answer: Answer) -> list[dict[str, Any]]:
 
 
 def _asked(place: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
-    """The place with the request's parameters, by the names they have there; nothing where it is no place."""
+    """
+    The place with the request's parameters, by the names they have there, and its further fields as ``extra``; nothing
+    where it is no place.
+    """
     try:
         target = registry().target(place.get("model"), place.get("endpoint"), place.get("api"))
     except InputError:
         return {}
     persona = persona_of(request)
-    body = request if persona is None else {**request, "system": persona}
-    sent = ((name, known, body.get(known.wire_name)) for name, known in target.parameters.items())
-    return {**place, **{name: value for name, known, value in sent if value is not None and known.accepts(value)}}
+    body = {**request, "system": persona} if isinstance(persona, str) else request
+    found: dict[str, Any] = {}
+    rest = {name: value for name, value in body.items() if name not in FIXED_FIELDS}
+    if rest.get("stream_options") == STREAM_OPTIONS:
+        del rest["stream_options"]
+    for name, known in target.parameters.items():
+        value = rest.get(known.wire_name)
+        if value is not None and known.accepts(value):
+            found[name] = rest.pop(known.wire_name)
+    return {**place, **found, **({EXTRA.name: rest} if rest else {})}
 
 
 def options_of(turn: Turn) -> dict[str, Any]:
     """What the question was asked with."""
-    options = max((_asked(place, turn.answer.request) for place in _places(turn.answer)), key=len)
+    found = (_asked(place, turn.answer.request) for place in _places(turn.answer))
+    options = max(found, key=lambda one: len(one.keys() - {EXTRA.name}))
     return options if turn.window is None else {**options, "context": turn.window}
 
 
@@ -240,7 +256,7 @@ def asking_cell(prompt: str, options: Mapping[str, Any], *, new: bool = False) -
 def _written(name: str, value: Any) -> str:
     """A value as text of its kind, before any quoting."""
     kind = help_table().on_line[name].kind
-    if kind in ("list", "map", "json"):
+    if kind in ("list", "map", "json", "object", "array", "switch"):
         return _IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", _json(value))
     return str(value).lower() if kind == "bool" else str(value)
 
@@ -248,6 +264,6 @@ def _written(name: str, value: Any) -> str:
 def _on_line(written: str, *, evaluated: bool) -> str:
     if evaluated and (_BREAK.search(written) or "{{" in written):
         return "{{ " + repr(written).replace("{", "\\x7b").replace("}", "\\x7d") + " }}"
-    if _PLAIN.fullmatch(written):
+    if _PLAIN.fullmatch(written) and written.isascii():  # without quotes, others may be read as punctuation
         return written
     return "'" + _IN_QUOTES.sub(lambda found: "'\\" + found[0] + "'", written) + "'"

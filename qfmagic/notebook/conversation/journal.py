@@ -18,6 +18,7 @@ from ...core.conversation import Conversation, Turn
 from ...core.i18n import Text
 from ...core.safe_json import escaped_halves, read_json, write_json
 from ...core.serialization import turn_from_record, turn_to_record
+from ...core.usage import DETAILS
 from ...home import home_folder, private_file, private_folder
 
 LOCK_WAIT_S = 1.0  # seconds a record waits for another kernel's: they are written in the main thread
@@ -36,7 +37,8 @@ create table if not exists calls (
     notebook text not null, kernel text not null, at real not null, model text not null, wire text not null,
     transport text not null, chat text, cell text, kind text not null, prompt_tokens integer,
     completion_tokens integer, seconds real not null, label text not null, estimated integer not null,
-    times integer not null
+    times integer not null, cached_tokens integer not null default 0, search_tokens integer not null default 0,
+    reasoning_tokens integer not null default 0
 );
 create index if not exists calls_of on calls (notebook, at);
 """
@@ -89,6 +91,10 @@ class Journal:
         self._database.execute("pragma journal_mode = wal")
         self._database.execute("pragma synchronous = normal")
         self._database.executescript(_SCHEMA)
+        there = {name for _, name, *_ in self._database.execute("pragma table_info(calls)")}
+        for name in DETAILS:  # of a file of version 0.1
+            if name not in there:
+                self._database.execute(f"alter table calls add column {name} integer not null default 0")
 
     def save(self, before: Conversation, after: Conversation) -> None:
         """Keep what changed from one value of a conversation to the next; and what couldn't be kept before."""

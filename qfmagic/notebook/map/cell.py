@@ -20,10 +20,21 @@ from ..parsing.line import Arguments, checked_into, parse_line
 from ..parsing.option_table import OptionRow, help_table
 from .answer_cache import Opened, opening
 from .progress import Progress, progress
-from .row_work import row_work
+from .row_work import row_work, warn_of_terms
 from .summary import SHOWN_ROWS, Preview, dry_bundle, map_bundle, previews_of
 
-_BORROWED = ("model", "endpoint", "api", "schema", "repairs", "stream", "timeout", "quiet")
+_BORROWED = (
+    "model",
+    "endpoint",
+    "api",
+    "schema",
+    "repairs",
+    "stream",
+    "timeout",
+    "retry_count",
+    "backoff_factor",
+    "quiet",
+)
 
 
 def map_cell(cell: CellContext, line: str, body: str) -> None:
@@ -118,6 +129,7 @@ def _read(line: str) -> Arguments:
 
 def _run(cell: CellContext, job: Job, into: str | None, *, quiet: bool) -> None:
     session, front = cell.session, cell.front
+    warn_of_terms(cell, job.questions.target.wire)
     shown = display if front.live and not quiet else None
     bar = progress(
         front.conclude,

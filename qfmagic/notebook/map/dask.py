@@ -13,6 +13,7 @@ from ...core.models import registry
 from ..cell import CellContext
 from ..parsing.line import checked_into
 from ..session.keys import check_holds_none
+from .row_work import warn_of_terms
 
 
 def map_dask(cell: CellContext, data: Any, template: str, given: Mapping[str, Any], flags: frozenset[str]) -> None:
@@ -30,6 +31,7 @@ def map_dask(cell: CellContext, data: Any, template: str, given: Mapping[str, An
     if not template.strip():
         raise PromptError("map.no_template", names=offered(tuple(data.columns)))
     model, endpoint, api = preferences.where(given)
+    warn_of_terms(cell, registry().target(model, endpoint, api).wire)
     result = map_cluster(
         data,
         template,
@@ -43,7 +45,7 @@ def map_dask(cell: CellContext, data: Any, template: str, given: Mapping[str, An
         prefix=given.get("prefix", ""),
         sample=given.get("sample"),
         namespace=cell.namespace,
-        timeout=preferences.setting("timeout", given).value,
+        **preferences.call(given)._asdict(),
         stream=bool(preferences.setting("stream", given).value),
         lang=session.lang,
         check=partial(check_holds_none, session.keys.secrets()),

@@ -5,10 +5,11 @@ from typing import Any
 
 from ...batch.row_prompts import Questions
 from ...batch.row_runner import Work
-from ...core.models import registry
+from ...core.models import Wire, registry
 from ...prompts.template import Template
 from ...structured.schema import Schema
 from ..cell import CellContext
+from ..output.tables import Rendered
 from .answer_cache import Opened, kept_of, usable
 
 
@@ -34,8 +35,7 @@ def row_work(
     session.keys.check_not_in({"endpoint": target.endpoint})  # which is sent in the address
 
     def work(template: Template, schema: Schema | None) -> Work:
-        client, timeout = session.client(), preferences.setting("timeout", given).value
-        client.check_timeout(timeout)
+        client, call = session.client(), preferences.call(given).checked()
         parameters = preferences.parameters(given, target.parameters)
         stream = bool(preferences.setting("stream", given).value)
         questions = Questions(template, target, parameters, cell.namespace, schema, stream, session.keys.check_not_in)
@@ -45,8 +45,18 @@ def row_work(
             opened(kept_of(session, kept_as)),
             usable(session, job, fresh=fresh),
             job,
-            timeout,
+            call,
             int(preferences.setting("repairs", given).value),
         )
 
     return work
+
+
+def warn_of_terms(cell: CellContext, wire: Wire) -> None:
+    """Show before many requests that the terms of the address may not allow them."""
+    session = cell.session
+    base = None if session.transport.kind.keyless else session.keys.settings().named_base
+    warning = base.warning(wire) if base is not None else None
+    if warning is not None:
+        said = Rendered.of(warning.describe(session.lang))
+        cell.front.publish({"text/markdown": said.markdown, "text/plain": said.plain})

@@ -48,6 +48,9 @@ def map_bundle(
     notes += [text(key, lang, count=len(found), rows=_labels(job, found)) for key, found in tally.flaws.items()]
     if into is not None:
         notes.append(text("map.into", lang, name=into))
+    retirement = job.questions.target.retirement
+    if retirement is not None and retirement.precedes(tally.newest):
+        notes += job.questions.target.warnings(lang)
     if "stub" in tally.transports:
         notes.append(text("map.stub", lang))
     if kept is not None and kept.lost:
@@ -115,6 +118,8 @@ def _metadata(session: Session, job: Job, tally: Tally, rows: int) -> dict[str, 
         "kept": tally.kept,
         "failed": tally.failed,
         "usage": {"prompt_tokens": tally.prompt_tokens, "completion_tokens": tally.completion_tokens},
+        **({"served_models": sorted(tally.served)} if tally.served else {}),
+        **({"flagged": tally.flagged} if tally.flagged else {}),
         # How many of a cassette's answers are this map's; which, is too much to be told of every row.
         "exchanges": [{"wire": questions.target.wire, "model": questions.target.model, "least": least, "most": most}],
     }
@@ -144,7 +149,7 @@ def dry_bundle(session: Session, job: Job) -> Bundle:
         else:
             kept += 1
     counts = {"rows": rows, "asked": rows - kept - len(problems), "tokens": f"{tokens:,}", "kept": kept}
-    said = [text("map.dry", lang, **counts)]
+    said = [text("map.dry", lang, **counts), *job.questions.target.warnings(lang)]
     if problems:
         said.append(text("map.dry_failing", lang, failed=len(problems), error=ErrorText(problems[0])))
     if shown:

@@ -1,12 +1,16 @@
 """How an answer is shown: while it comes, and what stays in the cell."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ...core.answer import Answer
 from ...core.i18n import text
+from ...core.models import registry
+from ...core.safety import BANNED, NOTED
 from ...core.terminal import printable, unmarked
 from .formats import FORMATS
 from .safe_markdown import safe_markdown
+from .sources import source_lines, source_list
 from .tables import Rendered, note_lines
 
 Bundle = dict[str, str]
@@ -37,16 +41,31 @@ def notes(
         (f"note.interrupted{apart}", answer.finish_reason == "interrupted"),
         (f"note.incomplete{apart}", answer.finish_reason == "incomplete"),
         (f"note.truncated{apart}", answer.truncated),
-        ("note.empty", answer.complete and not answer.text.strip()),
+        ("note.empty", answer.complete and not answer.text.strip() and not answer.tool_calls),
+        ("note.tool_calls", bool(answer.tool_calls)),
+        ("note.filtered", answer.filtered),
+        ("note.low_risk", answer.flag == NOTED),
+        ("note.withheld", answer.withheld),
+        (f"note.banned{apart}", answer.flag >= BANNED and not answer.withheld),
         ("note.clear_history", answer.need_clear_history),
         ("note.repaired", bool(answer.rejected)),
         ("note.context", sent < available),
         ("note.unsent", bool(unsent)),
         ("note.stub", answer.transport == "stub"),
     ]
+    retirement = registry().retirement(answer.model, answer.wire)
     values = {"sent": sent, "available": available, "names": list(unsent), "model": answer.model}
-    values |= {"count": len(answer.rejected)}
-    return [text(key, lang, **values) for key, applies in found if applies]
+    values |= {"count": len(answer.rejected), "calls": [_name_of(call) for call in answer.tool_calls]}
+    said = [text(key, lang, **values) for key, applies in found if applies]
+    if retirement is None or not retirement.precedes(answer.created):
+        return said
+    return [retirement.said(answer.model).describe(lang).rstrip(".。"), *said]
+
+
+def _name_of(call: Mapping[str, Any]) -> str:
+    """The name of the tool a call is for."""
+    function = call.get("function")
+    return str(function.get("name", "?")) if isinstance(function, Mapping) else "?"
 
 
 def answer_bundle(answer: Answer, below: Sequence[str], style: str = "markdown", lang: str = "en") -> Bundle:
@@ -65,7 +84,7 @@ def answer_bundle(answer: Answer, below: Sequence[str], style: str = "markdown",
     if FORMATS[style].framed:
         from .html_frame import html_frame  # noqa: PLC0415 - few answers are shown so
 
-        extra = {"text/html": html_frame(answer.text, below, lang)}
+        extra = {"text/html": html_frame(answer.shown, [*source_lines(answer), *below], lang)}
     marked, plain, note = body.markdown, body.plain, note_lines(Rendered.of(line))
     return {
         **extra,
@@ -76,9 +95,12 @@ def answer_bundle(answer: Answer, below: Sequence[str], style: str = "markdown",
 
 def answer_body(answer: Answer, style: str, lang: str) -> tuple[Rendered, list[str]]:
     """What the model wrote, in both forms, and what is to be said about the format it was asked for."""
-    marked, shown, notes_about = FORMATS[style].render(answer.text)
-    if answer.reasoning:
+    marked, shown, notes_about = FORMATS[style].render(answer.shown)
+    if answer.reasoning and not answer.withheld:
         marked = f"{_folded(text('live.reasoning', lang), answer.reasoning)}\n\n{marked}"
+    listed = source_list(answer)
+    if listed.plain:
+        marked, shown = f"{marked.rstrip()}\n\n{listed.markdown}", f"{shown}\n\n{listed.plain}"
     return Rendered(marked, shown), [text(note, lang) for note in notes_about]
 
 

@@ -7,7 +7,7 @@ by the static bundle, and its models are closed: nothing of the widget stays in 
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -210,11 +210,8 @@ class LiveView(View):
             message["stop"] = self._offered = True
         if end:
             message["end"] = True
-        answer, thought = (
-            "".join(delta.text for delta in self._new),
-            "".join(delta.reasoning for delta in self._new),
-        )
-        message |= {key: value for key, value in (("t", answer), ("r", thought)) if value}
+        answer, thought, back = _summed(self._new)
+        message |= {key: value for key, value in (("b", back), ("t", answer), ("r", thought)) if value}
         wait = self._new[-1].wait if self._new else None
         if wait is not None or (self._new and self._waiting):
             message["wait"] = wait.describe(self._state["lang"]) if wait else ""
@@ -230,6 +227,18 @@ class LiveView(View):
             if widget is not None:
                 widget.close()
         self._answer = self._stop = None
+
+
+def _summed(deltas: Sequence[Delta]) -> tuple[str, str, str | None]:
+    """The text and the reasoning of deltas, and what of earlier ones they take back."""
+    answer = thought = ""
+    back: str | None = None
+    for delta in deltas:
+        if delta.takes_back is not None:
+            back = "all" if "all" in (back, delta.takes_back) else "text"
+            answer, thought = "", "" if delta.takes_back == "all" else thought
+        answer, thought = answer + delta.text, thought + delta.reasoning
+    return answer, thought, back
 
 
 class Columns(MultiView):

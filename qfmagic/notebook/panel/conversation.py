@@ -59,7 +59,7 @@ def _turn(conversation: Conversation, index: int, lang: str) -> dict[str, Any]:
         "said": state_of(conversation, index, lang),
         "chars": turn.exchange.size.chars,
         "question": short(turn.prompt),
-        "answer": short(turn.answer.text),
+        "answer": short(turn.answer.shown),
         "model": turn.answer.model,
         "versions": len(turn.versions),
         "out": turn.removed is not None,

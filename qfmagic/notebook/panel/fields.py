@@ -13,6 +13,8 @@ from . import command_lines
 OTHERS = ("context", "format", "stream", "timeout", "lang")
 
 Field = dict[str, Any]
+# How the page shows what has no field of its own kind.
+_KINDS = {"object": "json", "array": "json"}
 # In the panel these are not written as on a line.
 _HINTS = {"stop": "panel.hint.stop", "metadata": "panel.hint.metadata"}
 
@@ -30,17 +32,19 @@ def field_rows(session: Session, target: Target | None) -> dict[str, Any]:
 
 def _field(session: Session, row: OptionRow, parameter: Parameter | None) -> Field:
     setting, lang = session.preferences.setting(row.name), session.lang
-    value = setting.value
-    kind = "choice" if row.choices else parameter.type if parameter else row.kind
+    value = setting.value if parameter is None else parameter.expanded(setting.value)
+    shown = parameter.word_of(value) if parameter and parameter.type == "switch" else value
+    choices = parameter.words if parameter and parameter.type in ("string", "switch") else row.choices
+    kind = "choice" if choices else _KINDS.get(parameter.type, parameter.type) if parameter else row.kind
     return {
         "name": row.name,
         "kind": kind,
         "help": text(_HINTS[row.name], lang) if row.name in _HINTS else row.help(lang).replace("`", ""),
         "allowed": _allowed(row, parameter, lang),
-        "written": "" if value is None else command_lines.written(value),
+        "written": "" if value is None else command_lines.written(shown),
         "value": list(value) if kind == "list" and value else None,
         "default": "" if parameter is None or parameter.default is None else command_lines.written(parameter.default),
-        "choices": list(row.choices),
+        "choices": list(choices),
         "changed": row.name in session.preferences.changed,
         "source": "" if setting.source == "default" else setting.source,
         "items": parameter.max_items if parameter else None,

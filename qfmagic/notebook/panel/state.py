@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from ...client.auth.credentials import Kind, available, choose
+from ...client.auth.credentials import Kind, choose
 from ...client.auth.key_store import KEYRING
-from ...client.client import DEFAULT_MODEL
+from ...client.bases import base_of
 from ...client.settings import Settings
 from ...core.errors import QianfanError
 from ...core.i18n import messages, text
-from ...core.models import WIRES, Api, Model, Target, registry
+from ...core.models import Api, Model, Target, registry
 from ..commands import auth
+from ..commands.models import capability_facts
 from ..session.keys import FIELDS, fingerprints, variable
 from ..session.session import Session
 from . import command_lines
@@ -20,11 +21,19 @@ PanelState = dict[str, Any]
 
 
 def fixed(session: Session) -> PanelState:
-    """What changes with the language only: the labels, and the models that can be chosen."""
+    """What changes with the language and the key only: the labels, and the models that can be chosen."""
     lang = session.lang
     prefix = "panel."
     labels = {key.removeprefix(prefix): text(key, lang) for key in messages() if key.startswith(prefix)}
-    return {"lang": lang, "labels": labels, "models": [_choice(model) for model in registry().models.values()]}
+    return {"lang": lang, "labels": labels, "models": _choices(session)}
+
+
+def _choices(session: Session) -> list[PanelState]:
+    """The rows that are not retired, then further models the service listed for the key."""
+    rows = [_choice(model) for model in registry().offered()]
+    names = {row["name"] for row in rows}
+    listed = [one.name for one in session.listed() if one.chats and one.name not in names]
+    return rows + [_choice(registry().generic(name)) for name in listed]
 
 
 def _choice(model: Model) -> PanelState:
@@ -91,7 +100,8 @@ def _model(session: Session, target: Target | None) -> PanelState:
         text("word.chars", lang, count=target.limits.max_chars) if target.limits.max_chars else "",
         text("word.tokens", lang, count=target.limits.max_tokens) if target.limits.max_tokens else "",
     ]
-    facts = (target.wire.upper(), ", ".join(filter(None, limits)), row.note.get(lang, "") if row else "")
+    limit = ", ".join(filter(None, [*limits, *capability_facts(target.capabilities, lang)]))
+    facts = (target.wire.upper(), limit, row.note.get(lang, "") if row else "", *target.warnings(lang))
     shown |= {"title": target.title, "wire": target.wire, "facts": [fact for fact in facts if fact]}
     shown |= {"value": (row.name if row else target.model) if target.known or not endpoint else ""}
     return shown | {"source": f"{target.source.title} {target.source.url}".strip()}
@@ -105,14 +115,20 @@ def _keys(session: Session) -> PanelState:
     try:
         settings = session.keys.settings()
     except QianfanError as error:
-        return {"problem": error.message(lang), "kinds": [_kind(session, Settings(), kind) for kind in FIELDS]}
-    return {"problem": "", "kinds": [_kind(session, settings, kind) for kind in FIELDS]}
+        return {"problem": error.message(lang), "kinds": _kinds(session, Settings())}
+    return {"problem": "", "kinds": _kinds(session, settings)}
+
+
+def _kinds(session: Session, settings: Settings) -> list[PanelState]:
+    """The kinds of keys; the token of an address only where it counts, or is there."""
+    token = base_of(settings.base).token or settings.aistudio_token
+    return [_kind(session, settings, kind) for kind in FIELDS if kind != "aistudio" or token]
 
 
 def _kind(session: Session, settings: Settings, kind: Kind) -> PanelState:
     lang = session.lang
     shown = fingerprints(settings, kind)
-    used = [wire.upper() for wire in WIRES if (found := available(settings, wire)) and found[0].kind == kind]
+    used = auth.used_for(settings, kind)
     source = auth.source_of(session, kind) if shown else ""
     verdict = session.verdicts.get(kind)
     if verdict is not None and verdict.keys != tuple(shown):
@@ -121,7 +137,7 @@ def _kind(session: Session, settings: Settings, kind: Kind) -> PanelState:
         "kind": kind,
         "title": text(f"keys.title.{kind}", lang),
         "purpose": text(f"keys.purpose.{kind}", lang),
-        "cost": text("verify.tokens" if kind == "bearer" else "verify.free", lang, model=DEFAULT_MODEL),
+        "cost": text("verify.free", lang),
         "fields": [{"name": name, "label": variable(name)} for name in FIELDS[kind]],
         "fingerprints": shown,
         "source": source,

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from ...core.errors import OptionError
 from ...core.keys.names import key_variable
 from ...core.models import did_you_mean, suggest
+from ...core.params import EXTRA
 from .key_guard import check_no_key
 from .loose import check_form, ends_of, flag_at, option_at, separators_at, typed
 from .option_table import OptionRow, help_table
@@ -126,5 +127,6 @@ def known(name: str, rows: Mapping[str, OptionRow], *, missing: str = "option.un
     check_no_key(name if row is None else "")
     if row is None or row.kind == "flag":
         close = suggest(name, rows)
-        raise OptionError(missing, name=name, suggestions=did_you_mean(close))
+        error = OptionError(missing, name=name, suggestions=did_you_mean(close))
+        raise error.with_hint("option.extra", name=name) if EXTRA.name in rows else error
     return row

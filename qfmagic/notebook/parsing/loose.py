@@ -93,10 +93,12 @@ def typed(value: str, row: OptionRow, before: str) -> str:
     if row.name in _FREE or "{{" in value:
         return value
     value = value.rstrip(_FULL_SEPARATORS) if before.endswith(tuple(_FULL_SEPARATORS)) else value
+    if row.name in _VALUES and before.endswith(("'", '"')):
+        return value  # a gateway's own name, whatever its script
     value = halfwidth(value) if _narrow(row) else value
     if row.name in _VALUES and not _MODEL.fullmatch(value) and registry().find(value) is None:
         check_no_key(value)
-        raise OptionError("option.value", name=row.name, value=value, allowed="a-z A-Z 0-9 . _ - / : @ +")
+        raise OptionError("option.value", name=row.name, value=value, allowed="a-z A-Z 0-9 . _ - / : @ +, 'NAME'")
     return value
 
 

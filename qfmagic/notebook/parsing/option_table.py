@@ -108,11 +108,14 @@ _VALUE = {
     "list": "JSON",
     "map": "JSON",
     "json": "JSON",
+    "object": "JSON",
+    "array": "JSON",
+    "switch": "on|off",
 }
 
 
 def _parameter(name: str, kind: str, row: dict[str, Any]) -> OptionRow:
-    syntax = f"{name}={_VALUE[kind]}"
+    syntax = row.get("syntax", f"{name}={_VALUE[kind]}")
     return OptionRow("parameter", name, syntax, row.get("en", ""), row.get("zh", ""), kind, settable=True)
 
 

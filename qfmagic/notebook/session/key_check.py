@@ -9,11 +9,12 @@ from ...client.settings import Settings
 from ...core.errors import CredentialError
 from ...core.i18n import Described, Text
 from ...core.models import Wire
+from ...core.wire.model_list import ListedModel
 from .keys import fingerprints, only
 
 VerdictState = Literal["good", "bad", "unknown"]
 
-_WIRE: dict[Kind, Wire] = {"bearer": "v2", "iam": "v2", "app": "v1", "access_token": "v1"}
+_WIRE: dict[Kind, Wire] = {"bearer": "v2", "aistudio": "v2", "iam": "v2", "app": "v1", "access_token": "v1"}
 _BAD = ("wrong_key", "wrong_secret", "refused", "disabled", "clock")
 
 
@@ -27,12 +28,14 @@ class SessionVerdict(NamedTuple):
             can't be told.
         said: The sentence for the user.
         keys: The fingerprints of what was tested.
+        models: The models the service listed for them.
     """
 
     kind: Kind
     state: VerdictState
     said: Described
     keys: tuple[str, ...] = ()
+    models: tuple[ListedModel, ...] = ()
 
 
 def begin(settings: Settings, kind: Kind, loop: BackgroundLoop) -> Future[SessionVerdict]:
@@ -48,7 +51,7 @@ async def _try(settings: Settings, kind: Kind) -> SessionVerdict:
     if found:
         status = found[0].status
         state: VerdictState = "good" if status == "ok" else "bad" if status in _BAD else "unknown"
-        return SessionVerdict(kind, state, found[0], keys)
+        return SessionVerdict(kind, state, found[0], keys, found[0].models)
     try:
         choose(settings, _WIRE[kind])
     except CredentialError as error:

@@ -7,7 +7,7 @@ Those that were saved come last, and only for an API for which neither has any.
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from ...client.auth.credentials import Credential, Kind, available, check_kind
@@ -24,10 +24,12 @@ FIELDS: dict[Kind, tuple[str, ...]] = {
     "iam": ("access_key", "secret_key"),
     "app": ("ak", "sk"),
     "access_token": ("access_token",),
+    "aistudio": ("aistudio_token",),
 }
 SECRETS = (*(name for names in FIELDS.values() for name in names), "access_code")
-_FOR: dict[Wire, tuple[Kind, ...]] = {"v1": ("access_token", "app", "iam"), "v2": ("bearer", "iam")}
+_FOR: dict[Wire, tuple[Kind, ...]] = {"v1": ("access_token", "app", "iam"), "v2": ("bearer", "aistudio", "iam")}
 
+_VARIABLES: Mapping[str, str] = {item.name: item.metadata["env"] for item in fields(Settings) if item.metadata}
 _KEY = re.compile("[!-~]+")  # what can stand in a header
 
 
@@ -47,12 +49,19 @@ class Keys:
     Args:
         environ: The environment, whose keys count where none were given.
         needed: Whether any are needed now; where they aren't, those that were saved are not asked for.
+        addresses: What is set for the notebook of where requests go: they decide which keys count.
 
     ``trouble`` is why saved keys that are wanted can't be had.
     """
 
-    def __init__(self, environ: Mapping[str, str], needed: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        needed: Callable[[], bool] = lambda: True,
+        addresses: Callable[[], Mapping[str, Any]] = dict,
+    ) -> None:
         self._environ = environ
+        self._addresses = addresses
         self._needed = needed
         self._given: dict[str, Secret] = {}
         self._sources: dict[str, str] = {}
@@ -64,7 +73,7 @@ class Keys:
 
     def settings(self, **chosen: Any) -> Settings:
         """Addresses and keys as they hold now, with where each comes from; *chosen* fields before all others."""
-        given: dict[str, Any] = {**self._given, **chosen}
+        given: dict[str, Any] = {**self._given, **self._addresses(), **chosen}
         needed = self._needed()
         trouble: QianfanError | None = None
         try:
@@ -203,7 +212,7 @@ def _texts(value: object) -> Iterator[str]:
 
 def variable(name: str) -> str:
     """The environment variable of a field of Settings."""
-    return f"QIANFAN_{name.upper()}"
+    return _VARIABLES[name]
 
 
 def read_kind(word: str) -> Kind:

@@ -5,17 +5,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...accounting.prices import Budget, Prices
-from ...client.client import DEFAULT_MODEL
+from ...client.call_options import CallOptions
 from ...core.context import parse_policy
 from ...core.errors import OptionError
 from ...core.i18n import reader_language
-from ...core.models import Target, registry
-from ...core.params import check_parameters
+from ...core.models import DEFAULT_MODEL, Target, registry
+from ...core.params import EXTRA, Parameter, check_parameters
 from ..parsing.option_table import help_table
 from .transport_mode import here, user_path
 
 # Settings that are the client's own: their variables are read with the keys, from .env too.
-CLIENT = ("qps", "rpm", "tpm", "retry_count", "retry_timeout")
+ADDRESSES = ("base", "app_id")
+CLIENT = ("qps", "rpm", "tpm", "retry_count", "backoff_factor", "retry_timeout", *ADDRESSES)
 
 
 class Setting(NamedTuple):
@@ -150,7 +151,7 @@ class Preferences:
             raise OptionError("option.several_models", value=model)
         return (model if model or endpoint else DEFAULT_MODEL), endpoint, api
 
-    def parameters(self, given: Mapping[str, Any], taken: Mapping[str, Any]) -> dict[str, Any]:
+    def parameters(self, given: Mapping[str, Any], taken: Mapping[str, Parameter]) -> dict[str, Any]:
         """
         The parameters for a call: those on the line, and of those that are set, the ones the model takes.
 
@@ -158,17 +159,31 @@ class Preferences:
         wrong there if it doesn't.
         """
         found = {name: given[name] for name in help_table().parameters if name in given}
-        settings = {name: self.setting(name).value for name in taken if name not in found}
+        fields = {taken[name].wire_name for name in found if name in taken}  # of two names, the line's counts
+        names = [name for name, parameter in taken.items() if parameter.wire_name not in fields]
+        settings = {name: self.setting(name).value for name in (*names, EXTRA.name) if name not in found}
         return found | {name: value for name, value in settings.items() if value is not None}
+
+    def call(self, given: Mapping[str, Any]) -> CallOptions:
+        """How a call waits and is retried: by the line, and by what is set for the notebook."""
+        return CallOptions(*(self.setting(name, given).value for name in CallOptions._fields))
 
     def client(self) -> dict[str, Any]:
         """What is set here, and not in the environment, of the client's own settings."""
-        found = {name: self.setting(name) for name in CLIENT}
+        return self._chosen(CLIENT)
+
+    def addresses(self) -> dict[str, Any]:
+        """What is set here of where requests go."""
+        return self._chosen(ADDRESSES)
+
+    def _chosen(self, names: Collection[str]) -> dict[str, Any]:
+        found = {name: self.setting(name) for name in names}
         return {name: kept.value for name, kept in found.items() if kept.source in ("%qf set", "%config")}
 
     def unsent(self, target: Target) -> tuple[str, ...]:
         """The parameters that are set for the notebook and that this target doesn't take."""
-        return tuple(name for name in help_table().parameters if name in self.changed and name not in target.parameters)
+        takes = {*target.parameters, EXTRA.name}
+        return tuple(name for name in help_table().parameters if name in self.changed and name not in takes)
 
 
 def _as_variable(error: OptionError, source: str) -> OptionError:

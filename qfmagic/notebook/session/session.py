@@ -19,13 +19,15 @@ from ...core.i18n import Text, text
 from ...core.plan import Plan
 from ...core.transport_modes import TransportMode
 from ...core.wire import ChatRequest
+from ...core.wire.model_list import ListedModel
 from ...home import HomeError
 from ..conversation.cell_order import CellOrder, notebook_path
 from ..conversation.conversations import Conversations
 from ..conversation.journal import Journal, journal_path
 from .key_check import SessionVerdict
 from .keys import Keys
-from .preferences import Preferences
+from .model_lists import ModelLists
+from .preferences import ADDRESSES, Preferences
 from .transport_mode import FORCED, VARIABLE, Transport, from_variable, here, read_transport, tape_of
 
 if TYPE_CHECKING:
@@ -73,8 +75,9 @@ class Session:
         self._home: list[Text] = []  # what is to be said of the folder of our own
         self.last: Answer | None = None
         self.source: str | None = None  # the cell that runs, as it is written
-        self.keys = Keys(environ, self._keys_needed)
+        self.keys = Keys(environ, self._keys_needed, self.preferences.addresses)
         self.verdicts: dict[Kind, SessionVerdict] = {}
+        self._lists = ModelLists(environ, time.time)
         self.watchers: list[Watcher] = []
         self.loop = BackgroundLoop()
         self.network: httpx.AsyncBaseTransport | None = None
@@ -139,6 +142,33 @@ class Session:
         """Where a request goes, without what authorises it."""
         settings = Settings() if self.transport.kind.keyless else self.keys.settings()
         return "".join(settings.place_of(request.wire, request.endpoint, custom=settings.use_custom_endpoint))
+
+    # ---- models
+
+    def listed(self) -> tuple[ListedModel, ...]:
+        """The models the service listed for the key in use, as last read; empty where it was not asked today."""
+        try:
+            return self._lists.known(self._addressed())
+        except QianfanError:  # keys or addresses that can't be read are reported where they are used
+            return ()
+
+    def list_models(self) -> tuple[ListedModel, ...]:
+        """
+        Ask the service which models the key in use may use.
+
+        Raises:
+            QianfanError: No key, no list, or the service was not reached.
+        """
+        models = self.client().models()
+        self.keep_list(self._addressed(), models)
+        return models
+
+    def keep_list(self, settings: Settings, models: Iterable[ListedModel]) -> None:
+        """Keep a list the service sent for the key in *settings*."""
+        self._lists.keep(settings, tuple(models), saved=not self.transport.kind.keyless)
+
+    def _addressed(self) -> Settings:
+        return Settings() if self.transport.kind.keyless else self.keys.settings()
 
     # ---- what answers
 
@@ -217,6 +247,8 @@ class Session:
         """The client for the mode and the keys of this moment; made anew when they changed."""
         transport, tape = self.transport, self.tape
         chosen = self.preferences.client()
+        if transport.kind.keyless:  # nothing is sent to an address
+            chosen = {name: value for name, value in chosen.items() if name not in ADDRESSES}
         settings = Settings(**chosen) if transport.kind.keyless else self.keys.settings(**chosen)
         wanted = transport.mode, settings, tape, self.network
         if self._client is None or self._client_is_for != wanted:

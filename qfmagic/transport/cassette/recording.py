@@ -18,11 +18,20 @@ from ...core.answer import STUB_SERVER
 from ...core.errors import ProtocolError, QianfanError, ServiceError
 from ...core.models import Wire
 from ...core.safe_json import read_json
-from ...core.wire import Accumulator, ChatRequest, StreamOutcome, feed_events, feed_rest, make_error, read_body
+from ...core.wire import (
+    Accumulator,
+    ChatRequest,
+    StreamOutcome,
+    body_error,
+    feed_events,
+    feed_rest,
+    make_error,
+    read_body,
+)
 from ...core.wire.sse import SSEDecoder
 
 # What of a response's headers says anything about the answer. Others (dates, ids, limits) are of that one moment.
-KEPT_HEADERS = ("content-type", "retry-after")
+KEPT_HEADERS = ("content-type", "retry-after", "statement")
 _BLANK = re.compile(rb"\r?\n\r?\n")
 Key = tuple[str, int]  # a request's hash, and the number of the exchange among those of the same request, from 0
 
@@ -161,14 +170,14 @@ class Recorded(NamedTuple):
         error: QianfanError | None = None
         data = b"".join(data for _, data in self.events)
         try:
-            if self.status != 200 or not self.body.get("stream"):
+            if not succeeded(self.status) or not self.body.get("stream"):
                 collector = _whole(self.wire, self.status, data)
             else:
                 decoder = SSEDecoder()
                 feed_events(self.wire, collector, decoder.feed(data))
                 if not collector.done:
                     feed_rest(self.wire, collector, decoder.close())
-                if not (collector.pieces or collector.thoughts or collector.ended or collector.id):
+                if not collector.answered:
                     raise ProtocolError("protocol.empty")
         except QianfanError as found:
             error = found
@@ -182,12 +191,17 @@ def _whole(wire: Wire, status: int, data: bytes) -> Accumulator:
     except ServiceError as error:
         raise make_error(wire, error.code, error.detail, status=status) from None
     except ProtocolError:
-        if status == 200:
+        if succeeded(status):
             raise
-        raise make_error(wire, None, "", status=status) from None
-    if status != 200:
-        raise make_error(wire, None, "", status=status)
+        raise body_error(wire, data, status=status) from None
+    if not succeeded(status):
+        raise body_error(wire, data, status=status)
     return collector
+
+
+def succeeded(status: int) -> bool:
+    """Whether an HTTP status announces an answer."""
+    return 200 <= status < 300
 
 
 def recorded_of(

@@ -18,6 +18,7 @@ from ...core.callbacks import ignore
 from ...core.errors import CassetteError, ContentError, RequestError
 from ...core.transport_modes import MODES
 from ...core.wire import ChatRequest
+from ...core.wire.json_format import as_earlier_versions
 from . import file as cassette
 from .mismatch import miss
 from .recording import Key, Recorded, recorded_of
@@ -105,7 +106,7 @@ class CassetteTape:
         key = self._key(request.hash, slot)  # in the order they ask in, whatever order they are answered in
         if not self._mode.plays:
             return None
-        recorded = self.exchanges.get(key) or self._redacted(request, key[1])
+        recorded = self._found(request, key)
         if recorded is None:
             if self._mode.records:
                 return None
@@ -123,7 +124,7 @@ class CassetteTape:
     def has(self, request: ChatRequest, slot: Hashable) -> bool:
         """Whether :meth:`play` would answer: then asking costs nothing. To be asked with a slot of one's own."""
         key = self._key(request.hash, slot)
-        recorded = self.exchanges.get(key) or self._redacted(request, key[1])
+        recorded = self._found(request, key)
         return recorded is not None and self._mode.plays and (not self._mode.records or _final(recorded))
 
     def holds(self, asked: str, slot: Hashable) -> bool:
@@ -201,6 +202,12 @@ class CassetteTape:
             return n
         later = (other for other in self._numbers.get(asked, ()) if other > n and (asked, other) in self.exchanges)
         return min(later, default=n)
+
+    def _found(self, request: ChatRequest, key: Key) -> Recorded | None:
+        """The recording of a request, also of one that an earlier version sent in another form."""
+        earlier = ((one.hash, key[1]) for one in as_earlier_versions(request))
+        exact = next((found for one in (key, *earlier) if (found := self.exchanges.get(one))), None)
+        return exact or self._redacted(request, key[1])
 
     def _redacted(self, request: ChatRequest, n: int) -> Recorded | None:
         """What was recorded for a request of which words were taken out: of the answers before it, or of itself."""

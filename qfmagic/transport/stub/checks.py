@@ -7,11 +7,10 @@ from typing import Any, NoReturn
 
 from ...core.context import measure
 from ...core.messages import ROLES, text_of
-from ...core.models import ModelLimits, registry
-from ...core.params import Parameter
+from ...core.models import registry
+from ...core.params import ANSWER_LIMITS, Parameter
 from ...core.safe_json import read_json
 from ...core.wire.signing import sign
-from .chunking import LIMITS
 from .reply import Incoming, Reply
 
 
@@ -32,8 +31,8 @@ def v1(code: int, text: str, *, status: int = 200) -> Reply:
 
 def v2(status: int, code: str, text: str) -> Reply:
     """An error of V2."""
-    kind = "access_denied" if code == "invalid_model" and status == 401 else "invalid_request_error"
-    return Reply.of_json({"error": {"code": code, "message": text, "type": kind}, "id": "as-stub"}, status=status)
+    error = {"code": code, "message": text, "type": "invalid_request_error"}
+    return Reply.of_json({"error": error, "id": "as-stub"}, status=status)
 
 
 def gateway(code: str, text: str) -> Reply:
@@ -156,7 +155,7 @@ def check_values(parameters: Mapping[str, Parameter], body: Mapping[str, Any], r
             refuse(refusal(f"{name} needs {other}"))
         if name in foreign and name not in known:
             refuse(refusal(f"this model does not take {name}"))
-        if name in LIMITS and value is not None and (type(value) is not int or value < 1):
+        if name in ANSWER_LIMITS and value is not None and (type(value) is not int or value < 1):
             refuse(refusal(f"{name} is invalid: an integer from 1 on"))
 
 
@@ -164,16 +163,3 @@ def size_of(texts: Sequence[str]) -> tuple[int, int]:
     """Characters and tokens."""
     sizes = [measure(text) for text in texts]
     return sum(size.chars for size in sizes), sum(size.tokens for size in sizes)
-
-
-def check_length(limits: ModelLimits, size: tuple[int, int]) -> None:
-    """
-    Check what V2 takes at once.
-
-    Raises:
-        Refused: It's too long.
-    """
-    if limits.max_chars is not None and size[0] > limits.max_chars:
-        refuse(v2(400, "characters_too_long", f"characters too long: {size[0]} > {limits.max_chars}"))
-    if limits.max_tokens is not None and size[1] > limits.max_tokens:
-        refuse(v2(400, "tokens_too_long", f"tokens too long: {size[1]} > {limits.max_tokens}"))

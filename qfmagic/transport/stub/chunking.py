@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...core.context import measure
-
-LIMITS = ("max_output_tokens", "max_completion_tokens", "max_tokens")  # V1's name, V2's, and V2's older one
+from ...core.params import ANSWER_LIMITS
 
 
 def cut(text: str, body: Mapping[str, Any]) -> str:
     """*text* as far as the request's limit of output tokens reaches, by the estimate that counts the usage too."""
-    limit = next((body[name] for name in LIMITS if isinstance(body.get(name), int)), None)
+    limit = next((body[name] for name in ANSWER_LIMITS if isinstance(body.get(name), int)), None)
     if limit is None or measure(text).tokens <= limit:
         return text
     end = len(text)

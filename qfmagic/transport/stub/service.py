@@ -3,21 +3,21 @@ A stand-in for the service that checks requests as documented, on both APIs and 
 
 It answers the prompts of the four documented pages with the documented answers, and anything else by a rule that shows
 the model, the number of the turn and the length of the question, or, where JSON is asked for, with JSON that fits. Its
-error codes are the documented ones.
+error codes are the documented ones. On V2 it answers under every name a model can have, and refuses retired models.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...core.answer import STUB_SERVER
 from ...core.context import measure
 from ...core.models import Model, ModelLimits, registry
 from ...core.wire.signing import bce_date
+from .catalogue import listed, refusal
 from .checks import (
     Refused,
-    check_length,
     check_signature,
     check_values,
     contents_of,
@@ -41,6 +41,12 @@ MODELS_PATH = "/v2/models"
 SERVICES_PATH = "/wenxinworkshop/service/list"
 TOKEN_PATH = "/oauth/2.0/token"  # noqa: S105 - an address
 BEARER_PATH = "/v1/BCE-BEARER/token"
+# As in the pages' answers, and the limits' headers of V2: limits nobody gets near, as the stub has none.
+CHAT_HEADERS = {"statement": "AI-generated"}
+LIMITS = {"requests": 10**9, "input-tokens": 10**12, "output-tokens": 10**12}
+RATE_HEADERS = {
+    f"x-ratelimit-{kind}-{of}": str(limit) for of, limit in LIMITS.items() for kind in ("limit", "remaining")
+}
 PIECE = 12  # characters an event carries, where no page says
 
 
@@ -71,11 +77,19 @@ class StubService:
     Args:
         keys: What it accepts.
         clock: Seconds since 1970, for ``created``.
+        kept: Retired models that are still served, as by a private gateway.
     """
 
-    def __init__(self, keys: StubKeys | None = None, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self,
+        keys: StubKeys | None = None,
+        clock: Callable[[], float] | None = None,
+        *,
+        kept: Collection[str] = (),
+    ) -> None:
         self.keys = keys or StubKeys()
         self._clock = clock or (lambda: 1700000000.0)
+        self._kept = kept
 
     def __call__(self, request: Incoming) -> Reply:
         """Answer a request."""
@@ -107,8 +121,8 @@ class StubService:
 
     def _models(self, request: Incoming) -> Reply:
         self._check_bearer(request, "GET")
-        names = [model.name for model in registry().models.values() if "v2" in model.apis]
-        rows = [{"id": name, "object": "model", "created": int(self._clock()), "owned_by": "qianfan"} for name in names]
+        served = [model for model in registry().models.values() if refusal(model, self._kept) is None]
+        rows = [listed(model, int(self._clock())) for model in served]
         return Reply.of_json({"object": "list", "data": rows})
 
     def _services(self, request: Incoming) -> Reply:
@@ -161,7 +175,7 @@ class StubService:
             (m for m in registry().models.values() if "v1" in m.apis and m.apis["v1"].endpoint == endpoint), None
         )
         asked = self._checked_v1(model, endpoint, body)
-        return self._answer_v1(asked)
+        return _with_headers(self._answer_v1(asked), CHAT_HEADERS)
 
     def _checked_v1(self, model: Model | None, endpoint: str, body: Mapping[str, Any]) -> _ChatCall:
         own = [m for m in registry().models.values() if "v1" in m.apis and m.apis["v1"].endpoint is None]
@@ -218,11 +232,10 @@ class StubService:
         name = body.get("model")
         if not isinstance(name, str) or not name:
             refuse(v2(400, "invalid_model", "model is empty"))
-        model = registry().find(name)
-        if model is None or "v2" not in model.apis:
-            text = "The model does not exist or you do not have access to it."
+        model = registry().find(name) or registry().generic(name)
+        if (text := refusal(model, self._kept)) is not None:
             refuse(v2(401, "invalid_model", text))
-        return self._answer_v2(self._checked_v2(model, body))
+        return _with_headers(self._answer_v2(self._checked_v2(model, body)), {**CHAT_HEADERS, **RATE_HEADERS})
 
     def _check_bearer(self, request: Incoming, method: str) -> None:
         if request.method != method:
@@ -232,14 +245,12 @@ class StubService:
 
     def _checked_v2(self, model: Model, body: Mapping[str, Any]) -> _ChatCall:
         messages = body.get("messages")
-        system = ""
         if isinstance(messages, list) and messages and role_of(messages[0]) == "system":
-            system, messages = str(messages[0].get("content", "")), messages[1:]
+            messages = messages[1:]
         contents = contents_of_v2(messages)
         if isinstance(contents, str):
             refuse(v2(400, "invalid_messages", contents))
         check_values(model.apis["v2"].parameters, body, lambda text: v2(400, "invalid_argument", text))
-        check_length(model.limits, size_of([*contents, system]))
         return _ChatCall(model.title, [model.name], contents, body)
 
     def _answer_v2(self, asked: _ChatCall) -> Reply:
@@ -277,6 +288,10 @@ class StubService:
         prompt, completion = sum(measure(c).tokens for c in asked.contents), measure(text).tokens
         usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
         return text, usage, text == everything
+
+
+def _with_headers(reply: Reply, headers: Mapping[str, str]) -> Reply:
+    return reply._replace(headers={**reply.headers, **headers})
 
 
 def _by_rule(title: str, contents: Sequence[str]) -> str:

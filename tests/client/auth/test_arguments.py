@@ -32,19 +32,19 @@ def refused(call):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_client_refuses_a_key_by_its_name(name):
+def test_client_rejects_key_by_its_name(name):
     said = refused(lambda: Qianfan(model="m", **{name: KEY}))
     assert name in said
     assert "QIANFAN_" in said
     assert "settings=Settings(" in said
 
 
-def test_client_refuses_a_key_by_its_position():
+def test_client_rejects_key_by_its_position():
     assert "Qianfan(model=...)" in refused(lambda: Qianfan(KEY))
 
 
 @pytest.mark.parametrize("name", ["model", "endpoint", "api", "nonsense"])
-def test_client_refuses_a_key_by_its_form(name):
+def test_client_rejects_key_by_its_form(name):
     assert name in refused(lambda: Qianfan(**{name: V2.replace(V2, KEY)}))
 
 
@@ -62,7 +62,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_calls_refuse_keys(call):
+def test_client_calls_reject_keys(call):
     with Qianfan(model="m", settings=PLAIN) as client:
         assert "api_key" in refused(lambda: CALLS[call](client, api_key=KEY))
         assert "nonsense" in refused(lambda: CALLS[call](client, nonsense=KEY))
@@ -94,11 +94,11 @@ def chosen(wire, **keys):
         ("v2", {"access_key": drawn(32, HEX), "secret_key": f"ALTAK{drawn(21)}"}, "an IAM access key"),
     ],
 )
-def test_choose_tells_a_key_of_another_kind(wire, keys, said):
+def test_choose_reports_key_of_another_kind(wire, keys, said):
     assert said in chosen(wire, **keys)
 
 
-def test_choose_leaves_keys_of_gateways_alone():
+def test_choose_accepts_keys_of_gateways():
     for base in ("http://127.0.0.1:4000", "https://aistudio.baidu.com/llm/lmapi/v3"):
         for key in (AK, drawn(32, HEX), drawn(40, HEX)):
             assert choose(Settings(console_base_url=base, bearer_token=key), "v2").key == key

@@ -56,7 +56,7 @@ def mode(path):
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_without_a_keyring_they_are_in_a_file_of_its_owner_alone(vault, no_keyring):
+def test_key_store_without_keyring_uses_private_file(vault, no_keyring):
     before = os.umask(0)
     try:
         assert vault.save("iam", IAM).source == str(vault.path)
@@ -70,7 +70,7 @@ def test_without_a_keyring_they_are_in_a_file_of_its_owner_alone(vault, no_keyri
     assert vault.read("bearer", ("bearer_token",)) is None
 
 
-def test_with_a_keyring_the_file_holds_no_key(vault, ring):
+def test_key_store_with_keyring_writes_no_key_to_file(vault, ring):
     assert vault.save("iam", IAM) == (KEYRING, None)
     assert "vault-" not in vault.path.read_text()
     assert "vault-" in str(ring.kept)
@@ -81,7 +81,7 @@ def test_with_a_keyring_the_file_holds_no_key(vault, ring):
     assert vault.forget("iam") is None
 
 
-def test_what_another_kernel_saves_is_read(vault, ring, tmp_path):
+def test_key_store_reads_keys_saved_by_another_kernel(vault, ring, tmp_path):
     other = KeyStore({"QFMAGIC_HOME": str(tmp_path / "home")})
     vault.save("iam", IAM)
     assert other.read("iam", NAMES).values == IAM
@@ -89,14 +89,14 @@ def test_what_another_kernel_saves_is_read(vault, ring, tmp_path):
     assert other.read("iam", NAMES).values["secret_key"] == "vault-OTHER"
 
 
-def test_two_homes_do_not_share_what_is_in_the_keyring(vault, ring, tmp_path):
+def test_key_store_separates_keyring_entries_of_two_homes(vault, ring, tmp_path):
     other = KeyStore({"QFMAGIC_HOME": str(tmp_path / "other")})
     vault.save("iam", IAM)
     other.save("iam", {**IAM, "secret_key": "vault-OTHER"})
     assert vault.read("iam", NAMES).values == IAM
 
 
-def test_whoever_saved_nothing_in_a_keyring_imports_none(vault, monkeypatch, no_keyring):
+def test_key_store_imports_keyring_only_if_used(vault, monkeypatch, no_keyring):
     vault.save("iam", IAM)
     monkeypatch.delitem(sys.modules, "keyring")
     assert vault.read("iam", NAMES).values == IAM
@@ -107,7 +107,7 @@ def test_whoever_saved_nothing_in_a_keyring_imports_none(vault, monkeypatch, no_
 @pytest.mark.parametrize(
     ("name", "priority"), [("Keyring", 0), ("Keyring", -1), ("PlaintextKeyring", 0.5), ("PlaintextKeyring", 5)]
 )
-def test_a_backend_that_keeps_nothing_or_plain_text_is_none(vault, ring, monkeypatch, name, priority):
+def test_key_store_rejects_null_and_plaintext_backends(vault, ring, monkeypatch, name, priority):
     import keyring
 
     other = type(name, (Ring,), {"priority": priority})()
@@ -116,7 +116,7 @@ def test_a_backend_that_keeps_nothing_or_plain_text_is_none(vault, ring, monkeyp
     assert other.kept == {}
 
 
-def test_of_several_backends_in_turn_a_real_one_is_taken(vault, ring, monkeypatch):
+def test_key_store_chooses_secure_backend_of_chain(vault, ring, monkeypatch):
     import keyring
 
     plain = Ring()
@@ -129,12 +129,12 @@ def test_of_several_backends_in_turn_a_real_one_is_taken(vault, ring, monkeypatc
     assert not plain.kept
 
 
-def test_a_backend_that_forgets_at_once_is_none(vault, ring, monkeypatch):
+def test_key_store_rejects_backend_that_stores_nothing(vault, ring, monkeypatch):
     monkeypatch.setattr(Ring, "set_password", lambda *_: None)
     assert vault.save("iam", IAM).source == str(vault.path)
 
 
-def test_a_keyring_that_fails_leaves_the_file_and_says_so(vault, ring, monkeypatch):
+def test_key_store_falls_back_to_file_if_keyring_fails(vault, ring, monkeypatch):
     def refuse(_, __, ___, password):
         raise RuntimeError(f"can't keep {password}")
 
@@ -147,7 +147,7 @@ def test_a_keyring_that_fails_leaves_the_file_and_says_so(vault, ring, monkeypat
     assert vault.read("iam", NAMES).values == IAM
 
 
-def test_a_keyring_that_hangs_is_given_up_and_not_asked_for_every_cell(vault, ring, monkeypatch):
+def test_key_store_stops_asking_keyring_that_hangs(vault, ring, monkeypatch):
     vault.save("iam", IAM)
     monkeypatch.setattr(key_store, "KEYRING_WAIT_S", 0.05)
     asked, answer = [], threading.Event()
@@ -170,7 +170,7 @@ def test_a_keyring_that_hangs_is_given_up_and_not_asked_for_every_cell(vault, ri
     assert vault.read("iam", NAMES).values == IAM
 
 
-def test_keys_that_left_the_keyring_are_told(vault, ring):
+def test_key_store_reports_keys_missing_from_keyring(vault, ring):
     vault.save("iam", IAM)
     ring.kept.clear()
     with pytest.raises(CredentialError, match="no longer has the saved keys"):
@@ -180,7 +180,7 @@ def test_keys_that_left_the_keyring_are_told(vault, ring):
 
 @pytest.mark.skipif(os.name != "posix", reason="files have no such rights here")
 @pytest.mark.parametrize("rights", [0o640, 0o604, 0o620, 0o602, 0o610])
-def test_a_file_that_others_can_read_is_refused_but_can_be_dropped(vault, no_keyring, rights):
+def test_key_store_rejects_readable_file_but_can_delete_it(vault, no_keyring, rights):
     vault.save("iam", IAM)
     vault.path.chmod(rights)
     for work in (lambda: vault.read("iam", NAMES), lambda: vault.save("bearer", {"bearer_token": "b"})):
@@ -201,7 +201,7 @@ def test_a_file_that_others_can_read_is_refused_but_can_be_dropped(vault, no_key
     ],
     ids=lambda content: content[:40],
 )
-def test_a_file_that_is_broken_is_told_without_what_is_in_it(vault, content):
+def test_key_store_rejects_broken_file_without_its_content(vault, content):
     vault.path.parent.mkdir()
     vault.path.write_bytes(content.encode("latin-1"))
     vault.path.chmod(0o600)
@@ -212,7 +212,7 @@ def test_a_file_that_is_broken_is_told_without_what_is_in_it(vault, content):
     assert not any("vault-" in value for value in vault.known.values() if value != "vault-HALF")
 
 
-def test_a_file_that_cannot_be_read_or_written_is_told(vault, no_keyring, tmp_path):
+def test_key_store_reports_unreadable_and_unwritable_file(vault, no_keyring, tmp_path):
     vault.path.mkdir(parents=True)
     with pytest.raises(CredentialError, match="Cannot read the saved keys from"):
         vault.read("iam", NAMES)
@@ -221,7 +221,7 @@ def test_a_file_that_cannot_be_read_or_written_is_told(vault, no_keyring, tmp_pa
         KeyStore({"QFMAGIC_HOME": str(tmp_path / "file")}).save("iam", IAM)
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_no_other(vault, no_keyring, monkeypatch):
+def test_key_store_failed_write_keeps_old_file(vault, no_keyring, monkeypatch):
     vault.save("iam", IAM)
 
     def full(_):

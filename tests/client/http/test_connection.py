@@ -43,7 +43,7 @@ def run(url, use):
     asyncio.run(used())
 
 
-def test_a_connection_is_used_again():
+def test_connection_is_reused():
     with FaultServer([whole(b"fine")]) as server:
 
         async def use(lane):
@@ -54,7 +54,7 @@ def test_a_connection_is_used_again():
     assert (server.connections, len(server.heads)) == (1, 3)
 
 
-def test_one_that_the_server_has_ended_meanwhile_is_not():
+def test_connection_closed_by_server_is_not_reused():
     with FaultServer([(*whole(b"fine"), CLOSE)]) as server:
 
         async def use(lane):
@@ -77,7 +77,7 @@ def test_one_that_the_server_has_ended_meanwhile_is_not():
     ],
     ids=["connection: close", "HTTP/1.0", "until the end"],
 )
-def test_one_that_is_announced_to_end_is_not_used_again(answer):
+def test_connection_announced_to_close_is_not_reused(answer):
     """Also where the server's goodbye hasn't come yet."""
     with FaultServer([answer]) as server:
 
@@ -90,7 +90,7 @@ def test_one_that_is_announced_to_end_is_not_used_again(answer):
 
 
 @pytest.mark.parametrize(("end", "error"), [(CLOSE, httpx.RemoteProtocolError), (RESET, httpx.ReadError)])
-def test_what_came_before_a_connection_broke_is_read_before_that_is_told(end, error):
+def test_connection_data_is_read_before_break_is_raised(end, error):
     with FaultServer([(STREAM, chunk(b"first"), chunk(b"second"), end)]) as server:
 
         async def use(lane):
@@ -106,7 +106,7 @@ def test_what_came_before_a_connection_broke_is_read_before_that_is_told(end, er
         run(server.url, use)
 
 
-def test_a_body_that_nobody_reads_is_left_on_the_network():
+def test_connection_unread_body_is_bounded():
     body = b"x" * (8 * 1024 * 1024)
     with FaultServer([whole(body)]) as server:
 
@@ -120,7 +120,7 @@ def test_a_body_that_nobody_reads_is_left_on_the_network():
         run(server.url, use)
 
 
-def test_a_long_question_leaves_whole():
+def test_connection_sends_long_request_whole():
     with FaultServer(lambda head, body: whole(b"%d" % len(body))) as server:
 
         async def use(lane):
@@ -129,7 +129,7 @@ def test_a_long_question_leaves_whole():
         run(server.url, use)
 
 
-def test_a_server_that_says_nothing_is_not_waited_for_without_end():
+def test_connection_read_times_out_on_silent_server():
     with FaultServer([(HOLD,)]) as server:
 
         async def use(lane):
@@ -139,7 +139,7 @@ def test_a_server_that_says_nothing_is_not_waited_for_without_end():
         run(server.url, use)
 
 
-def test_nobody_there_and_no_host_of_that_name():
+def test_connection_reports_refused_and_unknown_host():
     with FaultServer([whole(b"")]) as server:
         gone = server.url
 
@@ -157,7 +157,7 @@ def test_nobody_there_and_no_host_of_that_name():
         run(f"http://{name}", unknown)
 
 
-def test_a_host_that_does_not_answer_is_given_up_in_time():
+def test_connection_connect_times_out():
     async def use(lane):
         begun = time.monotonic()
         with pytest.raises(httpx.ConnectTimeout):
@@ -174,7 +174,7 @@ def test_a_host_that_does_not_answer_is_given_up_in_time():
     asyncio.run(patched())
 
 
-def test_the_errors_have_the_same_names():
+def test_connection_errors_have_httpx_names():
     for name in ("ConnectError", "ConnectTimeout", "ReadError", "ReadTimeout", "RemoteProtocolError", "WriteError"):
         assert issubclass(getattr(httpx, name), httpx.TransportError)
         assert issubclass(getattr(httpcore, name), Exception)

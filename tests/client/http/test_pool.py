@@ -39,7 +39,7 @@ async def read(response):
     await response.aclose()
 
 
-def test_there_are_as_many_connections_as_requests_at_a_time_and_each_is_used_again():
+def test_pool_opens_a_connection_per_concurrent_request_and_reuses_it():
     async def use(lanes, made, _):
         first, second = await ask(lanes), await ask(lanes)
         assert await first.aread() == b"x"
@@ -54,7 +54,7 @@ def test_there_are_as_many_connections_as_requests_at_a_time_and_each_is_used_ag
     assert [(lane.requests, lane.closed) for lane in run(use)] == [(2, True), (1, True)]
 
 
-def test_a_request_that_is_broken_off_has_its_connection_closed():
+def test_pool_closes_connection_of_aborted_request():
     """Cancelled in the middle of closing, a connection may count as taken for ever: nobody is to wait for it."""
 
     async def use(lanes, made, _):
@@ -73,7 +73,7 @@ def test_a_request_that_is_broken_off_has_its_connection_closed():
     run(use)
 
 
-def test_what_rests_for_long_is_closed_and_what_is_under_way_at_the_end_too():
+def test_pool_closes_idle_and_remaining_connections():
     async def use(lanes, made, now):
         responses = [await ask(lanes) for _ in range(3)]
         for response in responses:
@@ -97,7 +97,7 @@ class SlowToClose(Lane):
         raise OSError("was gone already")
 
 
-def test_closing_what_has_rested_is_no_trouble_to_those_who_ask_meanwhile():
+def test_pool_closing_idle_connection_does_not_block_requests():
     made, now = [], [0.0]
     lanes = ConnectionPool(lambda: SlowToClose(made), lambda: now[0])
 

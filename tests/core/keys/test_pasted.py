@@ -47,12 +47,12 @@ AK, SK = drawn(24), drawn(32, seed=3)
         "".join(chr(ord(one) + 0xFEE0) for one in V2),
     ],
 )
-def test_read_key_keeps_the_key_alone(written):
+def test_read_key_extracts_key(written):
     assert read_key(written) == V2
 
 
 @pytest.mark.parametrize("written", ["", "ak", "24.demo", "a b", "密钥", f"{V2[:20]}\n{V2[20:]}", "Bearer"])
-def test_read_key_leaves_other_texts(written):
+def test_read_key_keeps_other_texts(written):
     assert read_key(written) == written
 
 
@@ -77,12 +77,12 @@ def test_unquoted_removes_one_pair_of_marks():
         (SK, "app"),
     ],
 )
-def test_form_of_key(key, name):
+def test_form_of_recognizes_keys(key, name):
     assert form_of(key).name == name
 
 
 @pytest.mark.parametrize("word", ["", "ak", "the-bearer", "24.demo", "a" * 24, "sk-1234567890abcdef1234567890abcdef"])
-def test_form_of_other_words_is_unknown(word):
+def test_form_of_ignores_other_words(word):
     assert form_of(word) is None
 
 
@@ -107,12 +107,12 @@ def test_misplaced_key_is_found(keys, found):
 
 
 @pytest.mark.parametrize("key", [AK, SK, drawn(32, HEX), drawn(40, HEX)])
-def test_misplaced_key_that_a_gateway_may_have_is_found_on_request_only(key):
+def test_misplaced_key_of_gateway_is_found_on_request_only(key):
     assert misplaced({"bearer_token": key}, sure=True) is None
     assert misplaced({"bearer_token": key})[0] == "bearer_token"
 
 
-def test_swapped_application_keys():
+def test_swapped_application_keys_are_found():
     assert swapped({"ak": SK, "sk": AK})
     assert not swapped({"ak": AK, "sk": SK})
     assert not swapped({"ak": "a" * 32, "sk": "b" * 24})
@@ -144,5 +144,5 @@ def test_swapped_application_keys():
         ("task", None),
     ],
 )
-def test_key_variable_of_a_name(name, variable):
+def test_key_variable_is_found_by_name(name, variable):
     assert key_variable(name) == variable

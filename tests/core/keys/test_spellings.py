@@ -25,7 +25,7 @@ AROUND = {
 
 @pytest.mark.parametrize("around", AROUND)
 @pytest.mark.parametrize("way", WAYS)
-def test_spellings_hits_masks_what_spells_the_key_and_nothing_around_it(way, around):
+def test_spellings_masked_hides_spelled_key_and_nothing_around_it(way, around):
     before, after = AROUND[around]
     spelled = WAYS[way](KEY)
     text = f"{before}{spelled}{after}"
@@ -41,7 +41,7 @@ def test_spellings_hits_masks_what_spells_the_key_and_nothing_around_it(way, aro
 
 
 @pytest.mark.parametrize("way", sorted(set(WAYS) - {"hex of the secret", "base64 of the secret"}))
-def test_spellings_hits_of_a_key_without_a_public_part(way):
+def test_spellings_find_key_without_public_part(way):
     spelled = WAYS[way](f"{OTHER}/{OTHER.swapcase()[::-1]}/{SECRET}")
     assert spellings_of(frozenset([f"{OTHER}/{OTHER.swapcase()[::-1]}/{SECRET}"])).find(f"a {spelled} b")
 
@@ -51,7 +51,7 @@ NESTING = ("HTML, dec", "HTML, hex", "HTML, some", "JSON with u", "JSON, all", "
 
 @given(st.data())
 @settings(max_examples=60, deadline=None)
-def test_spellings_hits_any_part_of_sixteen_in_any_two_escapes(data):
+def test_spellings_find_any_sixteen_characters_in_two_escapes(data):
     tail = f"{KEY.split('-')[-1]}"
     start = data.draw(st.integers(0, len(tail) - PART - 1))
     part = tail[start : start + PART + 1]
@@ -76,7 +76,7 @@ PROSE = [
 
 
 @pytest.mark.parametrize("text", PROSE)
-def test_spellings_hits_nothing_in_what_holds_no_key(text):
+def test_spellings_find_nothing_in_text_without_key(text):
     assert KNOWN.hits(text) == []
     assert KNOWN.masked(text) == text
 
@@ -91,7 +91,7 @@ def test_spellings_hits_nothing_in_what_holds_no_key(text):
         ("key", "a key is a key"),
     ],
 )
-def test_spellings_hits_no_words_that_are_part_of_a_key(secret, text):
+def test_spellings_ignore_words_that_are_part_of_a_key(secret, text):
     assert Spellings([secret]).hits(text) == []
 
 
@@ -99,13 +99,13 @@ def test_spellings_hits_no_words_that_are_part_of_a_key(secret, text):
     "secret", ["p@ss-w0rd!", "correct horse", "$ecret/+=", "ab12cd34", "MY-GATEWAY-KEY-OF-WORDS", "(tr1cky-Key-0123/)"]
 )
 @pytest.mark.parametrize("way", ["as it is", "%", "%, all", "JSON, all", "HTML, hex", "upper case", "base64", "hex"])
-def test_spellings_hits_short_keys_and_keys_of_words_as_a_whole(secret, way):
+def test_spellings_mask_short_keys_and_passphrases_whole(secret, way):
     spelled = WAYS[way](secret)
     masked = Spellings([secret]).masked(f"<< {spelled} >>")
     assert masked in (f"<< {MASK} >>", f"<< {MASK}= >>", f"<< {MASK}== >>")
 
 
-def test_spellings_hits_several_keys_each_at_its_place():
+def test_spellings_find_several_keys_at_their_places():
     text = f"1 {KEY} 2 {OTHER[::-1]} 3 {KEY}{OTHER}"
     assert KNOWN.masked(text) == f"1 {MASK} 2 {MASK} 3 {MASK}{MASK}"
     assert [hit.secret for hit in KNOWN.hits(text)] == [KEY, OTHER, KEY, OTHER]
@@ -113,7 +113,7 @@ def test_spellings_hits_several_keys_each_at_its_place():
 
 @given(st.text(st.sampled_from(list("%&#;x\\uU/nA41aZ<b>\x1b[m ９2fF{}5"))))
 @settings(deadline=None)
-def test_layers_trace_each_character_back(text):
+def test_layers_map_characters_to_their_origin(text):
     spelled = text
     for number, layer in enumerate(undone(text), 1):
         assert number <= LAYERS
@@ -135,7 +135,7 @@ def test_layers_trace_each_character_back(text):
         ("temperature", "temperature"),
     ],
 )
-def test_spellings_masked_message_masks_what_a_cut_left(said, shown):
+def test_spellings_masked_message_masks_truncated_key(said, shown):
     assert KNOWN.masked_message(said) == shown
 
 
@@ -159,7 +159,7 @@ REPEATED = {
 
 
 @pytest.mark.parametrize("kind", REPEATED)
-def test_spellings_hits_takes_time_in_proportion(kind):
+def test_spellings_hits_time_is_linear(kind):
     unit = REPEATED[kind]
     times = []
     for size in (50_000, 200_000):
@@ -171,28 +171,28 @@ def test_spellings_hits_takes_time_in_proportion(kind):
     assert times[1] < 12 * times[0] + 0.1
 
 
-def test_spellings_masked_takes_time_in_proportion_to_a_text_full_of_keys():
+def test_spellings_masked_time_is_linear_in_keys():
     text = f"{OTHER} " * 40_000
     started = time.process_time()
     assert KNOWN.masked(text) == f"{MASK} " * 40_000
     assert time.process_time() - started < 4  # about 1 s; with a copy of the text for each key it took 8 s
 
 
-def test_spellings_hits_is_fast_where_there_is_nothing():
+def test_spellings_hits_is_fast_without_matches():
     text = "".join(random.Random(1).choices(string.ascii_letters + string.digits + "  \n，。%", k=1_000_000))
     started = time.process_time()
     assert KNOWN.hits(text) == []
     assert time.process_time() - started < 1  # about 0.1 s; a machine under load gets some room
 
 
-def test_undone_ends_after_the_layers_anybody_makes():
+def test_undone_stops_after_known_layers():
     text = "a/b"
     for _ in range(LAYERS + 2):
         text = quote(text, safe="").replace("%", "%25")
     assert len(list(undone(text))) == LAYERS
 
 
-def test_spellings_show_no_key_and_know_one_that_repeats_itself():
+def test_spellings_repr_hides_key_and_repeated_key_is_found():
     key = "aB3x" * 12
     spellings = spellings_of(frozenset({key}))
     assert key not in repr(spellings)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from qfmagic.core.errors import OptionError
 from qfmagic.core.pacing.limits import RateLimits, Window, strictest
+from qfmagic.core.pacing.retry import used_up
 
 
 def waits(limits, *requests):
@@ -15,7 +16,7 @@ def waits(limits, *requests):
     return [round(window.book(now, tokens, limits).seconds, 6) for now, tokens in requests]
 
 
-def test_without_limits_nothing_waits():
+def test_window_without_limits_delays_nothing():
     assert waits(RateLimits(), (0, 10**9), (0, 1)) == [0, 0]
 
 
@@ -31,11 +32,11 @@ def test_without_limits_nothing_waits():
         (RateLimits(rpm=1), [(0, 0), (200, 0)], [0, 0]),
     ],
 )
-def test_requests_wait_for_their_turn(limits, requests, expected):
+def test_window_delays_requests_over_limits(limits, requests, expected):
     assert waits(limits, *requests) == expected
 
 
-def test_the_reason_is_told():
+def test_window_slot_reports_reason():
     window = Window()
     window.book(0, 0, RateLimits(rpm=1))
     slot = window.book(0, 0, RateLimits(rpm=1))
@@ -43,12 +44,12 @@ def test_the_reason_is_told():
     assert "Earlier requests are queued" in window.book(0, 0, RateLimits()).reason.describe("en")
 
 
-def test_a_question_that_never_fits_is_told_at_once():
+def test_window_rejects_request_over_limit():
     with pytest.raises(OptionError, match="about 101 tokens and exceeds tpm=100"):
         Window().book(0, 101, RateLimits(tpm=100))
 
 
-def test_a_place_that_is_given_back_is_free_and_tokens_can_be_counted_later():
+def test_window_give_back_frees_slot_and_tokens_can_be_corrected():
     window = Window()
     slot = window.book(0, 50, RateLimits(tpm=100))
     window.give_back(slot.booking)
@@ -58,7 +59,7 @@ def test_a_place_that_is_given_back_is_free_and_tokens_can_be_counted_later():
     assert window.book(0, 50, RateLimits(tpm=100)).seconds == 60
 
 
-def test_the_service_says_that_nothing_is_left():
+def test_window_closes_until_next_minute_if_headers_report_zero():
     window = Window()
     window.close_until_the_minute_turns({"x-ratelimit-remaining-tokens": "5"}, 0, 43)
     assert window.book(0, 0, RateLimits()).seconds == 0
@@ -68,25 +69,25 @@ def test_the_service_says_that_nothing_is_left():
     assert window.book(20, 0, RateLimits()).seconds == 0
 
 
-def test_what_the_headers_say():
+def test_limits_are_read_from_response_headers():
     told = RateLimits.told({"x-ratelimit-limit-requests": "300", "x-ratelimit-limit-tokens": "300000"})
     assert told == RateLimits(None, 300, 300000)
     for odd in ("", "0", "-1", "many", "9" * 30, "٣"):
         assert RateLimits.told({"x-ratelimit-limit-requests": odd}) == RateLimits()
 
 
-def test_the_strictest_holds():
+def test_strictest_chooses_lowest_limits():
     assert strictest([RateLimits(qps=2), RateLimits(qps=1, rpm=9), RateLimits()]) == RateLimits(1, 9, None)
     assert strictest([]) == RateLimits()
 
 
 @pytest.mark.parametrize("value", [-1, math.nan, math.inf, "5", True])
-def test_what_is_no_limit(value):
+def test_limits_reject_invalid_value(value):
     with pytest.raises(OptionError, match="rpm="):
         RateLimits.of(rpm=value)
 
 
-def test_none_and_zero_are_no_limit():
+def test_limits_treat_none_and_zero_as_unlimited():
     assert RateLimits.of(qps=0, rpm=None, tpm=5) == RateLimits(None, None, 5)
 
 
@@ -99,7 +100,7 @@ REQUESTS = st.lists(st.tuples(st.floats(0, 30), st.integers(0, 100)), min_size=1
     st.sampled_from([None, 1, 5, 30]),
     st.sampled_from([None, 100, 250]),
 )
-def test_in_no_span_do_more_go_out_than_the_limits_say(requests, qps, rpm, tpm):
+def test_window_never_exceeds_limits_in_any_span(requests, qps, rpm, tpm):
     limits, window, now = RateLimits(qps, rpm, tpm), Window(), 0.0
     out = []
     for gap, tokens in requests:
@@ -118,8 +119,36 @@ def test_in_no_span_do_more_go_out_than_the_limits_say(requests, qps, rpm, tpm):
             assert sum(inside[60.0]) <= tpm
 
 
-def test_what_is_over_is_forgotten():
+def test_window_forgets_past_bookings():
     window = Window()
     for second in range(10_000):
         window.book(second, 1, RateLimits(rpm=600))
     assert len(window) <= 61
+
+
+LIMITS = {"requests": 9, "input-tokens": 100, "output-tokens": 50}
+HEADERS = {f"x-ratelimit-limit-{kind}": str(limit) for kind, limit in LIMITS.items()}
+
+
+def test_limits_of_questions_and_answers_are_told_apart():
+    limits = RateLimits.told(HEADERS)
+    assert limits == RateLimits(rpm=9, input_tpm=100, output_tpm=50)
+    assert limits.counts_tokens
+    assert not RateLimits(qps=1, rpm=1).counts_tokens
+    window = Window()
+    first = window.book(0.0, 60, limits)
+    first.booking.tokens, first.booking.output = 110, 50  # what the service counted
+    assert window.book(1.0, 10, limits).seconds == 59  # the answer took all of the answers' limit
+    first.booking.tokens, first.booking.output = 80, 20
+    other = Window()
+    other.book(0.0, 60, limits)
+    assert other.book(1.0, 30, limits).reason is None
+    assert other.book(1.0, 30, limits).seconds == 59
+    with pytest.raises(OptionError):
+        other.book(1.0, 101, limits)
+
+
+@pytest.mark.parametrize("kind", ["requests", "tokens", "input-tokens", "output-tokens"])
+def test_used_up_limit_closes_the_minute(kind):
+    assert used_up({f"x-ratelimit-remaining-{kind}": "0"})
+    assert not used_up({f"x-ratelimit-remaining-{kind}": "1"})

@@ -39,18 +39,18 @@ def decided(error=BUSY, *, headers=(), attempt=1, elapsed=0.0, now=NOON, draw=0.
         (2, {"factor": 3, "jitter": 4, "max_wait": 7}, 7.0),
     ],
 )
-def test_pauses_grow_as_the_sdks_do(attempt, policy, seconds):
+def test_decide_pauses_match_sdk(attempt, policy, seconds):
     assert decided(attempt=attempt, **policy).seconds == seconds
 
 
-def test_the_count_is_of_attempts():
+def test_decide_counts_attempts():
     assert decided(attempts=1) == GiveUp()
     assert decided() == Wait(1.5, decided().reason, 2, 3)
     tired = decided(attempt=3, elapsed=4.12)
     assert (tired.hint.key, tired.hint.values) == ("retry.tried", {"attempts": 3, "seconds": 4.1})
 
 
-def test_few_is_once():
+def test_decide_retries_once_for_rows_with_few():
     error = make_error("v1", 336000, "x")
     assert decided(error, attempts=9).attempts == 2
     assert isinstance(decided(error, attempts=9, attempt=2), GiveUp)
@@ -73,12 +73,12 @@ def test_few_is_once():
         (ProtocolError("protocol.json", start="<"), None),
     ],
 )
-def test_ways(error, way):
+def test_retry_way_follows_error_table(error, way):
     assert retry_way(error) == way
     assert isinstance(decided(error), Wait) == (way in ("backoff", "minute"))
 
 
-def test_the_users_codes_take_the_place_of_ours():
+def test_retry_policy_codes_replace_error_table():
     policy = RetryPolicy(codes=frozenset({"17", "336501", "brand_new"}))
     for error, way in [
         (make_error("v1", 17, ""), "backoff"),
@@ -92,7 +92,7 @@ def test_the_users_codes_take_the_place_of_ours():
         assert retry_way(error, policy) == way
 
 
-def test_a_limit_per_minute_waits_for_the_minute():
+def test_decide_waits_for_next_minute_on_minute_limit():
     assert decided(make_error("v1", 336502, "")).seconds == 17.5
     assert decided(make_error("v1", 336502, ""), max_wait=5).seconds == 5
     assert decided(make_error("v1", 18, ""), headers={"x-ratelimit-remaining-requests": "0"}).seconds == 17.5
@@ -116,13 +116,13 @@ def test_a_limit_per_minute_waits_for_the_minute():
         ("Sat, 99 Nov 2025 11:00:00 GMT", None),
     ],
 )
-def test_retry_after(value, seconds):
+def test_retry_after_parses_seconds_and_dates(value, seconds):
     assert retry_after({"retry-after": value}, NOON) == seconds
     if seconds is not None:
         assert decided(headers={"retry-after": value}).seconds == seconds + 0.5
 
 
-def test_the_total_time_is_bounded():
+def test_decide_bounds_total_time():
     tired = decided(elapsed=599.0)
     assert tired.hint.key == "retry.too_long"
     assert isinstance(decided(elapsed=598.4), Wait)
@@ -138,7 +138,7 @@ def test_the_total_time_is_bounded():
     st.floats(0, 1, exclude_max=True),
     st.integers(1, 20),
 )
-def test_under_any_failures_it_ends(named, status, headers, draw, attempts):
+def test_decide_ends_for_any_failures(named, status, headers, draw, attempts):
     elapsed, attempt = 0.0, 1
     policy = RetryPolicy(attempts=attempts)
     error = make_error(*named, "x", status=status)
@@ -164,13 +164,13 @@ def test_under_any_failures_it_ends(named, status, headers, draw, attempts):
         (ProtocolError("protocol.empty"), 1, "Connection lost"),
     ],
 )
-def test_a_pause_says_why(error, attempt, said):
+def test_wait_describes_its_reason(error, attempt, said):
     pause = decided(error, attempt=attempt)
     assert pause.describe("en").startswith(said)
     assert "秒后重试" in pause.describe("zh")
 
 
-def test_a_code_without_a_cause_is_the_reason_itself():
+def test_wait_describes_unknown_code():
     error = make_error("v2", "new", "x")
     assert "error (code new)" in decided(error, codes=frozenset({"new"})).describe("en")
     assert Wait(72.4, decided().reason).describe("en").endswith("Sending in 72 s.")
@@ -179,7 +179,7 @@ def test_a_code_without_a_cause_is_the_reason_itself():
 # ---- clocks
 
 
-def test_the_services_clock():
+def test_service_time_reads_date_header():
     date = "Sat, 22 Nov 2025 12:00:43 GMT"
     assert http_date(date) == NOON
     assert (http_date(None), http_date("never")) == (None, None)
@@ -188,6 +188,6 @@ def test_the_services_clock():
 
 
 @pytest.mark.parametrize(("off", "said"), [(0, None), (59, None), (601, "10 min ahead"), (-7200, "120 min behind")])
-def test_a_clock_that_is_off_is_told(off, said):
+def test_clock_hint_reports_wrong_clock(off, said):
     hint = clock_hint({"date": "Sat, 22 Nov 2025 12:00:43 GMT"}, NOON + off)
     assert (hint is None) if said is None else (said in hint.describe("en"))

@@ -24,7 +24,7 @@ ORDINARY = 'data: {"result":"长城，万里"}\n\n: keep-alive\n\ndata:{"result"
 
 
 @pytest.mark.parametrize("split", range(len(ORDINARY) + 1))
-def test_any_two_parts_of_a_stream_give_the_same_events(split):
+def test_sse_two_chunks_give_same_events(split):
     expected = [
         Event('{"result":"长城，万里"}'),
         Event('{"result":"🐉"}'),
@@ -33,7 +33,7 @@ def test_any_two_parts_of_a_stream_give_the_same_events(split):
     assert decode(ORDINARY[:split], b"", ORDINARY[split:]) == expected
 
 
-def test_single_bytes_give_the_same_events():
+def test_sse_single_bytes_give_same_events():
     assert decode(*(ORDINARY[i : i + 1] for i in range(len(ORDINARY)))) == decode(ORDINARY)
 
 
@@ -64,7 +64,7 @@ LINE = st.one_of(
 
 
 @given(st.lists(LINE, max_size=12), st.sampled_from(["\n", "\r\n"]), st.booleans(), st.lists(st.integers(0, 200)))
-def test_every_stream_gives_the_same_events_under_every_split(lines, end, closed, cuts):
+def test_sse_any_split_gives_same_events(lines, end, closed, cuts):
     stream = (end.join(lines) + (end if closed else "")).encode()
     points = sorted({min(cut, len(stream)) for cut in cuts})
     parts = [stream[a:b] for a, b in zip([0, *points], [*points, len(stream)], strict=True)]
@@ -72,38 +72,38 @@ def test_every_stream_gives_the_same_events_under_every_split(lines, end, closed
 
 
 @given(st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), min_size=1))
-def test_whatever_stands_in_a_data_line_comes_out_as_it_was(text):
+def test_sse_data_line_is_unchanged(text):
     assert data(f"data: {text}\n\n".encode()) == [text]
 
 
 @pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\u0085", "\x0b", "\x0c", "\x1c"])
-def test_only_line_feeds_end_lines(separator):
+def test_sse_lines_end_at_line_feed_only(separator):
     """str.splitlines, and so httpx's iter_lines, would tear these events."""
     assert data(f'data: {{"result":"a{separator}b"}}\n\n'.encode()) == [f'{{"result":"a{separator}b"}}']
 
 
-def test_data_lines_of_one_event_are_joined():
+def test_sse_data_lines_are_joined():
     assert data(b"data: a\ndata:\ndata\ndata:  b\n\n") == ["a\n\n\n b"]
 
 
-def test_an_event_without_data_is_none():
+def test_sse_event_without_data_is_skipped():
     assert decode(b"event: chat\n\ndata: x\n\n") == [Event("x")]
 
 
-def test_the_id_stays_and_a_bad_id_or_retry_is_ignored():
+def test_sse_id_persists_and_invalid_fields_are_ignored():
     events = decode(b"id: 1\ndata: a\n\nid: x\0y\nretry: soon\ndata: b\n\n")
     assert events == [Event("a", id="1"), Event("b", id="1")]
 
 
-def test_a_byte_order_mark_is_skipped():
+def test_sse_bom_is_skipped():
     assert data(b"\xef\xbb\xbfdata: x\n\n") == ["x"]
 
 
-def test_data_that_no_blank_line_closed_counts_at_the_end():
+def test_sse_close_flushes_open_event():
     assert data(b"data: x") == ["x"]
 
 
-def test_a_plain_json_body_is_handed_on_whole():
+def test_sse_plain_json_body_is_one_stray_event():
     assert decode(b'{"error_code":110,\n', b'"error_msg":"x"}') == [
         Event('{"error_code":110,\n"error_msg":"x"}', STRAY, sse=False)
     ]
@@ -111,7 +111,7 @@ def test_a_plain_json_body_is_handed_on_whole():
     assert decode(pretty) == [Event(pretty.decode().replace("\n\n", "\n").rstrip("\n"), STRAY, sse=False)]
 
 
-def test_a_bare_json_line_in_mid_stream_comes_at_once():
+def test_sse_json_line_in_stream_is_emitted_at_once():
     decoder = SSEDecoder()
     assert decoder.feed(b'data: {"result":"a"}\n\n{"error_code":336100}\n') == [
         Event('{"result":"a"}'),
@@ -119,27 +119,27 @@ def test_a_bare_json_line_in_mid_stream_comes_at_once():
     ]
 
 
-def test_a_bare_body_in_mid_stream_ends_with_the_next_data_or_blank_line():
+def test_sse_json_body_in_stream_ends_at_data_or_blank_line():
     stray = Event('{\n"error_code":1}', STRAY, sse=False)
     assert decode(b'data: a\n\n{\n"error_code":1}\ndata: b\n\n') == [Event("a"), stray, Event("b")]
     assert decode(b'data: a\n\n{\n"error_code":1}\n\ndata: b\n\n') == [Event("a"), stray, Event("b")]
 
 
-def test_data_that_no_blank_line_closed_comes_before_a_bare_line():
+def test_sse_open_data_precedes_stray_line():
     assert data(b'data: a\n{"error_code":1}\n') == ["a", '{"error_code":1}']
 
 
-def test_unknown_fields_are_skipped_once_events_have_come():
+def test_sse_unknown_fields_are_skipped():
     assert data(b"data: a\n\nfoo: bar\nbaz\n\ndata: b\n\n") == ["a", "b"]
 
 
-def test_html_is_handed_on():
+def test_sse_html_is_one_stray_event():
     (event,) = decode(b"<html>\n\n<body>502</body>\n</html>\n")
     assert not event.sse
     assert event.data.startswith("<html>")
 
 
-def test_bytes_that_are_not_utf8_become_replacement_characters():
+def test_sse_invalid_utf8_is_replaced():
     assert data(b"data: a\xff\xfeb\n\n") == ["a\ufffd\ufffdb"]
 
 
@@ -152,17 +152,17 @@ def test_bytes_that_are_not_utf8_become_replacement_characters():
     ],
     ids=["line", "event", "stray"],
 )
-def test_what_has_no_end_is_given_up(chunks):
+def test_sse_endless_event_is_rejected(chunks):
     with pytest.raises(ProtocolError, match="100 bytes"):
         decode(*chunks, max_event=100)
 
 
-def test_what_is_over_counts_no_more():
+def test_sse_bound_applies_per_event():
     assert len(decode(*[b"data: a\ndata: b\n\n"] * 30, max_event=100)) == 30
     assert len(decode(b"data: x\n\n", *[b'{"a": 1}\n\n'] * 30, max_event=100)) == 31
 
 
-def test_without_blank_lines_each_whole_object_is_an_event_as_soon_as_it_is_there():
+def test_sse_without_blank_lines_emits_each_object():
     decoder = SSEDecoder()
     lines = [b'data: {"a": 1}\n', b'data:{"b": 2}\n', b"event: chat\n", b'data: {"c": 3}\n', b"data: [DONE]\n"]
     found = [[(event.data, event.event) for event in decoder.feed(line)] for line in lines]
@@ -177,12 +177,12 @@ def test_without_blank_lines_each_whole_object_is_an_event_as_soon_as_it_is_ther
     assert decoder.close() == []
 
 
-def test_an_object_over_several_lines_stays_one_event():
+def test_sse_multiline_object_is_one_event():
     assert data(b'data: {\ndata: "a": 1\ndata: }\n\n') == ['{\n"a": 1\n}']
     torn = b'data: {"a":\ndata: {"b": 1}\ndata: }\n\n'
     assert data(b'data: {"x": 1}\ndata: {"y": 1}\n\n' + torn) == ['{"x": 1}', '{"y": 1}', '{"a":\n{"b": 1}\n}']
     assert data(b"data: {x}\ndata: {y}\n\n") == ["{x}\n{y}"]
 
 
-def test_memory_for_a_line_is_freed_with_it():
+def test_sse_line_memory_is_freed():
     assert data(b"data: " + b"x" * 60 + b"\n\ndata: " + b"y" * 60, b"\n\n") == ["x" * 60, "y" * 60]

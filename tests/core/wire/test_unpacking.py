@@ -35,12 +35,12 @@ def cut(data, places):
 
 
 @given(name=st.sampled_from(sorted(PACKERS)), data=st.binary(max_size=300), places=st.lists(st.integers(0, 10**6)))
-def test_unpacker_returns_what_was_packed_however_it_is_cut(name, data, places):
+def test_unpacker_restores_data_in_any_chunks(name, data, places):
     assert b"".join(unpacked(name, cut(PACKERS[name](data), places))) == data
 
 
 @given(name=st.sampled_from(["gzip", "deflate"]), data=st.binary(max_size=200), places=st.lists(st.integers(0, 300)))
-def test_unpacker_raises_only_protocol_errors_for_any_bytes(name, data, places):
+def test_unpacker_raises_only_protocol_errors(name, data, places):
     error = None
     try:
         unpacked(name, cut(data, places))
@@ -51,7 +51,7 @@ def test_unpacker_raises_only_protocol_errors_for_any_bytes(name, data, places):
 
 
 @given(name=st.sampled_from(["gzip", "deflate", "Deflate"]), end=st.integers(1, 60))
-def test_unpacker_keeps_what_came_before_a_cut_and_says_it_is_cut(name, end):
+def test_unpacker_keeps_data_before_cut_and_reports_cut(name, end):
     packed = PACKERS[name](TEXT)[: -min(end, 20)]
     unpacker = Unpacker(name, MOST)
     assert TEXT.startswith(b"".join(unpacker.feed(packed)))
@@ -61,20 +61,20 @@ def test_unpacker_keeps_what_came_before_a_cut_and_says_it_is_cut(name, end):
 
 
 @pytest.mark.parametrize("encoding", ["gzip, gzip", "gzip,deflate,gzip", "br", "zstd", "compress", "gzip, br", "💥"])
-def test_unpacker_refuses_several_layers_and_unknown_ways(encoding):
+def test_unpacker_rejects_several_layers_and_unknown_encodings(encoding):
     with pytest.raises(ProtocolError) as caught:
         Unpacker(encoding, MOST)
     assert caught.value.key == "protocol.encoding"
 
 
 @pytest.mark.parametrize("encoding", ["", "identity", "Identity, GZIP", " x-gzip , "])
-def test_unpacker_takes_one_layer_in_any_spelling(encoding):
+def test_unpacker_accepts_one_layer_in_any_spelling(encoding):
     packed = gzip.compress(TEXT) if "g" in encoding.lower() else TEXT
     assert b"".join(unpacked(encoding, [packed])) == TEXT
 
 
 @pytest.mark.parametrize("name", sorted(PACKERS))
-def test_unpacker_stops_a_bomb_at_the_bound_in_small_steps(name):
+def test_unpacker_stops_bomb_at_bound(name):
     packed = PACKERS[name](bytes(8 * MOST))
     sizes = []
 
@@ -90,7 +90,7 @@ def test_unpacker_stops_a_bomb_at_the_bound_in_small_steps(name):
     assert max(sizes) <= STEP
 
 
-def test_unpacker_bounds_what_packs_nothing_in_many_bytes():
+def test_unpacker_bounds_empty_members():
     """Members that hold nothing cost work and bring no size; so do blocks without content."""
     assert b"".join(unpacked("gzip", [gzip.compress(b"") * MEMBERS])) == b""
     with pytest.raises(ProtocolError) as caught:
@@ -101,7 +101,7 @@ def test_unpacker_bounds_what_packs_nothing_in_many_bytes():
     assert caught.value.key == "protocol.endless"
 
 
-def test_unpacker_takes_padding_behind_gzip_and_nothing_else():
+def test_unpacker_accepts_only_padding_after_gzip():
     assert b"".join(unpacked("gzip", [gzip.compress(TEXT), b"\0" * 9, b"\0"])) == TEXT
     for name, behind in (("gzip", b"\0x"), ("gzip", b"<html>"), ("deflate", b"x")):
         with pytest.raises(ProtocolError) as caught:

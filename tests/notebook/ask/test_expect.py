@@ -67,7 +67,7 @@ FENCED = 'Here you are:\n\n```json\n{"a": [1]}\n```\n'
         (WALL, "'len(In) >= 0 and answer.complete'"),
     ],
 )
-def test_an_answer_that_meets_it_passes(shell, say, said, expect):
+def test_expect_passes_matching_answer(shell, say, said, expect):
     say(said)
     words = ["Great", "长城"]
     shell.user_ns.update(
@@ -106,7 +106,7 @@ def test_an_answer_that_meets_it_passes(shell, say, said, expect):
         ("\x1b[2J", "'repeat(answer)'", r"the expression raised ValueError: \x1b[2J."),
     ],
 )
-def test_one_that_doesn_t_fails_and_says_why(shell, say, said, expect, why):
+def test_expect_error_says_why(shell, say, said, expect, why):
     def check(answer):
         raise AssertionError("too long")
 
@@ -129,27 +129,27 @@ def test_one_that_doesn_t_fails_and_says_why(shell, say, said, expect, why):
     assert "\x1b" not in rendered
 
 
-def test_an_empty_answer_has_no_beginning():
+def test_expect_error_for_empty_answer_says_so():
     from qfmagic.notebook.ask.expect import expectation
 
     with pytest.raises(ExpectationError, match=r"\(empty\)"):
         expectation("/x/", {}).check(Answer(""), {}, lambda _: None)
 
 
-def test_the_error_speaks_chinese(shell, say):
+def test_expect_error_supports_chinese(shell, say):
     shell.run_line_magic("qf", "set lang=zh")
     say("好")
     with pytest.raises(ExpectationError, match="回答不符合 expect=/坏/：未找到匹配的文字。回答开头：好"):
         ask(shell, "/坏/")
 
 
-def test_the_error_is_no_refusal():
+def test_expectation_error_is_not_an_input_error():
     """Who catches what can't be sent doesn't catch this, and who catches all of ours does."""
     assert issubclass(ExpectationError, QianfanError)
     assert not issubclass(ExpectationError, InputError)
 
 
-def test_what_the_expression_raised_is_its_cause(shell, say):
+def test_expect_error_has_cause_of_expression(shell, say):
     say(WALL)
     with pytest.raises(ExpectationError) as caught:
         ask(shell, "'1/0 + answer'")
@@ -167,7 +167,7 @@ def test_what_the_expression_raised_is_its_cause(shell, say):
         ("/{{ 6 / 2 }} km/", "3.0 km"),
     ],
 )
-def test_a_pattern_needs_no_quotes(shell, say, expect, text):
+def test_expect_pattern_needs_no_quotes(shell, say, expect, text):
     say(text, text, "something else")
     assert ask(shell, expect).text == text
     assert shell.run_line_magic("qianfan", f"model=yi_34b_chat expect={expect} and / or?").text == text
@@ -204,7 +204,7 @@ def test_a_pattern_needs_no_quotes(shell, say, expect, text):
         ("'check(answer, {{ code }}=1)'", "not part of a name"),
     ],
 )
-def test_what_can_t_be_checked_is_refused_before_anything_is_sent(shell, say, expect, said):
+def test_expect_rejects_invalid_value_before_sending(shell, say, expect, said):
     transport = say("never")
     shell.user_ns.update(code="len(answer.text)", answer="old", check=print)
     with pytest.raises(OptionError, match=said):
@@ -212,21 +212,21 @@ def test_what_can_t_be_checked_is_refused_before_anything_is_sent(shell, say, ex
     assert transport.requests == []
 
 
-def test_an_expression_in_braces_that_fails_is_told_before_anything_is_sent(shell, say):
+def test_expect_failing_braces_are_reported_before_sending(shell, say):
     transport = say("never")
     with pytest.raises(PromptError, match="ZeroDivisionError"):
         ask(shell, "'{{ 1/0 }} in answer.text'")
     assert transport.requests == []
 
 
-def test_dry_only_looks_whether_it_is_well_formed(shell, capsys):
+def test_expect_with_dry_is_only_checked(shell, capsys):
     assert ask(shell, "/never/", "dry") is None
     assert "expect" not in capsys.readouterr().out
     with pytest.raises(OptionError, match="Missing closing slash"):
         ask(shell, "/never", "dry")
 
 
-def test_raw_leaves_braces_alone(shell, say):
+def test_expect_with_raw_keeps_braces(shell, say):
     say("a {{ 1 }} b", "a")
     assert ask(shell, "'/\\{{ 1 }}/'", "raw")
     with pytest.raises(ExpectationError, match="raised TypeError"):  # a set with a dict in it
@@ -236,7 +236,7 @@ def test_raw_leaves_braces_alone(shell, say):
 # ---- model text is data
 
 
-def test_no_text_of_a_model_is_executed(shell, say):
+def test_expect_never_executes_model_text(shell, say):
     """Neither the answer that is checked nor an earlier one that {{ }} puts into the expression."""
     hostile = "\" + boom() + \"' + boom() + ' {{ boom() }} {boom()} __qianfan_0__"
     ran = []
@@ -255,7 +255,7 @@ def test_no_text_of_a_model_is_executed(shell, say):
     assert ran == []
 
 
-def test_a_value_is_evaluated_once(shell, say):
+def test_expect_evaluates_braces_once(shell, say):
     say("3")
     shell.run_cell("calls = []")
     ask(shell, "'{{ calls.append(1) or 3 }} == int(answer.text)'")
@@ -265,7 +265,7 @@ def test_a_value_is_evaluated_once(shell, say):
 # ---- what is left behind
 
 
-def test_the_answer_is_shown_and_kept_before_the_cell_fails(shell, say, capsys):
+def test_expect_failure_keeps_answer_shown_and_bound(shell, say, capsys):
     transport = say("first", "second", "third")
     result = shell.run_cell("%%qianfan model=yi_34b_chat into=kept expect=/other/\nhi")
     assert isinstance(result.error_in_exec, ExpectationError)
@@ -282,7 +282,7 @@ def test_the_answer_is_shown_and_kept_before_the_cell_fails(shell, say, capsys):
     assert again.text == "third"
 
 
-def test_quiet_shows_nothing_but_the_error(shell, say, capsys):
+def test_expect_failure_with_quiet_shows_only_error(shell, say, capsys):
     say("first")
     with pytest.raises(ExpectationError, match="Beginning of the answer: first"):
         ask(shell, "/other/", "quiet once into=kept")
@@ -292,7 +292,7 @@ def test_quiet_shows_nothing_but_the_error(shell, say, capsys):
 
 
 @pytest.mark.parametrize("after", ["", '{"error_code": 336100, "error_msg": "busy"}'])
-def test_an_answer_that_broke_off_is_not_judged(shell, say, after):
+def test_expect_does_not_judge_interrupted_answer(shell, say, after):
     """What came may meet it; that says nothing of the answer. An error under way is told as what it is."""
     begun = 'data: {"id":"x","sentence_id":0,"is_end":false,"result":"first"}\n\n'
     say(Reply(((begun + after).encode(),), 200, {"content-type": EVENT_TYPE}))
@@ -303,13 +303,13 @@ def test_an_answer_that_broke_off_is_not_judged(shell, say, after):
     assert turn.state == "interrupted"
 
 
-def test_a_refusal_of_the_service_is_told_as_such(shell, say):
+def test_expect_keeps_service_error(shell, say):
     say(Reply.of_json({"error_code": 336003, "error_msg": "no"}))
     with pytest.raises(RequestError):
         ask(shell, "/first/")
 
 
-def test_a_setting_it_is_not(shell):
+def test_expect_is_not_a_setting(shell):
     with pytest.raises(OptionError, match="expect"):
         shell.run_line_magic("qf", "set expect=/x/")
 
@@ -346,7 +346,7 @@ def run(*command):
 
 
 @pytest.mark.kernel
-def test_nbval_fails_where_it_isn_t_met_and_nowhere_else(notebook):
+def test_expect_failure_fails_nbval(notebook):
     path = notebook(HELLO, RIGHT, WRONG)
     command = ("pytest", "--nbval-lax", path, "-q", "-p", "no:cacheprovider", "-c", "/dev/null")
     code, said = run(*command)
@@ -356,7 +356,7 @@ def test_nbval_fails_where_it_isn_t_met_and_nowhere_else(notebook):
 
 
 @pytest.mark.kernel
-def test_papermill_stops_there(notebook, tmp_path):
+def test_expect_failure_stops_papermill(notebook, tmp_path):
     path = notebook(HELLO, WRONG, "reached = 1")
     code, said = run("papermill", str(path), "out.ipynb", "--no-progress-bar")
     assert code == 1
@@ -366,7 +366,7 @@ def test_papermill_stops_there(notebook, tmp_path):
     assert unreached.outputs == []
 
 
-def test_tab_knows_it(shell):
+def test_expect_is_completed(shell):
     from qfmagic.notebook.completion import candidates, place
 
     def offered(line):

@@ -8,7 +8,7 @@ from qfmagic.testing.stub_server import LoopbackServer
 from qfmagic.transport.stub.reply import Reply
 from tests.support.held import KEY_ENVIRON
 
-MODEL = "model=ernie-4.5-turbo-128k"
+MODEL = "model=ernie-5.1"
 
 
 def reply(*texts, finish="stop"):
@@ -16,7 +16,7 @@ def reply(*texts, finish="stop"):
         {
             "id": "as-1",
             "created": 1,
-            "model": "ernie-4.5-turbo-128k",
+            "model": "ernie-5.1",
             "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}],
         }
         for text in texts
@@ -52,7 +52,7 @@ def history(kernel):
     )
 
 
-def test_a_cut_answer_goes_on_and_is_one_turn(lab, service):
+def test_continue_joins_truncated_answer_into_one_turn(lab, service):
     service.replies += [reply("one two", finish="length"), reply(" three"), reply("ok")]
     first = lab.run("%%qianfan temperature=0.3\ncount", "a")
     assert "%qf continue" in first.plain
@@ -68,17 +68,17 @@ def test_a_cut_answer_goes_on_and_is_one_turn(lab, service):
     assert "stale" not in lab.run("%qf history").plain
 
 
-def test_what_is_whole_does_not_go_on(lab, service):
+def test_continue_and_retry_reject_missing_or_whole_turns(lab, service):
     assert "Conversation main has no truncated or interrupted answer" in lab.run("%qf continue", "b").error[1]
     assert "has no questions yet" in lab.run("%qf retry", "b").error[1]
-    assert "no turn 7" in lab.run("%qf retry 7", "b").error[1]
+    assert "No turn 7" in lab.run("%qf retry 7", "b").error[1]
     service.replies += [reply("whole")]
     lab.run("%%qianfan\ncount", "a")
     assert "has a complete answer" in lab.run("%qf continue 1", "b").error[1]
     assert len(service.requests) == 1
 
 
-def test_an_answer_that_breaks_off_again_loses_nothing(lab, service):
+def test_continue_keeps_answer_interrupted_again(lab, service):
     broken = Reply((reply("one").chunks[0],), headers={"content-type": "text/event-stream"})
     service.replies += [broken, Reply((reply(" two").chunks[0],), headers=broken.headers), reply(" three")]
     lab.run("%%qianfan\ncount", "a")
@@ -89,7 +89,7 @@ def test_an_answer_that_breaks_off_again_loses_nothing(lab, service):
     assert history(lab) == [["count", "one two three", "answered"]]
 
 
-def test_a_question_is_asked_again_as_it_was(lab, service):
+def test_retry_sends_prompt_and_options_again(lab, service):
     service.replies += [reply("one"), reply("two"), reply("three"), reply("four")]
     lab.run("%%qianfan temperature=0.3\nfirst {{ 1 + 1 }}", "a")
     lab.run("%%qianfan\nsecond", "b")
@@ -104,8 +104,8 @@ def test_a_question_is_asked_again_as_it_was(lab, service):
     assert history(lab)[1] == ["second", "four", "answered"]
 
 
-@pytest.mark.parametrize("others", ["", ",ernie-speed-8k"])
-def test_a_question_is_asked_again_with_its_persona(lab, service, others):
+@pytest.mark.parametrize("others", ["", ",deepseek-v4-pro"])
+def test_retry_sends_system_again(lab, service, others):
     service.replies += [reply("x")] * 6
     lab.run(f"%%qianfan {MODEL}{others} system='be brief'\nfirst", "a")
     lab.run("%qf retry", "b")
@@ -116,7 +116,7 @@ def test_a_question_is_asked_again_with_its_persona(lab, service, others):
     assert sent(service) == ["be long", "first"]
 
 
-def test_a_failure_keeps_the_answer_that_was_there(lab, service):
+def test_retry_failure_keeps_answer(lab, service):
     service.replies += [reply("one"), Reply.of_json({"error": {"code": "invalid_model", "message": "x"}}, status=404)]
     lab.run("%%qianfan\nfirst", "a")
     assert lab.run("%qf retry", "b").status == "error"

@@ -59,7 +59,7 @@ def broken_off(said):
 
 
 def ask_v2(shell, line=""):
-    return shell.run_cell_magic("qianfan", f"model=ernie-lite-8k schema={SHORT} {line}", "Rate it.")
+    return shell.run_cell_magic("qianfan", f"model=ernie-5.1 schema={SHORT} {line}", "Rate it.")
 
 
 def streamed(said):
@@ -87,10 +87,10 @@ def sent(transport):
 # ---- on the stub
 
 
-@pytest.mark.parametrize("model", ["yi_34b_chat", "ernie-lite-8k", "ernie-char-fiction-8k api=v2"])
+@pytest.mark.parametrize("model", ["yi_34b_chat", "ernie-5.1", "my-tuned-service"])
 @pytest.mark.parametrize("stream", ["true", "false"])
 @pytest.mark.parametrize("question", ["Rate it.", "请评价。"])
-def test_the_stub_answers_with_an_object_that_fits(shell, model, stream, question):
+def test_schema_stub_answer_matches(shell, model, stream, question):
     line = f"model={model} stream={stream} into=row schema='name str, score float, mood good|bad, n int?'"
     answer = shell.run_cell_magic("qianfan", line, question)
     row = shell.user_ns["row"]
@@ -99,13 +99,13 @@ def test_the_stub_answers_with_an_object_that_fits(shell, model, stream, questio
     assert answer.rejected == ()
 
 
-def test_where_the_stub_cannot_answer_it_is_not_the_schema_that_is_wrong(shell):
+def test_schema_error_names_stub_as_cause(shell):
     schema = '{"properties":{"code":{"type":"string","pattern":"^[A-Z]{3}$"}}}'
     with pytest.raises(SchemaError, match="Simulated answer: the stub does not support every schema"):
         ask(shell, schema=schema)
 
 
-def test_a_class_of_the_notebook_is_named(shell, capsys):
+def test_schema_names_class_of_notebook(shell, capsys):
     shell.user_ns["Review"] = Review
     answer = ask(shell, schema="Review")
     assert answer.value == Review("stub name", answer.value.score)
@@ -113,8 +113,8 @@ def test_a_class_of_the_notebook_is_named(shell, capsys):
     assert '{\n  "name": "stub name"' in capsys.readouterr().out  # laid out as JSON
 
 
-def test_what_dry_shows_is_what_is_sent_and_what_the_conversation_keeps(shell, capsys):
-    line = f"model=ernie-lite-8k schema={SHORT}"
+def test_schema_dry_shows_request_that_is_sent_and_stored(shell, capsys):
+    line = f"model=ernie-5.1 schema={SHORT}"
     shell.run_cell_magic("qianfan", f"{line} dry", "Rate it.")
     body = json.loads(capsys.readouterr().out.split("application/json")[1])
     answer = shell.run_cell_magic("qianfan", line, "Rate it.")
@@ -125,13 +125,13 @@ def test_what_dry_shows_is_what_is_sent_and_what_the_conversation_keeps(shell, c
     assert turns(shell)[0].prompt == message["content"]
 
 
-def test_a_model_without_the_parameter_is_asked_in_words_alone(shell):
+def test_schema_without_native_parameter_is_sent_in_prompt(shell):
     assert "response_format" not in ask(shell).request
     answer = shell.run_cell_magic("qianfan", f"model=a-model-without-a-row schema={SHORT} dry", "Rate it.")
     assert answer is None
 
 
-def test_a_plain_question_behind_it_gets_a_plain_answer(shell):
+def test_schema_does_not_affect_next_prompt(shell):
     ask(shell)
     assert shell.run_cell_magic("qianfan", "model=yi_34b_chat", "And why?").text.startswith("(stub)")
 
@@ -139,7 +139,7 @@ def test_a_plain_question_behind_it_gets_a_plain_answer(shell):
 # ---- asking again
 
 
-def test_asking_again_stays_outside_of_the_conversation(shell, say, capsys):
+def test_schema_repair_is_outside_of_conversation(shell, say, capsys):
     transport = say("no JSON here", GOOD, "Because.")
     answer = ask(shell, "into=row")
     assert (answer.value, shell.user_ns["row"]) == (VALUE, VALUE)
@@ -154,7 +154,7 @@ def test_asking_again_stays_outside_of_the_conversation(shell, say, capsys):
     assert "repaired 1×" in capsys.readouterr().out
 
 
-def test_all_that_was_paid_for_is_counted(shell, say):
+def test_schema_repairs_are_counted_in_usage(shell, say):
     say("no", "no", GOOD)
     answer = ask(shell, "repairs=2")
     assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (30, 15)
@@ -163,14 +163,14 @@ def test_all_that_was_paid_for_is_counted(shell, say):
     assert sum(call.prompt_tokens for call in calls) == 30
 
 
-def test_one_undo_takes_the_question_back(shell, say):
+def test_schema_turn_is_removed_by_one_undo(shell, say):
     say("no", GOOD)
     ask(shell)
     shell.run_line_magic("qf", "undo")
     assert not turns(shell)[0].in_history
 
 
-def test_the_answer_that_does_not_fit_is_shown_and_kept_and_its_cell_fails(shell, say, capsys):
+def test_schema_mismatch_shows_answer_and_fails_cell(shell, say, capsys):
     say("no", '{"name": "b"}')
     shell.user_ns["row"] = "before"
     with pytest.raises(SchemaError) as caught:
@@ -185,7 +185,7 @@ def test_the_answer_that_does_not_fit_is_shown_and_kept_and_its_cell_fails(shell
     assert turn.answer.rejected == ("no",)
 
 
-def test_how_often_is_set_for_the_notebook_or_on_the_line(shell, say):
+def test_schema_repairs_can_be_set(shell, say):
     shell.run_line_magic("qf", "set repairs=0")
     transport = say("no", "no", GOOD)
     with pytest.raises(SchemaError):
@@ -194,14 +194,14 @@ def test_how_often_is_set_for_the_notebook_or_on_the_line(shell, say):
     assert ask(shell, "repairs=1").value == VALUE
 
 
-def test_what_was_cut_is_not_asked_for_again(shell, say):
+def test_schema_truncated_answer_is_not_repaired(shell, say):
     transport = say(Reply.of_json({"id": "x", "result": '{"name": "a', "is_truncated": True}))
     with pytest.raises(SchemaError, match="max_output_tokens="):
         ask(shell)
     assert len(transport.requests) == 1
 
 
-def test_the_first_answer_stays_when_asking_again_fails(shell, say, capsys):
+def test_schema_failed_repair_keeps_first_answer(shell, say, capsys):
     say("no JSON", Reply.of_json({"error_code": 336003, "error_msg": "bad request"}))
     with pytest.raises(SchemaError, match="bad request"):
         ask(shell)
@@ -210,7 +210,7 @@ def test_the_first_answer_stays_when_asking_again_fails(shell, say, capsys):
     assert (turn.answer.text, turn.in_history) == ("no JSON", True)
 
 
-def test_the_first_answer_stays_when_a_blank_one_is_all_that_comes_again(shell, say, capsys):
+def test_schema_blank_repair_keeps_first_answer(shell, say, capsys):
     say("earlier", '{"name": "b"}', "", "", "")
     shell.run_cell_magic("qianfan", "model=yi_34b_chat", "Hello.")
     with pytest.raises(SchemaError, match=r"score: Field required.* Retry failed: The answer is empty"):
@@ -222,7 +222,7 @@ def test_the_first_answer_stays_when_a_blank_one_is_all_that_comes_again(shell, 
     assert shell.user_ns["_"].text == ""
 
 
-def test_the_first_answer_stays_when_what_comes_again_breaks_off(shell, say, capsys):
+def test_schema_interrupted_repair_keeps_first_answer(shell, say, capsys):
     say(v2('{"name": "b"}'), broken_off('{"name": "c", '))
     with pytest.raises(SchemaError, match=r"score: Field required.* Retry failed: The connection was lost"):
         ask_v2(shell)
@@ -231,7 +231,7 @@ def test_the_first_answer_stays_when_what_comes_again_breaks_off(shell, say, cap
     assert (turn.answer.text, turn.answer.rejected, turn.in_history) == ('{"name": "b"}', ('{"name": "c", ',), True)
 
 
-def test_an_answer_that_breaks_off_fails_and_leaves_the_variable_alone(shell, say):
+def test_schema_interrupted_answer_keeps_variable(shell, say):
     transport = say(broken_off('{"name": "a", '), broken_off(GOOD))
     shell.user_ns["row"] = "before"
     with pytest.raises(SchemaError, match="The connection was lost"):
@@ -244,7 +244,7 @@ def test_an_answer_that_breaks_off_fails_and_leaves_the_variable_alone(shell, sa
 
 
 @pytest.mark.parametrize("before", [(), ("no JSON",)])
-def test_an_interrupt_while_an_answer_is_looked_at_keeps_it(shell, say, before):
+def test_schema_interrupt_during_check_keeps_answer(shell, say, before):
     class Slow(Review):
         def __post_init__(self):
             raise KeyboardInterrupt  # as the second Ctrl-C does, wherever it comes
@@ -258,7 +258,7 @@ def test_an_interrupt_while_an_answer_is_looked_at_keeps_it(shell, say, before):
     assert len(transport.requests) == len(before) + 1
 
 
-def test_an_answer_is_kept_before_it_is_looked_at(shell, say, monkeypatch):
+def test_schema_answer_is_stored_before_check(shell, say, monkeypatch):
     monkeypatch.setenv("QFMAGIC_JOURNAL", "true")
     kept = []
 
@@ -273,7 +273,7 @@ def test_an_answer_is_kept_before_it_is_looked_at(shell, say, monkeypatch):
     assert "score" in str(kept)
 
 
-def test_what_is_asked_again_says_what_it_had_no_room_for(shell, say, capsys):
+def test_schema_repair_reports_truncated_context(shell, say, capsys):
     transport = say("old " * 900, "no JSON " * 600, GOOD, "Because.")
     shell.run_cell_magic("qianfan", "model=yi_34b_chat", "Hello.")
     capsys.readouterr()
@@ -285,15 +285,15 @@ def test_what_is_asked_again_says_what_it_had_no_room_for(shell, say, capsys):
     assert first.in_history
 
 
-def test_a_response_format_that_is_set_stands_in_place_of_ours(shell):
+def test_schema_response_format_of_user_is_kept(shell):
     shell.run_line_magic("qf", """set response_format='{"type":"text"}'""")
-    line = f"model=ernie-lite-8k schema={SHORT}"
+    line = f"model=ernie-5.1 schema={SHORT}"
     assert shell.run_cell_magic("qianfan", line, "Rate it.").request["response_format"] == {"type": "text"}
     own = f"""{line} response_format='{{"type":"json_object"}}'"""
     assert shell.run_cell_magic("qianfan", own, "Rate it.").request["response_format"] == {"type": "json_object"}
 
 
-def test_an_interrupt_while_it_is_asked_again_keeps_the_first_answer(shell, say):
+def test_schema_interrupt_during_repair_keeps_first_answer(shell, say):
     def interrupting(_):
         os.kill(os.getpid(), signal.SIGINT)
         return reply(GOOD)
@@ -305,14 +305,14 @@ def test_an_interrupt_while_it_is_asked_again_keeps_the_first_answer(shell, say)
     assert turn.answer.text == "no JSON"
 
 
-def test_an_answer_that_fills_the_limit_leaves_no_room_to_ask_again(shell, say):
+def test_schema_long_answer_leaves_no_room_for_repair(shell, say):
     transport = say("no JSON " * 1500)
     with pytest.raises(SchemaError, match="exceeds the model's limit"):
         ask(shell)
     assert len(transport.requests) == 1
 
 
-def test_an_expectation_can_look_at_the_object(shell, say):
+def test_schema_value_is_available_to_expect(shell, say):
     say(GOOD, GOOD)
     ask(shell, "expect='answer.value[\"score\"] == 0.5'")
     with pytest.raises(ExpectationError):
@@ -336,7 +336,7 @@ def test_an_expectation_can_look_at_the_object(shell, say):
         ("schema=", "schema"),
     ],
 )
-def test_a_bad_schema_is_refused_before_anything_is_sent(shell, say, line, told):
+def test_schema_invalid_is_rejected_before_sending(shell, say, line, told):
     transport = say()
     shell.user_ns["Review"] = Review
     model = "" if "model=" in line else "model=yi_34b_chat"
@@ -345,14 +345,14 @@ def test_a_bad_schema_is_refused_before_anything_is_sent(shell, say, line, told)
     assert transport.requests == []
 
 
-def test_the_errors_are_told_in_the_user_s_language(shell, say):
+def test_schema_errors_use_language_of_user(shell, say):
     shell.run_line_magic("qf", "set lang=zh")
     say("no", "no")
     with pytest.raises(SchemaError, match="回答中没有 JSON"):
         ask(shell)
 
 
-def test_retry_asks_the_question_as_it_was_sent(shell, say):
+def test_schema_prompt_is_sent_again_by_retry(shell, say):
     transport = say(GOOD, "other")
     ask(shell)
     assert shell.run_line_magic("qf", "retry").text == "other"
@@ -362,7 +362,7 @@ def test_retry_asks_the_question_as_it_was_sent(shell, say):
 # ---- live, recorded, journalled, audited
 
 
-def test_live_it_ends_as_one_static_output_that_says_so(start):
+def test_schema_live_cell_ends_as_one_static_output(start):
     answers = iter(["no JSON", GOOD, "no", "no"])
     with LoopbackServer(lambda _: streamed(next(answers)), pace=0.4) as server:
         kernel = start(QIANFAN_ACCESS_TOKEN="t", **server.environ)
@@ -382,7 +382,7 @@ def test_live_it_ends_as_one_static_output_that_says_so(start):
         assert kernel.value("_.text") == "no"
 
 
-def test_what_was_asked_again_is_on_the_cassette_and_in_the_journal(shell, tmp_path, monkeypatch):
+def test_schema_repair_is_recorded_and_stored_in_journal(shell, tmp_path, monkeypatch):
     monkeypatch.delenv("QFMAGIC_TRANSPORT")
     monkeypatch.setenv("QFMAGIC_JOURNAL", "true")
     monkeypatch.setenv("QIANFAN_ACCESS_TOKEN", "t")
@@ -401,7 +401,7 @@ def test_what_was_asked_again_is_on_the_cassette_and_in_the_journal(shell, tmp_p
     assert (answer.value, answer.rejected) == (VALUE, ("no JSON at all",))
 
 
-def test_an_audit_knows_what_was_asked_again():
+def test_schema_repair_passes_audit():
     prompt, before = "Rate it.", (("Rate it.", "no"),)
     exchanges = cassette(recorded(prompt, "no"), recorded("Again!", GOOD, before))
     requests = {"request": request_of("Again!", before).hash, "transport": "record"}
@@ -410,7 +410,7 @@ def test_an_audit_knows_what_was_asked_again():
     assert found(asked(prompt, GOOD, 2, **requests), cassette=exchanges) != []
 
 
-def test_an_audit_knows_what_was_asked_again_after_a_blank_answer():
+def test_schema_repair_after_blank_answer_passes_audit():
     prompt, again = "Rate it.\n\nAs JSON:\n{}", "Rate it.\n\nAs JSON:\n{}\n\nThe answer holds no JSON. Again!"
     exchanges = cassette(recorded(prompt, ""), recorded(again, GOOD))
     requests = {"request": request_of(again).hash, "transport": "record"}
@@ -420,7 +420,7 @@ def test_an_audit_knows_what_was_asked_again_after_a_blank_answer():
     assert found(other, cassette=exchanges) != []
 
 
-def test_an_audit_knows_what_had_no_room_for_what_was_above_it():
+def test_schema_repair_with_truncated_context_passes_audit():
     old, prompt, before = ("Hello.", "Hi."), "Rate it.", (("Rate it.", "no"),)
     exchanges = cassette(recorded(*old), recorded(prompt, "no", (old,)), recorded("Again!", GOOD, before))
     more = {

@@ -56,7 +56,7 @@ def qf(shell, capsys, line):
 # ---- the modes
 
 
-def test_what_was_recorded_is_replayed_without_service_or_keys(live, service, monkeypatch, capsys):
+def test_replay_needs_no_service_or_keys(live, service, monkeypatch, capsys):
     qf(live, capsys, "transport record a.qf.jsonl")
     first = [ask(live), ask(live, "and now?"), ask(live, "aside", "once")]
     assert first == ["1. re: hi", "2. re: and now?", "3. re: aside"]
@@ -74,7 +74,7 @@ def test_what_was_recorded_is_replayed_without_service_or_keys(live, service, mo
     assert "Exchanges: 3; replayed in this session: 3; recorded: 0." in qf(live, capsys, "transport")
 
 
-def test_auto_asks_for_what_is_new_and_switching_starts_at_the_beginning(live, service, capsys):
+def test_auto_sends_new_prompts_and_restarts_on_switch(live, service, capsys):
     for expected in (1, 1, 1):
         qf(live, capsys, "transport auto a.qf.jsonl")
         assert ask(live, "aside", "once") == "1. re: aside"
@@ -83,7 +83,7 @@ def test_auto_asks_for_what_is_new_and_switching_starts_at_the_beginning(live, s
     assert "replayed in this session: 1; recorded: 1." in qf(live, capsys, "transport")
 
 
-def test_a_changed_setting_does_not_start_it_again(live, service, capsys):
+def test_replay_continues_after_changed_setting(live, service, capsys):
     qf(live, capsys, "transport record a.qf.jsonl")
     both = [ask(live, "aside", "once"), ask(live, "aside", "once")]
     qf(live, capsys, "transport replay a.qf.jsonl")
@@ -92,7 +92,7 @@ def test_a_changed_setting_does_not_start_it_again(live, service, capsys):
     assert ask(live, "aside", "once") == both[1]
 
 
-def test_replaying_waits_for_no_limit_and_tests_no_key(live, service, capsys):
+def test_replay_ignores_limits_and_keys(live, service, capsys):
     qf(live, capsys, "transport record a.qf.jsonl")
     ask(live, "aside", "once")
     qf(live, capsys, "transport replay a.qf.jsonl")
@@ -102,7 +102,7 @@ def test_replaying_waits_for_no_limit_and_tests_no_key(live, service, capsys):
     assert len(service.requests) == asked
 
 
-def test_what_cannot_be_recorded_is_said_below_the_answer(live, capsys):
+def test_record_reports_unwritable_cassette_under_answer(live, capsys):
     qf(live, capsys, "transport record a.qf.jsonl")
     PATH.unlink()
     PATH.mkdir()
@@ -111,7 +111,7 @@ def test_what_cannot_be_recorded_is_said_below_the_answer(live, capsys):
     assert "Cannot write cassette a.qf.jsonl" in capsys.readouterr().out
 
 
-def test_a_recorded_stub_stays_a_stub(shell, monkeypatch, capsys):
+def test_replayed_stub_answer_is_marked_as_stub(shell, monkeypatch, capsys):
     with LoopbackServer() as server:
         for name, value in {**server.environ, **KEY_ENVIRON}.items():
             monkeypatch.setenv(name, value)
@@ -123,7 +123,7 @@ def test_a_recorded_stub_stays_a_stub(shell, monkeypatch, capsys):
     assert "[◈ simulated answer" in capsys.readouterr().out
 
 
-def test_a_cell_that_changes_the_folder_changes_nothing(live, monkeypatch):
+def test_cassette_path_is_independent_of_working_directory(live, monkeypatch):
     here = Path.cwd()
     (here / "my 数据.ipynb").write_text('{"cells": []}')
     (here / "sub").mkdir()
@@ -150,7 +150,7 @@ def test_a_cell_that_changes_the_folder_changes_nothing(live, monkeypatch):
         ("replay pace=instant a.jsonl", Transport("replay", Path("a.jsonl"))),
     ],
 )
-def test_modes(written, expected):
+def test_read_transport_parses_modes(written, expected):
     assert read_transport(written, {}) == expected
     assert read_transport(str(expected).replace("my file.jsonl", "'my file.jsonl'"), {}) == expected
 
@@ -167,13 +167,13 @@ def test_modes(written, expected):
         ("auto 'a", "quote"),
     ],
 )
-def test_modes_that_are_none(written, said):
+def test_read_transport_rejects_invalid_modes(written, said):
     with pytest.raises(OptionError, match=said) as error:
         read_transport(written, {})
     assert error.value.message("zh") != error.value.message("en")
 
 
-def test_the_environment_names_a_mode_too(monkeypatch, tmp_path):
+def test_transport_variable_sets_mode(monkeypatch, tmp_path):
     assert from_variable("replay:a b.jsonl", {}) == Transport("replay", Path("a b.jsonl"))
     assert from_variable("record:C:/x.jsonl", {}).path == Path("C:/x.jsonl")
     assert from_variable("stub", {}) == Transport("stub")
@@ -187,7 +187,7 @@ def test_the_environment_names_a_mode_too(monkeypatch, tmp_path):
         from_variable("auto", {"JPY_SESSION_NAME": "console"})
 
 
-def test_a_missing_file_changes_nothing(live, service, capsys):
+def test_transport_with_missing_file_keeps_mode(live, service, capsys):
     with pytest.raises(CassetteError, match="Cassette none.jsonl not found"):
         qf(live, capsys, "transport replay none.jsonl")
     with pytest.raises(CassetteError, match="Cannot write"):
@@ -196,7 +196,7 @@ def test_a_missing_file_changes_nothing(live, service, capsys):
     assert ask(live) == "1. re: hi"
 
 
-def test_the_environment_names_a_file_that_is_not_there(shell, monkeypatch, capsys):
+def test_transport_variable_with_missing_file_is_reported(shell, monkeypatch, capsys):
     monkeypatch.setenv("QFMAGIC_TRANSPORT", "replay:none.jsonl")
     with pytest.raises(CassetteError, match="Cassette none.jsonl not found"):
         ask(shell)
@@ -216,7 +216,7 @@ def recorded(live, capsys):
     return live
 
 
-def test_a_list_of_what_there_is(recorded, capsys):
+def test_cassette_list_shows_exchanges(recorded, capsys):
     listed = qf(recorded, capsys, "cassette")
     assert "a.qf.jsonl: 3 exchanges" in listed
     assert listed.count("recorded") == 3
@@ -233,7 +233,7 @@ def test_a_list_of_what_there_is(recorded, capsys):
         qf(recorded, capsys, "cassette")
 
 
-def test_one_of_them_is_shown(recorded, capsys):
+def test_cassette_show_prints_exchange(recorded, capsys):
     found = next(one for one in cassette.read(PATH).exchanges.values() if "李四" in one.line())
     shown = qf(recorded, capsys, f"cassette show {found.hash}")
     assert '"content": "of 李四"' in shown
@@ -246,7 +246,7 @@ def test_one_of_them_is_shown(recorded, capsys):
         qf(recorded, capsys, "cassette show 4")
 
 
-def test_a_file_in_use_is_known_by_any_name(recorded, capsys):
+def test_cassette_in_use_is_recognized_by_any_path(recorded, capsys):
     Path("link.jsonl").symlink_to(PATH)
     qf(recorded, capsys, "transport replay link.jsonl")
     ask(recorded, "of 李四", "once")
@@ -259,7 +259,7 @@ def test_a_file_in_use_is_known_by_any_name(recorded, capsys):
             qf(recorded, capsys, f"{line}{'' if line.endswith('=') else ' '}~nobody-of-that-name/a")
 
 
-def test_what_the_notebook_no_longer_asks_is_dropped(recorded, capsys):
+def test_cassette_prune_drops_unused_exchanges(recorded, capsys):
     qf(recorded, capsys, "transport replay a.qf.jsonl")
     with pytest.raises(CassetteError, match="Run the whole notebook first"):
         qf(recorded, capsys, "cassette prune")
@@ -270,7 +270,7 @@ def test_what_the_notebook_no_longer_asks_is_dropped(recorded, capsys):
         ask(recorded, "of nobody", "once")
 
 
-def test_words_are_taken_out_and_it_still_answers(recorded, capsys):
+def test_cassette_redact_removes_words_and_still_matches(recorded, capsys):
     assert "2 exchanges changed" in qf(recorded, capsys, "cassette redact 张三 李四")
     content = PATH.read_text(encoding="utf-8")
     assert "张三" not in content
@@ -281,7 +281,7 @@ def test_words_are_taken_out_and_it_still_answers(recorded, capsys):
     assert ask(recorded, "of nobody", "once") == "3. re: of nobody"
 
 
-def test_a_conversation_is_replayed_after_words_were_taken_out(live, capsys):
+def test_cassette_redacted_conversation_is_replayed(live, capsys):
     qf(live, capsys, "transport record a.qf.jsonl")
     ask(live, "who is 张三?")
     ask(live, "and he?")
@@ -295,7 +295,7 @@ def test_a_conversation_is_replayed_after_words_were_taken_out(live, capsys):
 # ---- in a kernel
 
 
-def test_in_a_notebook_a_cell_keeps_its_answer_however_often_it_runs(start, service, tmp_path):
+def test_replay_answers_each_cell_on_every_run(start, service, tmp_path):
     (tmp_path / "my.ipynb").write_text('{"cells": []}')
     environ = {**service.environ, **KEY_ENVIRON, "JPY_SESSION_NAME": str(tmp_path / "my.ipynb")}
     kernel = start(**environ)
@@ -314,13 +314,13 @@ def test_in_a_notebook_a_cell_keeps_its_answer_however_often_it_runs(start, serv
     assert cassette.read(tmp_path / "my.qf.jsonl").untidy is False  # sorted with the end of each cell
 
 
-def test_a_killed_kernel_leaves_a_readable_file(start, tmp_path):
+def test_record_killed_kernel_leaves_readable_cassette(start, tmp_path):
     reply = held_reply(["one ", "two"])
     answered = Reply.of_events([{"id": "1", "result": "whole"}, {"result": "", "is_end": True}])
     with LoopbackServer(lambda request: answered if "chat/yi_34b_chat" in request.path else reply) as server:
         kernel = start(**server.environ, **KEY_ENVIRON)
         kernel.run("%qf transport record a.qf.jsonl")
-        cell = "%qianfan model=yi_34b_chat once hi\n%qianfan model=ernie-4.5-turbo-128k once hi"
+        cell = "%qianfan model=yi_34b_chat once hi\n%qianfan model=ernie-5.1 once hi"
         name = kernel.send(cell, cell="a")
         kernel.wait_for(name, "comm_open")  # the second question: the first is answered, its cell goes on
         os.kill(kernel.client_pid, signal.SIGKILL)

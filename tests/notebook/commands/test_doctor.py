@@ -44,7 +44,7 @@ def login_page(request):
     ("answer", "environ", "mark", "said", "chinese"),
     [
         (None, KEY_ENVIRON, "✓", "responds", "有响应"),
-        (None, {}, "✗", "No keys", "没有"),
+        (None, {}, "✗", "No keys for the V2 API", "没有"),
         (None, {"QIANFAN_AK": "wrong", "QIANFAN_SK": KEYS.sk}, "✗", "QIANFAN_AK", "QIANFAN_AK"),
         (None, {"QIANFAN_BEARER_TOKEN": "bce-v3/wrong"}, "✗", "QIANFAN_BEARER_TOKEN", "QIANFAN_BEARER_TOKEN"),
         (
@@ -58,7 +58,7 @@ def login_page(request):
         (login_page, KEY_ENVIRON, "✗", "login page", "登录页"),
     ],
 )
-def test_what_is_wrong_is_found_and_said(examine, answer, environ, mark, said, chinese):
+def test_doctor_reports_problems_first(examine, answer, environ, mark, said, chinese):
     with LoopbackServer(answer) as server:
         for lang, words in (("en", said), ("zh", chinese)):
             found = examine({**server.environ, **environ}, lang)
@@ -67,14 +67,14 @@ def test_what_is_wrong_is_found_and_said(examine, answer, environ, mark, said, c
             assert not [line for line in found if any(value in line for value in KEY_ENVIRON.values())]
 
 
-def test_a_host_that_is_not_there(examine):
+def test_doctor_reports_unreachable_host(examine):
     url = f"http://127.0.0.1:{unused_port()}"
     names = ("QIANFAN_BASE_URL", "QIANFAN_CONSOLE_API_BASE_URL", "QIANFAN_IAM_BASE_URL")
     found = examine({**dict.fromkeys(names, url), **KEY_ENVIRON})
     assert any("Cannot connect" in line and line[0] == "✗" for line in found), found
 
 
-def test_a_clock_that_is_off(examine):
+def test_doctor_reports_wrong_clock(examine):
     def late(request):
         headers = {"date": "Mon, 01 Jan 2035 00:00:00 GMT", "content-type": "application/json"}
         return Reply((b'{"error_code": 110, "error_msg": "Access token invalid"}',), headers=headers)
@@ -84,7 +84,7 @@ def test_a_clock_that_is_off(examine):
     assert any("clock" in line for line in found), found
 
 
-def test_a_proxy_in_the_way(examine):
+def test_doctor_reports_failing_proxy(examine):
     with LoopbackServer() as server:
         proxy = f"http://user:secret@127.0.0.1:{unused_port()}"
         found = examine({**server.environ, **KEY_ENVIRON, "QIANFAN_PROXY": proxy})
@@ -92,7 +92,7 @@ def test_a_proxy_in_the_way(examine):
     assert not any("secret" in line for line in found)
 
 
-def test_a_setting_that_can_not_be_read(examine):
+def test_doctor_reports_invalid_setting(examine):
     assert any("QIANFAN_LLM_API_RETRY_COUNT" in line for line in examine({"QIANFAN_LLM_API_RETRY_COUNT": "many"}))
 
 
@@ -106,12 +106,12 @@ def test_a_setting_that_can_not_be_read(examine):
         ({}, [], []),
     ],
 )
-def test_the_front_end(tmp_path, versions, folders, keys):
+def test_doctor_checks_front_end(tmp_path, versions, folders, keys):
     for folder in folders:
         (tmp_path / folder).mkdir(parents=True)
     assert [found.key for found in front_end(versions.get, [tmp_path])] == keys
 
 
-def test_the_stub_needs_nothing(shell, capsys):
+def test_doctor_on_stub_skips_network(shell, capsys):
     shell.run_line_magic("qf", "doctor")
     assert "network checks skipped" in capsys.readouterr().out

@@ -55,11 +55,11 @@ def rows(shown):
 # ---- the table
 
 
-def test_nothing_was_asked(usage):
+def test_usage_without_calls_says_so(usage):
     assert usage() == "No requests yet.\n"
 
 
-def test_what_each_cell_conversation_and_model_used(shell, service, usage):
+def test_usage_groups_by_cell_conversation_and_model(shell, service, usage):
     ask(shell)
     ask(shell, "model=other chat=side")
     ask(shell, "model=m once")
@@ -74,13 +74,13 @@ def test_what_each_cell_conversation_and_model_used(shell, service, usage):
     assert rows(usage())[1][0] == "In"
 
 
-def test_seconds_are_shown_only_when_asked_for(shell, service, usage):
+def test_usage_shows_seconds_only_on_request(shell, service, usage):
     ask(shell)
     assert "seconds" not in usage("by=model")
     assert rows(usage("seconds by=model"))[0][5] == "seconds"
 
 
-def test_the_same_cells_show_the_same(shell, service, usage):
+def test_usage_of_same_cells_is_equal(shell, service, usage):
     """What a saved notebook holds is compared with its next run."""
     ask(shell)
     first = usage("by=chat")
@@ -90,14 +90,14 @@ def test_the_same_cells_show_the_same(shell, service, usage):
     assert usage("by=chat") == first
 
 
-def test_stub_answers_cost_nothing_and_say_so(shell, usage):
+def test_usage_marks_stub_answers_as_free(shell, usage):
     ask(shell, "model=yi_34b_chat")
     shown = usage("by=model")
     assert rows(shown)[1][:3] == ["yi_34b_chat", "1", "1"]
     assert "1 of 1 answer came from a cassette or the stub: free" in shown
 
 
-def test_an_answer_of_unknown_size_is_estimated(shell, service, usage):
+def test_usage_marks_estimates(shell, service, usage):
     service.answers["m"] = v2("four words are here", prompt=0)
     ask(shell)
     shown = usage("by=model")
@@ -105,7 +105,7 @@ def test_an_answer_of_unknown_size_is_estimated(shell, service, usage):
     assert "~ marks estimates" in shown
 
 
-def test_costs_by_the_users_prices(shell, service, usage, prices):
+def test_usage_shows_costs(shell, service, usage, prices):
     shell.run_line_magic("qf", f"set prices={prices}")
     ask(shell)
     ask(shell, "model=other")
@@ -117,7 +117,7 @@ def test_costs_by_the_users_prices(shell, service, usage, prices):
     assert rows(usage("by=model"))[1][5] == "9.00"  # read again when it has changed
 
 
-def test_in_chinese(shell, service, usage, prices):
+def test_usage_supports_chinese(shell, service, usage, prices):
     shell.run_line_magic("qf", f"set lang=zh budget=100CNY prices={prices}")
     ask(shell)
     shown = usage("by=model")
@@ -126,7 +126,7 @@ def test_in_chinese(shell, service, usage, prices):
 
 
 @pytest.mark.parametrize("words", ["everything", "by=colour", "all notebook", "by=day by=day", "here"])
-def test_words_it_does_not_know(shell, words):
+def test_usage_rejects_unknown_words(shell, words):
     with pytest.raises(OptionError, match="%qf usage|Allowed"):
         shell.run_line_magic("qf", f"usage {words}")
 
@@ -139,7 +139,7 @@ def journal(monkeypatch):
     monkeypatch.setenv("QFMAGIC_JOURNAL", "true")
 
 
-def test_earlier_kernels_and_other_notebooks_are_told_by_the_journal(shell, service, usage, journal, monkeypatch):
+def test_usage_reads_other_kernels_and_notebooks_from_journal(shell, service, usage, journal, monkeypatch):
     ask(shell, text="a secret question")
     own = session(shell)
     other = own.journal.__class__(own.journal.path, "/elsewhere/other.ipynb", lambda: 0.0)
@@ -159,7 +159,7 @@ def test_earlier_kernels_and_other_notebooks_are_told_by_the_journal(shell, serv
     assert "fine" not in kept
 
 
-def test_cells_of_different_kernels_are_told_apart_where_they_have_no_name(shell, service, usage, journal):
+def test_usage_separates_unnamed_cells_of_kernels(shell, service, usage, journal):
     ask(shell)
     own = session(shell)
     (call,) = own.meter.calls
@@ -174,7 +174,7 @@ def test_cells_of_different_kernels_are_told_apart_where_they_have_no_name(shell
     assert told == [["9", "1"], [here, "2"], [here, "1"], ["9", "1"]]
 
 
-def test_notebooks_of_one_name_are_told_apart_by_their_folders(shell, service, usage, journal):
+def test_usage_separates_notebooks_of_same_name(shell, service, usage, journal):
     ask(shell)
     own = session(shell)
     for path in ("/a/x/n.ipynb", "/b/x/n.ipynb", "/b/x/m.ipynb"):
@@ -185,7 +185,7 @@ def test_notebooks_of_one_name_are_told_apart_by_their_folders(shell, service, u
     assert {"a/x/n:", "b/x/n:", "m:"} < set(told)
 
 
-def test_a_journal_that_can_not_be_read_is_told(shell, service, usage, journal):
+def test_usage_reports_unreadable_journal(shell, service, usage, journal):
     ask(shell)
     path = session(shell).journal.path
     with closing(sqlite3.connect(path)) as database:
@@ -196,13 +196,13 @@ def test_a_journal_that_can_not_be_read_is_told(shell, service, usage, journal):
             usage(words)
 
 
-def test_without_a_journal_only_this_kernel_is_known(shell, service, usage):
+def test_usage_without_journal_covers_this_kernel(shell, service, usage):
     ask(shell)
     with pytest.raises(OptionError, match=r"No journal \(switched off: journal=false\)"):
         usage("notebook")
 
 
-def test_a_prices_file_is_found_after_the_folder_has_changed(shell, service, usage, prices, monkeypatch, tmp_path):
+def test_prices_file_is_resolved_where_set(shell, service, usage, prices, monkeypatch, tmp_path):
     """It is seen from where it was set; what the environment names, from where the kernel began."""
     (tmp_path / "below").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -226,7 +226,7 @@ def test_a_prices_file_is_found_after_the_folder_has_changed(shell, service, usa
 # ---- budgets
 
 
-def test_a_budget_stops_before_the_call_that_would_break_it(shell, service, usage):
+def test_budget_stops_call_that_would_exceed_it(shell, service, usage):
     shell.run_line_magic("qf", "set budget=35tok")
     ask(shell)
     with pytest.raises(BudgetError, match="about 6 tokens, and 30 tokens of 35 tokens are used"):
@@ -237,14 +237,14 @@ def test_a_budget_stops_before_the_call_that_would_break_it(shell, service, usag
     assert ask(shell).text == "fine"
 
 
-def test_the_longest_answer_counts_where_it_is_set(shell, service):
+def test_budget_counts_max_output_tokens(shell, service):
     shell.run_line_magic("qf", "set budget=100tok")
     with pytest.raises(BudgetError, match="about 203 tokens"):
         ask(shell, "model=m max_output_tokens=200")
     assert service.bodies == []
 
 
-def test_a_budget_of_money_needs_a_price(shell, service, prices):
+def test_budget_of_money_requires_price(shell, service, prices):
     shell.run_line_magic("qf", "set budget=6CNY")
     with pytest.raises(BudgetError, match="No price for m"):
         ask(shell)
@@ -254,7 +254,7 @@ def test_a_budget_of_money_needs_a_price(shell, service, prices):
         ask(shell, "model=m once", "a " * 14)
 
 
-def test_what_is_spent_is_told_by_one_measure_though_a_price_is_lost(shell, service, usage, prices):
+def test_budget_counts_lost_price_consistently(shell, service, usage, prices):
     shell.run_line_magic("qf", f"set prices={prices} budget=6CNY")
     ask(shell)
     prices.write_text(PRICES.replace('"m"', '"other"'), encoding="utf-8")
@@ -265,14 +265,14 @@ def test_what_is_spent_is_told_by_one_measure_though_a_price_is_lost(shell, serv
         ask(shell, "model=other once", "a " * 14)
 
 
-def test_an_answer_that_passes_the_budget_says_so_once(shell, service, capsys):
+def test_budget_overshoot_is_reported_once(shell, service, capsys):
     shell.run_line_magic("qf", "set budget=20tok")
     capsys.readouterr()
     ask(shell)
     assert "budget of 20 tokens exceeded by 10 tokens" in capsys.readouterr().out
 
 
-def test_a_variable_that_is_no_budget_is_named_and_harms_nothing_else(shell, service, monkeypatch):
+def test_budget_variable_with_invalid_value_is_named(shell, service, monkeypatch):
     monkeypatch.setenv("QFMAGIC_BUDGET", "five yuan")
     shell.run_line_magic("qf", "set temperature=0.5")
     with pytest.raises(OptionError, match="QFMAGIC_BUDGET=five yuan"):
@@ -282,33 +282,33 @@ def test_a_variable_that_is_no_budget_is_named_and_harms_nothing_else(shell, ser
     ask(shell)
 
 
-def test_a_question_stopped_by_the_budget_is_no_turn(shell, service):
+def test_budget_stop_leaves_no_turn(shell, service):
     shell.run_line_magic("qf", "set budget=1tok")
     with pytest.raises(BudgetError):
         ask(shell)
     assert session(shell).chats.get("main").history == ()
 
 
-def test_a_broken_off_answer_is_spent(shell, service):
+def test_budget_counts_interrupted_answer(shell, service):
     service.answers["m"] = v2("half an", prompt=0)._replace(chunks=v2("half an answer", prompt=0).chunks[:1])
     ask(shell)
     (call,) = session(shell).meter.calls
     assert (call.used, call.estimated) == ((3, 3), True)
 
 
-def test_a_question_without_an_answer_is_not_counted(shell, service):
+def test_usage_skips_failed_prompt(shell, service):
     service.answers["m"] = v2("")._replace(chunks=(b"<html>",))
     with pytest.raises(ProtocolError):
         ask(shell)
     assert session(shell).meter.calls == ()
 
 
-def test_stub_answers_are_within_any_budget(shell):
+def test_budget_allows_stub_answers(shell):
     shell.run_line_magic("qf", "set budget=0tok")
     assert ask(shell, "model=yi_34b_chat").text
 
 
-def test_what_was_recorded_is_within_any_budget_and_what_was_not_is_stopped(shell, service, tmp_path):
+def test_budget_allows_replay_and_stops_new_prompts(shell, service, tmp_path):
     path = tmp_path / "n.qf.jsonl"
     shell.run_line_magic("qf", f"transport auto {path}")
     shell.run_line_magic("qf", "set budget=30tok")
@@ -322,7 +322,7 @@ def test_what_was_recorded_is_within_any_budget_and_what_was_not_is_stopped(shel
 
 
 @pytest.mark.parametrize("words", ["budget=cheap", "budget=0.5tok", "prices=/no/such/file.toml", "prices=deep.toml"])
-def test_settings_that_can_not_hold_are_refused_when_they_are_set(shell, words, monkeypatch, tmp_path):
+def test_settings_reject_invalid_budget_and_prices(shell, words, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "deep.toml").write_text(f"a = {'[' * 3000}", encoding="utf-8")
     with pytest.raises(OptionError):

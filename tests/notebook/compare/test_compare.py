@@ -64,7 +64,7 @@ def table(bundle):
 # ---- what is asked, and what stays
 
 
-def test_the_same_question_goes_to_each_and_the_answers_stay_below_a_table(shell, service, published):
+def test_compare_sends_same_prompt_and_shows_table(shell, service, published):
     compare(shell)
     assert sorted(body["model"] for body in service.bodies) == ["m", "other"]
     assert [body["messages"] for body in service.bodies] == [[{"role": "user", "content": "How long is it?"}]] * 2
@@ -82,14 +82,14 @@ def test_the_same_question_goes_to_each_and_the_answers_stay_below_a_table(shell
     assert (origin["model"], origin["chat"], origin["others"][0]["model"]) == ("m", None, "other")
 
 
-def test_nothing_that_stays_differs_from_run_to_run(shell, service, published):
+def test_compare_output_is_equal_on_every_run(shell, service, published):
     compare(shell)
     compare(shell)
     assert published[0][0] == published[1][0]
     assert "second" not in published[0][0]["text/plain"]
 
 
-def test_the_data(shell, service):
+def test_compare_into_binds_frame(shell, service):
     compare(shell, "models=m,other n=2 into=found")
     found = shell.user_ns["found"]
     assert list(found.columns)[:4] == ["model", "n", "answer", "error"]
@@ -102,13 +102,13 @@ def test_the_data(shell, service):
     assert (found.seconds >= 0).all()
 
 
-def test_the_data_without_pandas(shell, service, monkeypatch):
+def test_compare_into_binds_list_without_pandas(shell, service, monkeypatch):
     monkeypatch.setattr("qfmagic.notebook.ask.comparison.find_spec", lambda _: None)
     compare(shell, "models=m,other into=found quiet")
     assert [row["answer"] for row in shell.user_ns["found"]] == ["the wall is long", "The wall is very long."]
 
 
-def test_each_is_asked_n_times_and_the_table_counts_them(shell, service, published):
+def test_compare_n_repeats_and_counts_answers(shell, service, published):
     said = iter(["one", "two", "three"])
     service.answers["m"] = lambda _: v2(next(said), "m")
     compare(shell, "models=m n=3")
@@ -117,14 +117,14 @@ def test_each_is_asked_n_times_and_the_table_counts_them(shell, service, publish
     assert "--- m · 1\n  one\n\n--- m · 2\n  two\n\n--- m · 3\n  three" in bundle["text/plain"]
 
 
-def test_it_is_no_part_of_a_conversation(shell, service, published):
+def test_compare_is_outside_of_conversation(shell, service, published):
     ask(shell, "model=m", "first")
     compare(shell)
     assert [turn.prompt for turn in session(shell).chats.get("main").turns] == ["first"]
     assert len(service.bodies[-1]["messages"]) == 1
 
 
-def test_values_parameters_raw_quiet_and_dry(shell, service, capsys, published):
+def test_compare_supports_braces_parameters_quiet_and_dry(shell, service, capsys, published):
     shell.user_ns["word"] = "wall"
     compare(shell, "models=m,other temperature=0.5 system='be {{ word }}' quiet", "a {{ word }}")
     assert {body["temperature"] for body in service.bodies} == {0.5}
@@ -141,7 +141,7 @@ def test_values_parameters_raw_quiet_and_dry(shell, service, capsys, published):
     assert published == []
 
 
-def test_its_own_options_may_hold_values_too(shell, service, moods):
+def test_compare_options_accept_braces(shell, service, moods):
     shell.user_ns.update(names="m,other", times=2)
     compare(shell, "models={{ names }} n={{ times }} into='{{ 'fo' + 'und' }}' quiet")
     assert shell.user_ns["found"].n.tolist() == [1, 2, 1, 2]
@@ -149,14 +149,14 @@ def test_its_own_options_may_hold_values_too(shell, service, moods):
     assert len(shell.user_ns["rows"]) == 6
 
 
-def test_what_stands_in_an_option_is_evaluated_once(shell, service, moods):
+def test_compare_evaluates_option_once(shell, service, moods):
     said = []
     shell.user_ns["system"] = lambda: said.append(1) or "be brief"
     compare(shell, "models=m,other over=reviews n=2 system={{ system() }} quiet", MOOD)
     assert said == [1]
 
 
-def test_formats(shell, service, published):
+def test_compare_supports_formats(shell, service, published):
     service.answers["m"] = v2('{"a": 1}', "m")
     compare(shell, "models=m,other format=json")
     assert '"a": 1\n}' in published[0][0]["text/markdown"]
@@ -168,7 +168,7 @@ def test_formats(shell, service, published):
 # ---- model=a,b
 
 
-def test_the_conversation_goes_on_with_the_first(shell, service, published):
+def test_several_models_continue_with_first_answer(shell, service, published):
     ask(shell, "model=m", "before")
     answer = ask(shell)
     assert answer.text == "the wall is long"
@@ -184,26 +184,26 @@ def test_the_conversation_goes_on_with_the_first(shell, service, published):
     assert (origin["chat"], origin["turn"], origin["others"][0]["chat"]) == ("main", 2, None)
 
 
-def test_once_joins_nothing(shell, service, published):
+def test_several_models_with_once_add_no_turn(shell, service, published):
     ask(shell, "model=m,other once")
     assert session(shell).chats.get("main").turns == ()
     assert CONTINUES not in published[0][0]["text/plain"]
 
 
-def test_the_answer_is_the_result_and_shown_once(shell, service, capsys):
+def test_several_models_result_is_first_answer(shell, service, capsys):
     shell.run_cell("%%qianfan model=m,other into=both\nhi", store_history=True)
     assert capsys.readouterr().out.count("the wall is long") == 1
     assert shell.user_ns["_"].text == "the wall is long"
     assert list(shell.user_ns["both"].model) == ["m", "other"]
 
 
-def test_every_answer_must_be_as_expected(shell, service):
+def test_several_models_must_all_match_expect(shell, service):
     ask(shell, "model=m,other expect=/long/")
     with pytest.raises(ExpectationError, match="Beginning of the answer: the wall is long"):
         ask(shell, "model=m,other expect=/very/")
 
 
-def test_a_line_too(shell, service, published):
+def test_several_models_work_on_a_line(shell, service, published):
     shell.run_line_magic("qianfan", "model=m,other How long is it?")
     assert len(published) == 1
 
@@ -211,7 +211,7 @@ def test_a_line_too(shell, service, published):
 # ---- what goes wrong
 
 
-def test_one_that_fails_does_not_lose_the_others(shell, service, published):
+def test_compare_failed_model_keeps_others(shell, service, published):
     service.answers["other"] = refusal()
     compare(shell, "models=m,other into=found")
     shown = published[0][0]["text/plain"]
@@ -221,13 +221,13 @@ def test_one_that_fails_does_not_lose_the_others(shell, service, published):
     assert shell.user_ns["found"].error.notna().tolist() == [False, True]
 
 
-def test_what_an_answer_without_text_used_is_shown(shell, service, published):
+def test_compare_shows_usage_of_empty_answer(shell, service, published):
     service.answers["m"] = v2("", "m", 10, 50)
     compare(shell)
     assert table(published[0][0])[1] == ["m", "-", "10", "50", "stop"]
 
 
-def test_only_if_all_fail_it_fails(shell, service, published):
+def test_compare_fails_if_all_models_fail(shell, service, published):
     service.answers = {"m": refusal(message="first"), "other": refusal(message="second")}
     with pytest.raises(QianfanError, match="first"):
         compare(shell, "models=m,other into=found")
@@ -235,7 +235,7 @@ def test_only_if_all_fail_it_fails(shell, service, published):
     assert len(shell.user_ns["found"]) == 2
 
 
-def test_the_first_that_fails_is_no_turn_and_stops_the_run(shell, service, published):
+def test_several_models_failed_first_model_fails_cell(shell, service, published):
     service.answers["m"] = refusal()
     with pytest.raises(QianfanError):
         ask(shell, "model=m,other into=both")
@@ -253,7 +253,7 @@ def ended(text, model, finish):
     return Reply((first, *(whole.chunks[1:] if finish else ())), 200, whole.headers)
 
 
-def test_an_answer_that_breaks_off_is_kept_as_far_as_it_came(shell, service, published):
+def test_several_models_keep_interrupted_answer(shell, service, published):
     service.answers["m"] = ended("half of it", "m", None)
     ask(shell)
     shown = published[0][0]["text/plain"]
@@ -263,7 +263,7 @@ def test_an_answer_that_breaks_off_is_kept_as_far_as_it_came(shell, service, pub
     assert [turn.state for turn in session(shell).chats.get("main").turns] == ["interrupted"]
 
 
-def test_the_conversation_does_not_go_on_with_an_empty_answer(shell, service, published):
+def test_several_models_do_not_continue_with_empty_answer(shell, service, published):
     service.answers["m"] = v2("", "m")
     ask(shell)
     assert CONTINUES not in published[0][0]["text/plain"]
@@ -271,7 +271,7 @@ def test_the_conversation_does_not_go_on_with_an_empty_answer(shell, service, pu
 
 
 @pytest.mark.parametrize("finish", [None, "length"])
-def test_only_a_turn_of_the_conversation_can_go_on(shell, service, published, capsys, finish):
+def test_continue_applies_to_turn_of_conversation_only(shell, service, published, capsys, finish):
     service.answers["other"] = ended("The wall", "other", finish)
     ask(shell)
     compare(shell)
@@ -291,8 +291,8 @@ def test_only_a_turn_of_the_conversation_can_go_on(shell, service, published, ca
         ("model=m,,other", "Empty name"),
         ("model=m,m", "Duplicate model m in model=m,m"),
         (
-            "model=ERNIE-Lite-8K,ernie-lite-8k",
-            "Duplicate model ernie-lite-8k in model=ERNIE-Lite-8K,ernie-lite-8k (ERNIE-Lite-8K and ernie-lite-8k)",
+            "model=ERNIE-5.1,ernie-5.1",
+            "Duplicate model ernie-5.1 in model=ERNIE-5.1,ernie-5.1 (ERNIE-5.1 and ernie-5.1)",
         ),
         ("model=m,other endpoint=x", "endpoint= cannot be used with several models"),
         ("model=m,other format=html", "format=html cannot be used with several models"),
@@ -300,7 +300,7 @@ def test_only_a_turn_of_the_conversation_can_go_on(shell, service, published, ca
         ("model=m,other into=1x", "into="),
     ],
 )
-def test_what_one_can_not_be_asked_is_sent_to_none(shell, service, line, said):
+def test_several_models_reject_prompt_before_sending(shell, service, line, said):
     with pytest.raises(InputError) as caught:
         ask(shell, line)
     assert said in str(caught.value)
@@ -323,19 +323,19 @@ def test_what_one_can_not_be_asked_is_sent_to_none(shell, service, line, said):
         ("models=m,yi_34b_chat top_k=-1", InputError, "top_k"),
     ],
 )
-def test_lines_it_does_not_take(shell, service, line, kind, said):
+def test_compare_rejects_invalid_lines(shell, service, line, kind, said):
     with pytest.raises(kind) as caught:
         compare(shell, line)
     assert said in str(caught.value)
     assert service.bodies == []
 
 
-def test_an_empty_question(shell, service):
+def test_compare_rejects_empty_prompt(shell, service):
     with pytest.raises(PromptError):
         compare(shell, text=" \n")
 
 
-def test_several_models_only_on_a_questions_own_line(shell, service):
+def test_several_models_are_rejected_in_settings(shell, service):
     for line in ("set model=a,b", "retry model=a,b"):
         with pytest.raises(OptionError, match="Several models in"):
             shell.run_line_magic("qf", line)
@@ -349,7 +349,7 @@ def test_several_models_only_on_a_questions_own_line(shell, service):
         shell.run_line_magic("qf", "compare models=a,b")
 
 
-def test_a_budget_holds_for_all_of_them_before_any_is_sent(shell, service):
+def test_compare_budget_covers_all_models_before_sending(shell, service):
     shell.run_line_magic("qf", "set budget=7tok")
     with pytest.raises(BudgetError, match="4 tokens reserved"):
         compare(shell)
@@ -357,7 +357,7 @@ def test_a_budget_holds_for_all_of_them_before_any_is_sent(shell, service):
 
 
 @pytest.mark.parametrize(("line", "budget"), [("model=m,other", 36), ("model=m", 33)])
-def test_a_question_that_the_budget_stops_keeps_its_place(shell, service, published, capsys, line, budget):
+def test_budget_stop_keeps_place_of_turn(shell, service, published, capsys, line, budget):
     """With several models as with one: what its cell answered before is no history, and it isn't told as deleted."""
     own = session(shell)
 
@@ -380,7 +380,7 @@ def test_a_question_that_the_budget_stops_keeps_its_place(shell, service, publis
     assert "left out" not in capsys.readouterr().out
 
 
-def test_a_budget_that_ends_between_two_rounds_keeps_the_first(shell, service, published):
+def test_compare_budget_stop_keeps_first_round(shell, service, published):
     shell.run_line_magic("qf", "set budget=64tok")
     with pytest.raises(BudgetError):
         compare(shell, "models=m,other n=2 into=found")
@@ -389,7 +389,7 @@ def test_a_budget_that_ends_between_two_rounds_keeps_the_first(shell, service, p
     assert {call.kind for call in session(shell).meter.calls} == {"compare"}
 
 
-def test_an_interrupt_keeps_what_came(shell, service, published, monkeypatch):
+def test_several_models_interrupt_keeps_answers(shell, service, published, monkeypatch):
     """One answer is whole, the other on its way when the user stops."""
     slow = v2("The wall", "other").chunks[0].replace(b'"stop"', b"null")
     service.answers["other"] = Reply((slow, v2(" is very long.", "other").chunks[0]), 200, v2("").headers)
@@ -417,7 +417,7 @@ def test_an_interrupt_keeps_what_came(shell, service, published, monkeypatch):
     assert len(published) == 1
 
 
-def test_the_stop_button_of_one_stops_that_one_and_then_the_run(shell, service, monkeypatch):
+def test_stop_button_stops_one_model_then_run(shell, service, monkeypatch):
     """The other answers come whole; Run All doesn't go on."""
     monkeypatch.setattr(several, "VIEWS_APPEAR_S", 0)
     slow = v2("The wall", "other").chunks[0].replace(b'"stop"', b"null")
@@ -456,7 +456,7 @@ def test_the_stop_button_of_one_stops_that_one_and_then_the_run(shell, service, 
     assert {name: view.left for name, view in views.items()} == {"m": "the wall is long", "other": "The wall"}
 
 
-def test_what_has_come_is_kept_while_the_others_take_their_time(shell, service, monkeypatch):
+def test_several_models_store_partial_answers(shell, service, monkeypatch):
     """A kernel that dies then loses neither the first model's turn nor what was used."""
     monkeypatch.setattr("qfmagic.notebook.ask.sending.KEEP_EVERY_S", 0.0)
     shell.run_line_magic("qf", "set journal=true")
@@ -481,7 +481,7 @@ def test_what_has_come_is_kept_while_the_others_take_their_time(shell, service, 
     assert len(journal.calls()) == 2
 
 
-def test_a_first_model_that_fails_leaves_nothing_under_way(shell, service):
+def test_several_models_failed_first_model_leaves_no_partial_turn(shell, service):
     shell.run_line_magic("qf", "set journal=true")
     service.answers["m"] = refusal()
     with pytest.raises(QianfanError):
@@ -533,7 +533,7 @@ def headings(marked):
         yield [(one.name, one.get_text(strip=True)) for one in below if one.name != "blockquote"]
 
 
-def test_what_a_service_says_in_an_error_is_text(shell, service, published):
+def test_compare_shows_service_error_as_text(shell, service, published):
     service.answers["other"] = refusal(message="<img src=x onerror=alert(1)> **bold**")
     compare(shell)
     marked = published[0][0]["text/markdown"]
@@ -542,7 +542,7 @@ def test_what_a_service_says_in_an_error_is_text(shell, service, published):
 
 
 @pytest.mark.parametrize("one", HOSTILE)
-def test_what_models_write_stays_harmless_and_in_its_place(shell, service, published, one):
+def test_compare_hostile_answers_stay_inert_and_in_place(shell, service, published, one):
     """Whatever an answer leaves open or pretends to be, the headings are ours alone."""
     for other in HOSTILE:
         service.answers = {"m": thinks(other, one, "m"), "other": v2(other, "other")}
@@ -554,7 +554,7 @@ def test_what_models_write_stays_harmless_and_in_its_place(shell, service, publi
         assert re.findall("(?m)^--- .*", bundle["text/plain"]) == ["--- m", "--- other"], other
 
 
-def test_what_is_said_of_an_answer_is_not_in_it(shell, service, published):
+def test_compare_notes_are_outside_of_answers(shell, service, published):
     service.answers["m"] = v2("", "m")
     compare(shell, "models=m,other format=json")
     marked, plain = (published[0][0][kind] for kind in ("text/markdown", "text/plain"))
@@ -562,7 +562,7 @@ def test_what_is_said_of_an_answer_is_not_in_it(shell, service, published):
     assert plain.endswith("--- other\n  The wall is very long.\n\n[◈ invalid JSON]")
 
 
-def test_model_names_are_shown_as_they_are(shell, service, published):
+def test_compare_escapes_model_names(shell, service, published):
     compare(shell, "models='<b>x</b>,a|b'")
     bundle = published[0][0]
     assert markdown_faults(bundle["text/markdown"]) == []
@@ -572,7 +572,7 @@ def test_model_names_are_shown_as_they_are(shell, service, published):
 # ---- recordings
 
 
-def test_what_was_recorded_is_played_as_it_was_shown(shell, service, published, tmp_path):
+def test_compare_replays_recorded_answers(shell, service, published, tmp_path):
     said = iter(["one", "two", "three"])
     service.answers["m"] = lambda _: v2(next(said), "m")
     path = tmp_path / "n.qf.jsonl"
@@ -589,10 +589,10 @@ def test_what_was_recorded_is_played_as_it_was_shown(shell, service, published, 
 # ---- in a kernel
 
 
-def test_live_views_give_their_place_to_one_table(start):
+def test_compare_live_views_end_as_one_table(start):
     kernel = start(QFMAGIC_TRANSPORT="stub", QFMAGIC_STUB_PACE="0.02")
     kernel.run("from qfmagic.notebook.ask import several\nseveral.PATIENCE = 0")
-    question = "%%qf compare models=yi_34b_chat,ernie-lite-8k\nhello there"
+    question = "%%qf compare models=yi_34b_chat,ernie-5.1\nhello there"
     live = kernel.run(question, cell="a")
     assert live.status == "ok", live.error
     assert (live.opened >= 2, live.models) == (True, set())
@@ -600,10 +600,10 @@ def test_live_views_give_their_place_to_one_table(start):
     assert static.opened == 0
     assert len(live.outputs) == len(static.outputs) == 1
     assert live.outputs[0]["data"] == static.outputs[0]["data"]
-    joined = kernel.run("%%qianfan model=yi_34b_chat,ernie-lite-8k\nhello there", cell="b")
+    joined = kernel.run("%%qianfan model=yi_34b_chat,ernie-5.1\nhello there", cell="b")
     assert (joined.status, len(joined.outputs), joined.models) == ("ok", 1, set())
     assert joined.metadata["turn"] == 1
-    rounds = kernel.run("%%qf compare models=yi_34b_chat,ernie-lite-8k n=2\nhello {{ print('said') }}", cell="d")
+    rounds = kernel.run("%%qf compare models=yi_34b_chat,ernie-5.1 n=2\nhello {{ print('said') }}", cell="d")
     assert (rounds.status, len(rounds.outputs), rounds.models) == ("ok", 1, set())
     assert rounds.plain.count("--- yi_34b_chat") == 2
     assert rounds.stdout == "said\n", "what the cell printed stays"
@@ -632,7 +632,7 @@ def moods(shell, service):
 MOOD = "Mood of: {{ text }}"
 
 
-def test_over_rows_each_model_is_asked_about_each(shell, service, published, moods):
+def test_compare_over_sends_each_row_to_each_model(shell, service, published, moods):
     compare(shell, "models=m,other over=reviews into=found", MOOD)
     bundle = published[0][0]
     assert table(bundle)[1:] == [
@@ -664,24 +664,24 @@ def test_over_rows_each_model_is_asked_about_each(shell, service, published, moo
         ('[{"text":"good"}]', 1),
     ],
 )
-def test_over_takes_data_as_map_does(shell, service, moods, over, count):
+def test_compare_over_accepts_data_like_map(shell, service, moods, over, count):
     compare(shell, f"models=m over={over} into=found quiet", MOOD)
     assert len(shell.user_ns["found"]) == count
 
 
-def test_over_rows_of_a_file(shell, service, moods, tmp_path):
+def test_compare_over_reads_file(shell, service, moods, tmp_path):
     (tmp_path / "my reviews.csv").write_text("text\ngood\nbad\n", encoding="utf-8")
     compare(shell, f"models=m over='{tmp_path / 'my reviews.csv'}' into=found quiet", MOOD)
     assert len(shell.user_ns["found"]) == 2
 
 
-def test_over_rows_n_times(shell, service, published, moods):
+def test_compare_over_supports_n(shell, service, published, moods):
     compare(shell, "models=m over=reviews n=2 into=found", MOOD)
     assert table(published[0][0])[1][1] == "6/6"
     assert shell.user_ns["found"].n.tolist() == [1, 1, 1, 2, 2, 2]
 
 
-def test_over_rows_a_model_that_fails_does_not_lose_the_others(shell, service, published, moods):
+def test_compare_over_failed_model_keeps_others(shell, service, published, moods):
     service.answers["m"] = refusal()
     compare(shell, "models=m,other over=reviews into=found", MOOD)
     found = shell.user_ns["found"]
@@ -692,7 +692,7 @@ def test_over_rows_a_model_that_fails_does_not_lose_the_others(shell, service, p
         compare(shell, "models=m,other over=reviews", MOOD)
 
 
-def test_over_rows_what_can_not_be_asked(shell, service, moods):
+def test_compare_over_rejects_invalid_lines(shell, service, moods):
     shell.user_ns["stream"] = iter(["a"])
     for line, body, said in (
         ("models=m over=nothing", MOOD, "nothing"),
@@ -710,7 +710,7 @@ def test_over_rows_what_can_not_be_asked(shell, service, moods):
     assert service.bodies == []
 
 
-def test_over_rows_a_budget_stops_in_the_middle_and_keeps_what_there_is(shell, service, published, moods):
+def test_compare_over_budget_stop_keeps_answers(shell, service, published, moods):
     shell.run_line_magic("qf", "set budget=70tok")
     with pytest.raises(BudgetError):
         compare(shell, "models=m,other over=reviews into=found", MOOD)
@@ -719,7 +719,7 @@ def test_over_rows_a_budget_stops_in_the_middle_and_keeps_what_there_is(shell, s
     assert len(service.bodies) == found.answer.count()
 
 
-def test_over_rows_a_price_that_is_missing_is_told_before_anything_is_asked(shell, service, moods, tmp_path):
+def test_compare_over_reports_missing_price_before_sending(shell, service, moods, tmp_path):
     (tmp_path / "p.toml").write_text('[[price]]\nmodel = "m"\ninput = 1\nper = 1000\n', encoding="utf-8")
     shell.run_line_magic("qf", f"set prices={tmp_path / 'p.toml'} budget=1CNY")
     with pytest.raises(BudgetError, match="No price for other"):
@@ -727,20 +727,20 @@ def test_over_rows_a_price_that_is_missing_is_told_before_anything_is_asked(shel
     assert service.bodies == []
 
 
-def test_what_passes_the_budget_is_told_once(shell, service, published):
+def test_compare_overshoot_is_reported_once(shell, service, published):
     shell.run_line_magic("qf", "set budget=40tok")
     compare(shell)
     assert "budget of 40 tokens exceeded by 22 tokens" in published[0][0]["text/plain"]
 
 
-def test_over_rows_what_passes_the_budget_is_told(shell, service, published, moods):
+def test_compare_over_overshoot_is_reported(shell, service, published, moods):
     shell.run_line_magic("qf", "set budget=20tok")
     with pytest.raises(BudgetError):
         compare(shell, "models=m,other over=reviews", MOOD)
     assert published[0][0]["text/plain"].count("budget of 20 tokens exceeded by") == 1
 
 
-def test_over_rows_an_interrupt_keeps_what_came(shell, service, published, moods):
+def test_compare_over_interrupt_keeps_answers(shell, service, published, moods):
     tell = service.answers["other"]
 
     def interrupted(body):
@@ -757,7 +757,7 @@ def test_over_rows_an_interrupt_keeps_what_came(shell, service, published, moods
     assert len(published) == 1
 
 
-def test_over_rows_what_an_interrupt_left_unasked_is_told(shell, service, published, moods):
+def test_compare_over_interrupt_counts_unsent_rows(shell, service, published, moods):
     tell = service.answers["m"]
 
     def interrupted(body):
@@ -777,7 +777,7 @@ def test_over_rows_what_an_interrupt_left_unasked_is_told(shell, service, publis
     assert (metadata["asked"], metadata["unasked"]) == (answered, 80 - answered)
 
 
-def test_over_rows_an_answer_that_breaks_off_is_kept_and_counted(shell, service, published, moods):
+def test_compare_over_interrupted_answer_is_kept_and_counted(shell, service, published, moods):
     whole = v2("posi", "m")
     events = whole.chunks[0].replace(b'"stop"', b"null")
     service.answers["m"] = Reply((events, b'data: {"error": {"code": "x", "message": "no"}}\n\n'), 200, whole.headers)
@@ -790,7 +790,7 @@ def test_over_rows_an_answer_that_breaks_off_is_kept_and_counted(shell, service,
         compare(shell, "models=m,other over=reviews", MOOD)
 
 
-def test_over_rows_dry(shell, service, capsys, moods):
+def test_compare_over_dry_sends_nothing(shell, service, capsys, moods):
     compare(shell, "models=m,other over=reviews dry", MOOD)
     shown = capsys.readouterr().out
     assert "3 rows to each of m, other" in shown
@@ -798,7 +798,7 @@ def test_over_rows_dry(shell, service, capsys, moods):
     assert service.bodies == []
 
 
-def test_over_rows_recorded_and_played(shell, service, published, moods, tmp_path):
+def test_compare_over_replays_recorded_answers(shell, service, published, moods, tmp_path):
     path = tmp_path / "n.qf.jsonl"
     shell.run_line_magic("qf", f"transport record {path}")
     compare(shell, "models=m,other over=reviews n=2", MOOD)
@@ -811,7 +811,7 @@ def test_over_rows_recorded_and_played(shell, service, published, moods, tmp_pat
 # ---- schema=
 
 
-def test_answers_that_must_fit_a_schema(shell, service, published):
+def test_compare_schema_binds_objects(shell, service, published):
     service.answers = {"m": v2('{"mood": "good"}', "m"), "other": v2("I'd say good.", "other")}
     compare(shell, "models=m,other schema='mood good|bad' repairs=1 into=found", "Mood?")
     found = shell.user_ns["found"]
@@ -824,9 +824,9 @@ def test_answers_that_must_fit_a_schema(shell, service, published):
     assert published[0][0]["text/plain"].endswith("The answer holds no JSON.")
 
 
-def test_a_turn_whose_answers_must_fit_a_schema(shell, service, published):
+def test_several_models_schema_continues_with_first_object(shell, service, published):
     """Each model is asked in its own way; the conversation goes on with the first's object."""
-    native = "ernie-lite-8k"
+    native = "ernie-5.1"
     service.answers = {native: v2("good, I'd say", native), "other": v2('{"mood": "bad"}', "other")}
     replies = [v2("good, I'd say", native), v2('{"mood": "good"}', native)]
     service.answers[native] = lambda body: replies.pop(0)
@@ -840,7 +840,7 @@ def test_a_turn_whose_answers_must_fit_a_schema(shell, service, published):
     assert len(published[0][1]["qfmagic"]["rejected"]) == 1
 
 
-def test_a_turn_whose_first_answer_does_not_fit_fails_and_keeps_it(shell, service, published):
+def test_several_models_schema_mismatch_of_first_model_fails_cell(shell, service, published):
     service.answers = {"m": v2("never", "m"), "other": v2('{"mood": "bad"}', "other")}
     with pytest.raises(SchemaError):
         ask(shell, "model=m,other schema='mood good|bad' repairs=0 into=found", "Mood?")
@@ -853,7 +853,7 @@ def test_a_turn_whose_first_answer_does_not_fit_fails_and_keeps_it(shell, servic
         ask(shell, "model=m,other schema='model str'", "Mood?")
 
 
-def test_why_it_was_not_asked_again_is_told(shell, service, published):
+def test_compare_schema_reports_failed_repair(shell, service, published):
     replies = [v2("no JSON", "m"), refusal("invalid_argument", "too much", 400)]
     service.answers = {"m": lambda body: replies.pop(0), "other": v2('{"mood": "bad"}', "other")}
     compare(shell, "models=m,other schema='mood good|bad' into=found", "Mood?")
@@ -861,7 +861,7 @@ def test_why_it_was_not_asked_again_is_told(shell, service, published):
     assert "too much" in published[0][0]["text/plain"]
 
 
-def test_over_rows_what_is_answered_needs_no_price(shell, service, moods):
+def test_compare_over_stored_answers_need_no_price(shell, service, moods):
     compare(shell, "models=m,other over=reviews into=found", MOOD)
     shell.run_line_magic("qf", "set budget=5CNY")
     compare(shell, "models=m,other over=reviews into=found", MOOD)
@@ -870,7 +870,7 @@ def test_over_rows_what_is_answered_needs_no_price(shell, service, moods):
         compare(shell, "models=m,other over=reviews into=another", MOOD)
 
 
-def test_an_answer_is_looked_at_once(shell, service, published, monkeypatch):
+def test_compare_schema_checks_answer_once(shell, service, published, monkeypatch):
     """A check of the user's own may say otherwise the second time."""
     from qfmagic.structured.schema import Schema
 
@@ -881,7 +881,7 @@ def test_an_answer_is_looked_at_once(shell, service, published, monkeypatch):
     assert sorted(seen) == ['{"mood": "bad"}', '{"mood": "good"}']
 
 
-def test_an_interrupt_while_it_is_asked_again_loses_no_answer(shell, service, published):
+def test_compare_schema_interrupt_during_repair_keeps_answers(shell, service, published):
     replies = [v2("not yet", "m"), v2('{"mood"', "m")]
 
     def answer(body):
@@ -898,7 +898,7 @@ def test_an_interrupt_while_it_is_asked_again_loses_no_answer(shell, service, pu
     assert len(published) == 1
 
 
-def test_over_rows_only_what_is_missing_is_asked_again(shell, service, moods):
+def test_compare_over_sends_only_missing_rows(shell, service, moods):
     service.answers["other"] = lambda body: refusal("x", "no", 400) if "bad" in str(body) else v2("fine", "other")
     compare(shell, "models=m,other over=reviews into=found", MOOD)
     asked = len(service.bodies)
@@ -911,12 +911,12 @@ def test_over_rows_only_what_is_missing_is_asked_again(shell, service, moods):
     assert len(service.bodies) == asked + 1 + 6
 
 
-def test_over_rows_that_must_fit_a_schema(shell, service, moods):
+def test_compare_over_schema_binds_objects(shell, service, moods):
     service.answers = {"m": v2('{"mood": "good"}', "m"), "other": v2('{"mood": "bad"}', "other")}
     compare(shell, "models=m,other schema='mood good|bad' over=reviews into=found", MOOD)
     assert shell.user_ns["found"].mood.tolist() == ["good"] * 3 + ["bad"] * 3
 
 
-def test_a_field_named_like_a_column_is_refused(shell, service):
+def test_compare_schema_rejects_field_named_like_column(shell, service):
     with pytest.raises(OptionError, match="field model conflicts with a column"):
         compare(shell, "models=m schema='model str'")

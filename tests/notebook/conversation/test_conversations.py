@@ -24,7 +24,7 @@ class Service:
         self.sent = []
         self.outcome = "answered"
 
-    def send(self, plan, *, timeout=None, slot=None):
+    def send(self, plan, call, *, slot=None):
         messages = [message.content for message in plan.context.messages]
         self.sent.append(messages)
         text = "answer " + hashlib.sha256("\0".join(messages).encode()).hexdigest()[:6]

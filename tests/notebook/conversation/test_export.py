@@ -98,7 +98,7 @@ CONVERSATIONS = st.builds(
     Conversation, TEXTS, st.lists(turns(st.lists(turns(st.just(())), max_size=2).map(tuple)), max_size=4).map(tuple)
 )
 V1 = {"wire": "v1", "model": "yi_34b_chat", "endpoint": "yi_34b_chat"}
-V2 = {"wire": "v2", "model": "ernie-4.0-turbo-8k"}
+V2 = {"wire": "v2", "model": "ernie-5.1"}
 
 
 def turn(prompt, text="ok", **options):
@@ -118,7 +118,7 @@ def sources(conversation):
 
 
 @given(CONVERSATIONS)
-def test_what_was_exported_comes_back_equal(conversation):
+def test_export_jsonl_round_trips(conversation):
     written = exported(conversation, ".jsonl")
     assert written.encode().decode() == written
     assert written.count("\n") == len(conversation.turns) + 1
@@ -126,12 +126,12 @@ def test_what_was_exported_comes_back_equal(conversation):
     assert imported(written.replace("\n", "\r\n") + "\n") == conversation
 
 
-def test_turns_made_by_asking_come_back_with_what_follows_from_them():
+def test_export_jsonl_of_asked_turns_round_trips():
     stub = StubTransport()
     settings = Settings(ak=stub.keys.ak, sk=stub.keys.sk, bearer_token=stub.keys.bearer_token)
     conversation = Conversation("长城")
     with Qianfan(settings=settings, transport=stub, label="stub") as client:
-        for model in ("yi_34b_chat", "ernie-4.0-turbo-8k", "yi_34b_chat"):
+        for model in ("yi_34b_chat", "ernie-5.1", "yi_34b_chat"):
             conversation = conversation.add("介绍下长城", client.ask("介绍下长城", history=conversation, model=model))
     conversation = conversation.put(replace(conversation.turns[1], prompt="new"), 1, over=True).mark(0, "dropped")
     back = imported(exported(conversation, ".jsonl"))
@@ -140,14 +140,14 @@ def test_turns_made_by_asking_come_back_with_what_follows_from_them():
     assert back.restore(1) == conversation.restore(1)
 
 
-def test_the_lines_are_sorted_and_readable():
+def test_export_jsonl_lines_are_sorted_and_readable():
     header, line = exported(Conversation("对话").add("你好", Answer("好")), ".jsonl").splitlines()
     assert header == '{"conversation": "对话", "qfmagic": 1}'
     assert '"prompt": "你好"' in line
     assert list(json.loads(line)) == sorted(json.loads(line))
 
 
-def test_half_a_character_is_written_so_that_a_file_can_hold_it():
+def test_export_writes_lone_surrogates():
     conversation = Conversation(turns=(turn("hi", extra={"x": "a\ud800"}), turn("\udfff", state="failed")))
     written = exported(conversation, ".jsonl")
     assert imported(written.encode().decode()) == conversation
@@ -210,7 +210,7 @@ def answered(**values):
         (f"{HEADER}\n{answered(surprise=1)}", 2, "turn"),
     ],
 )
-def test_what_is_no_such_file_is_refused_by_line(text, line, said):
+def test_import_rejects_invalid_file_with_line(text, line, said):
     with pytest.raises(OptionError) as error:
         imported(text)
     assert error.value.key == "import.line"
@@ -220,13 +220,13 @@ def test_what_is_no_such_file_is_refused_by_line(text, line, said):
 
 
 @given(st.integers(0, len(GOOD)), st.text(CHARACTERS, max_size=3), st.integers(0, 9))
-def test_a_damaged_file_is_read_or_refused(position, inserted, removed):
+def test_import_of_damaged_file_is_read_or_rejected(position, inserted, removed):
     with contextlib.suppress(OptionError):
         assert isinstance(imported(GOOD[:position] + inserted + GOOD[position + removed :]), Conversation)
 
 
 @pytest.mark.parametrize("suffix", ["", ".txt", "md", ".JSONL"])
-def test_other_kinds_of_files_are_refused(suffix):
+def test_export_rejects_unknown_suffix(suffix):
     with pytest.raises(OptionError, match=r"\.md, \.jsonl, \.py, \.ipynb"):
         exported(Conversation(), suffix)
 
@@ -277,7 +277,7 @@ def run_script(script, environ, monkeypatch):
     return printed.getvalue()
 
 
-def test_the_script_asks_the_same_again(monkeypatch):
+def test_export_script_sends_same_requests(monkeypatch):
     keys = StubKeys()
     conversation = Conversation(
         'it\'s "main"\n',
@@ -303,7 +303,7 @@ def test_the_script_asks_the_same_again(monkeypatch):
 
 
 @given(CONVERSATIONS)
-def test_any_conversation_makes_a_script_of_questions_and_nothing_else(conversation):
+def test_export_script_contains_only_questions(conversation):
     tree = ast.parse(exported(conversation, ".py"))
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     names = {ast.unparse(call.func) for call in calls}
@@ -324,7 +324,7 @@ def test_any_conversation_makes_a_script_of_questions_and_nothing_else(conversat
     assert questions == prompts(conversation)
 
 
-def test_a_fresh_start_is_one_again(monkeypatch):
+def test_export_script_keeps_new_conversation(monkeypatch):
     dropped = turn("dropped", fresh=True, removed="dropped")
     asked = Conversation("x", (turn("one"), turn("two", fresh=True), dropped, turn("three")))
     with LoopbackServer() as server:
@@ -337,7 +337,7 @@ def test_a_fresh_start_is_one_again(monkeypatch):
     assert exported(asked, ".md").split("---\n")[1].startswith("\n## ◈ 2\n")
 
 
-def test_what_is_not_in_the_history_stands_in_comments():
+def test_export_script_comments_turns_out_of_history():
     script = exported(Conversation(turns=(*LEFT_OUT, turn("hi"))), ".py")
     comments = [line for line in script.splitlines() if line.startswith("#")]
     for word in ("failed", "interrupted", "removed", "blank"):
@@ -351,7 +351,7 @@ def test_what_is_not_in_the_history_stands_in_comments():
         ({"wire": "v1", "model": "yi_34b_chat", "endpoint": "yi_34b_chat"}, "model='yi_34b_chat'"),
         ({"wire": "v1", "model": "dolly_12b", "endpoint": "ab_dolly"}, "model='dolly_12b', endpoint='ab_dolly'"),
         ({"wire": "v1", "model": "ab_own", "endpoint": "ab_own"}, "endpoint='ab_own'"),
-        ({"wire": "v2", "model": "ernie-4.0-8k"}, "model='ernie-4.0-8k'"),
+        ({"wire": "v2", "model": "ernie-5.1"}, "model='ernie-5.1'"),
         (
             {"wire": "v1", "model": "ernie-4.0-8k", "endpoint": "completions_pro", "request": {"system": "导游"}},
             "model='ernie-4.0-8k', api='v1', system='导游'",
@@ -370,10 +370,25 @@ def test_what_is_not_in_the_history_stands_in_comments():
         ({"wire": "v2", "model": "m", "request": {"messages": 7}}, "model='m'"),
         ({}, ""),
         ({"wire": "v1", "model": "gone", "endpoint": "../x", "request": {"temperature": 1}}, ""),
-        ({"wire": "v2", "model": "m", "request": {"temperature": "hot", "x": 1, "stop": None}}, "model='m'"),
+        (
+            {"wire": "v2", "model": "m", "request": {"temperature": "hot", "x": 1, "stop": None}},
+            "model='m', extra={'temperature': 'hot', 'x': 1, 'stop': None}",
+        ),
+        (
+            {
+                "wire": "v2",
+                "model": "m",
+                "request": {"max_completion_tokens": 9, "stream": True, "stream_options": {"include_usage": True}},
+            },
+            "model='m', max_output_tokens=9",
+        ),
+        (
+            {"wire": "v2", "model": "ernie-5.0", "request": {"enable_thinking": True, "stream_options": {}}},
+            "model='ernie-5.0', enable_thinking=True, extra={'stream_options': {}}",
+        ),
     ],
 )
-def test_the_model_is_named_as_it_was_asked(answer, shown):
+def test_export_script_names_model_as_requested(answer, shown):
     script = exported(Conversation(turns=(Turn("hi", Answer("ok", **answer)),)), ".py")
     expected = f", {shown})" if shown else ")"
     assert f"client.ask(question, history=conversation{expected}\n" in script
@@ -389,6 +404,9 @@ VALUES = {
     "float": st.floats(allow_nan=False, allow_infinity=False) | st.integers(-99, 99),
     "list": st.lists(TEXTS, max_size=3),
     "map": st.dictionaries(TEXTS, TEXTS, max_size=3),
+    "object": st.dictionaries(TEXTS, JSON, max_size=3).filter(lambda value: "Infinity" not in json.dumps(value)),
+    "array": st.lists(st.dictionaries(TEXTS, TEXTS, max_size=2), max_size=3),
+    "switch": st.booleans() | st.just({"type": "enabled"}),
     "json": JSON.filter(lambda value: value is not None and "Infinity" not in json.dumps(value)),
 }
 OPTIONS = st.fixed_dictionaries({}, optional={name: VALUES[row.kind] for name, row in ROWS.items()}).flatmap(
@@ -421,7 +439,7 @@ def same(left, right):
 
 
 @given(st.text(CHARACTERS, min_size=1) | st.sampled_from(PROMPTS), MODELS, OPTIONS)
-def test_a_cell_asks_with_exactly_these_values(prompt, models, options):
+def test_export_cell_sends_exact_values(prompt, models, options):
     options = {**models, **options}
     asked, read = asked_by(asking_cell(prompt, options))
     assert asked == prompt
@@ -433,12 +451,12 @@ def test_a_cell_asks_with_exactly_these_values(prompt, models, options):
         st.sampled_from(["{{", "}}", "{", "}", ">>> ", "...", "...:", "\n", " ", "\t", "'", "\\", "a", "In [1]: "])
     )
 )
-def test_prompts_made_of_what_could_be_taken_for_something_else(parts):
+def test_export_cell_escapes_prompt(parts):
     prompt = "".join(parts)
     assert asked_by(asking_cell(prompt, {"user_id": prompt or "x"})) == (prompt, {"user_id": prompt or "x"})
 
 
-def test_cells_read_as_a_user_would_write_them():
+def test_export_cells_read_like_written_by_user():
     conversation = Conversation(
         turns=(*LEFT_OUT, turn("hi", request=REQUEST), turn("{{ x }}\n"), turn("你好", window=2))
     )
@@ -455,7 +473,7 @@ def test_cells_read_as_a_user_would_write_them():
 
 
 @given(CONVERSATIONS)
-def test_any_conversation_makes_a_valid_notebook(conversation):
+def test_export_notebook_is_valid(conversation):
     notebook = json.loads(exported(conversation, ".ipynb"))
     nbformat.validate(notebook)
     assert exported(conversation, ".ipynb") == exported(conversation, ".ipynb")
@@ -465,7 +483,7 @@ def test_any_conversation_makes_a_valid_notebook(conversation):
 
 
 @pytest.mark.kernel
-def test_the_notebook_runs_and_asks_the_same(monkeypatch):
+def test_export_notebook_runs_and_sends_same_requests(monkeypatch):
     monkeypatch.setenv("QFMAGIC_TRANSPORT", "stub")
     request = {"temperature": 0.5, "system": "line 1\nline 2", "stop": ["x y"]}
     fiction = {"model": "ernie-char-fiction-8k", "endpoint": "ernie-char-fiction-8k", "request": request}
@@ -500,17 +518,17 @@ HOSTILE = [
 
 
 @given(st.lists(st.tuples(*[st.sampled_from(HOSTILE) | TEXTS] * 3), max_size=4), st.sampled_from(HOSTILE))
-def test_the_document_can_not_act(parts, name):
+def test_export_document_is_inert(parts, name):
     conversation = Conversation(name, tuple(turn(p, f"{a}.", model=model) for p, a, model in parts))
     assert markdown_faults(exported(conversation, ".md")) == []
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_a_question_can_not_act(text):
+def test_export_document_question_is_inert(text):
     assert markdown_faults(exported(Conversation("main", (turn(text, "fine"),)), ".md")) == []
 
 
-def test_the_document_reads_well():
+def test_export_document_is_readable():
     asked = (turn("介绍下长城\n\n快", "**长城**", usage=Usage(1, 2, 3)), *LEFT_OUT, turn("bye", "Bye!", model=""))
     document = exported(Conversation("main", asked), ".md")
     assert document == (
@@ -528,13 +546,13 @@ def test_the_document_reads_well():
 
 @pytest.mark.parametrize("removed", ["deleted", "gone", "dropped", "undone", "flagged"])
 @pytest.mark.parametrize("lang", ["en", "zh"])
-def test_every_reason_has_its_words(removed, lang):
+def test_export_names_each_reason_of_removal(removed, lang):
     conversation = Conversation(turns=(turn("x", removed=removed),))
     assert i18n.text(f"removed.{removed}", lang) in exported(conversation, ".md", lang)
     assert i18n.text(f"removed.{removed}", lang) in exported(conversation, ".py", lang)
 
 
-def test_the_texts_say_the_same_in_both_languages():
+def test_export_texts_match_in_both_languages():
     for key, texts in i18n.messages().items():
         if key.startswith(("import.", "export.", "removed.")):
             english, chinese = (
@@ -543,7 +561,7 @@ def test_the_texts_say_the_same_in_both_languages():
             assert english == chinese, key
 
 
-def test_every_parameter_of_every_model_may_stand_on_a_line():
+def test_parameters_of_all_models_are_allowed_on_line():
     assert set(registry().parameter_names()) <= set(help_table().on_line)
 
 
@@ -557,7 +575,7 @@ def test_every_parameter_of_every_model_may_stand_on_a_line():
         ("/dev/full/a", "Not a directory"),
     ],
 )
-def test_export_that_cannot_be_written_is_one_line(shell, tmp_path, monkeypatch, suffix, place, reason):
+def test_export_to_unwritable_place_is_one_line_of_error(shell, tmp_path, monkeypatch, suffix, place, reason):
     monkeypatch.chdir(tmp_path)
     for one in (".md", ".jsonl", ".py", ".ipynb"):
         (tmp_path / f"folder{one}").mkdir()
@@ -569,7 +587,7 @@ def test_export_that_cannot_be_written_is_one_line(shell, tmp_path, monkeypatch,
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_export_leaves_the_old_file_whole_where_the_disk_is_full(shell, tmp_path, monkeypatch):
+def test_export_keeps_old_file_if_disk_is_full(shell, tmp_path, monkeypatch):
     def full(path, content):
         raise OSError(28, "No space left on device")
 

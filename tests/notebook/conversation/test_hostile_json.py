@@ -44,7 +44,7 @@ AFTERWARDS = ("history", "show 1", "last", "export a.jsonl", "export a.md", "exp
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 @pytest.mark.parametrize("script", ANSWERS.values(), ids=ANSWERS)
-def test_hostile_json_is_one_line_and_the_text_in_a_cell(shell, monkeypatch, tmp_path, capsys, script):
+def test_cell_reports_hostile_json_in_one_line(shell, monkeypatch, tmp_path, capsys, script):
     monkeypatch.chdir(tmp_path)
     for name, value in {
         "QFMAGIC_TRANSPORT": "live",

@@ -23,7 +23,7 @@ def journal(tmp_path):
     return Journal(tmp_path / "home" / "journal.sqlite", "n.ipynb", iter(range(1000)).__next__)
 
 
-def test_every_change_is_there_in_the_next_kernel(tmp_path):
+def test_journal_stores_every_change(tmp_path):
     first = journal(tmp_path)
     before, steps = Conversation(), []
     steps.append(before.add("a", Answer("A")))
@@ -41,7 +41,7 @@ def test_every_change_is_there_in_the_next_kernel(tmp_path):
     first.close()
 
 
-def test_a_turn_under_way_is_there_until_it_has_ended(tmp_path):
+def test_journal_stores_partial_turn_until_it_ends(tmp_path):
     first = journal(tmp_path)
     whole = Conversation().put(Turn("a", Answer("A"), cell="a"), 0)
     first.save(Conversation(), whole)
@@ -59,7 +59,7 @@ def test_a_turn_under_way_is_there_until_it_has_ended(tmp_path):
     assert [turn.prompt for turn in found.turns] == ["a", "b"]
 
 
-def test_a_locked_file_costs_the_record_not_the_answer(tmp_path, monkeypatch):
+def test_journal_locked_file_keeps_answer(tmp_path, monkeypatch):
     monkeypatch.setattr("qfmagic.notebook.conversation.journal.LOCK_WAIT_S", 0.01)
     kept = journal(tmp_path)
     other = sqlite3.connect(kept.path, isolation_level=None)
@@ -71,7 +71,7 @@ def test_a_locked_file_costs_the_record_not_the_answer(tmp_path, monkeypatch):
     assert len(journal(tmp_path).last()) == 1
 
 
-def test_a_file_that_stays_locked_is_waited_for_once(tmp_path, monkeypatch, connections):
+def test_journal_waits_for_locked_file_once(tmp_path, monkeypatch, connections):
     """Else each record of an answer would hold up the notebook."""
     monkeypatch.setattr("qfmagic.notebook.conversation.journal.LOCK_WAIT_S", 0.01)
     kept = journal(tmp_path)
@@ -88,7 +88,7 @@ def test_a_file_that_stays_locked_is_waited_for_once(tmp_path, monkeypatch, conn
     assert waits[1:] == ["pragma busy_timeout = 10"]
 
 
-def test_what_the_file_can_not_hold_costs_the_record_not_the_answer(tmp_path):
+def test_journal_unstorable_value_keeps_answer(tmp_path):
     kept = journal(tmp_path)
     counted = Meter(lambda: 0.0, keep=kept.save_call)
     counted.after(Answer("A", Usage(10**19, 1, 10**19)), kind="ask")
@@ -97,7 +97,7 @@ def test_what_the_file_can_not_hold_costs_the_record_not_the_answer(tmp_path):
     assert [call.prompt_tokens for call in kept.calls()] == [1]
 
 
-def test_journal_keeps_half_a_character(tmp_path):
+def test_journal_stores_lone_surrogates(tmp_path):
     whole = Conversation().add("a", Answer("half a character: \ud800"))
     journal(tmp_path).save(Conversation(), whole)
     assert journal(tmp_path).last() == [whole]
@@ -121,7 +121,7 @@ def room_again(connection):
     connection.execute("pragma max_page_count = 1000000")
 
 
-def test_journal_writes_what_it_lacks_when_there_is_room_again(tmp_path, connections):
+def test_journal_writes_pending_records_when_disk_has_room(tmp_path, connections):
     kept = journal(tmp_path)
     counted = Meter(lambda: 0.0, keep=kept.save_call)
     first = Conversation().add("a", Answer("A"))
@@ -151,7 +151,7 @@ def test_journal_writes_what_it_lacks_when_there_is_room_again(tmp_path, connect
 @pytest.mark.parametrize(
     "record", ["", "{", "[" * 20_000, "[]", "{}", '{"version": 1, "answer": 1}', "\x00", '"\\ud800"']
 )
-def test_resume_leaves_out_records_that_are_damaged_and_says_so(shell, monkeypatch, capsys, record):
+def test_resume_skips_damaged_records_and_reports_them(shell, monkeypatch, capsys, record):
     monkeypatch.setenv("QFMAGIC_JOURNAL", "true")
     session = session_of(shell)
     kept = session.open_journal()
@@ -165,14 +165,14 @@ def test_resume_leaves_out_records_that_are_damaged_and_says_so(shell, monkeypat
     assert [turn.prompt for turn in session.chats.get("main").turns] == ["a", "c"]
 
 
-def test_a_journal_that_is_closed_costs_no_answer(tmp_path):
+def test_journal_closed_keeps_answer(tmp_path):
     kept = journal(tmp_path)
     kept.close()
     kept.save(Conversation(), Conversation().add("a", Answer("A")))
     assert "closed" in kept.error
 
 
-def test_a_question_that_fails_without_a_word_leaves_nothing_under_way(shell, monkeypatch):
+def test_journal_failed_prompt_leaves_no_partial_turn(shell, monkeypatch):
     monkeypatch.setattr("qfmagic.notebook.ask.sending.KEEP_EVERY_S", 0.0)
     service = serve(shell, monkeypatch)
     session = session_of(shell)
@@ -192,7 +192,7 @@ def test_a_question_that_fails_without_a_word_leaves_nothing_under_way(shell, mo
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_the_child_of_a_fork_writes_nothing(tmp_path):
+def test_journal_of_forked_child_writes_nothing(tmp_path):
     kept = journal(tmp_path)
     first = Conversation().add("a", Answer("A"))
     kept.save(Conversation(), first)
@@ -206,7 +206,7 @@ def test_the_child_of_a_fork_writes_nothing(tmp_path):
     assert journal(tmp_path).last() == [first]
 
 
-def test_answer_says_once_that_the_journal_cannot_be_written(shell, monkeypatch, tmp_path, capsys):
+def test_answer_reports_unwritable_journal_once(shell, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("QFMAGIC_JOURNAL", "true")
     home = tmp_path / "home"
     home.write_text("no folder")
@@ -221,7 +221,7 @@ def test_answer_says_once_that_the_journal_cannot_be_written(shell, monkeypatch,
     assert found.turns[-1].prompt == "there is room again"
 
 
-def test_answer_says_nothing_of_a_journal_that_is_switched_off(shell, tmp_path, capsys):
+def test_answer_does_not_mention_disabled_journal(shell, tmp_path, capsys):
     (tmp_path / "home").write_text("no folder")
     shell.run_cell_magic("qianfan", "", "hi")
     assert "journal" not in capsys.readouterr().out

@@ -10,7 +10,7 @@ from qfmagic.testing.stub_server import LoopbackServer
 from tests.support.clusters import told_there
 from tests.support.services import serve, v2
 
-MODEL = "ernie-4.5-turbo-128k"
+MODEL = "ernie-5.1"
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 KEYS = {
     "QIANFAN_BEARER_TOKEN": "bce-v3/ALTAK-canaryBEARER/0123456789",
@@ -39,7 +39,7 @@ def asked():
         yield server, found
 
 
-def test_a_cell_hands_a_frame_to_the_cluster_and_no_key_shows_anywhere(start, cluster, asked):
+def test_map_dask_cell_runs_on_cluster_without_exposing_keys(start, cluster, asked):
     server, requests = asked
     kernel = start(**server.environ, **KEYS)
     ran = kernel.run(SETUP.format(address=cluster.scheduler_address, model=MODEL), timeout=60)
@@ -89,7 +89,7 @@ def frame(shell):
     return shell.user_ns["ddf"]
 
 
-def test_the_stub_answers_too_and_quiet_is_quiet(shell, frame, capsys):
+def test_map_dask_cell_supports_stub_and_quiet(shell, frame, capsys):
     shell.run_cell("%%qf map ddf into=rated model=yi_34b_chat schema='score int' quiet\nRate {{ text }}\n")
     assert not capsys.readouterr().out
     rated = shell.user_ns["rated"].compute()
@@ -97,7 +97,7 @@ def test_the_stub_answers_too_and_quiet_is_quiet(shell, frame, capsys):
     assert list(rated.columns)[:4] == ["text", "answer", "score", "error"]
 
 
-def test_running_the_cell_again_asks_again(shell, frame):
+def test_map_dask_cell_recomputes_on_rerun(shell, frame):
     cell = "%%qf map ddf model=yi_34b_chat\n{{ word }} {{ text }}\n"
     for word in ("Rate", "Judge"):
         shell.user_ns["word"] = word
@@ -131,14 +131,14 @@ def service(shell, frame, monkeypatch):
         ("ddf", "{{ text }}\n", "transport="),
     ],
 )
-def test_what_is_wrong_is_told_before_anything_is_sent(shell, service, head, body, told):
+def test_map_dask_cell_rejects_invalid_line_before_sending(shell, service, head, body, told):
     with pytest.raises((OptionError, PromptError, ValueError), match=told) as caught:
         shell.run_cell_magic("qf", f"map {head}", body)
     assert not service.bodies
     assert caught.value.message("zh")
 
 
-def test_a_budget_cant_be_held_on_a_cluster_and_says_so(shell, service):
+def test_map_dask_cell_rejects_budget(shell, service):
     shell.run_line_magic("qf", "set budget=40tok")
     with pytest.raises(OptionError, match="budget.*40") as caught:
         shell.run_cell_magic("qf", "map ddf", "{{ text }}\n")
@@ -146,7 +146,7 @@ def test_a_budget_cant_be_held_on_a_cluster_and_says_so(shell, service):
     assert not service.bodies
 
 
-def test_a_cassette_isnt_there(shell, service):
+def test_map_dask_cell_rejects_cassette(shell, service):
     for mode in ("record", "auto"):
         shell.run_line_magic("qf", f"transport {mode} a.qf.jsonl")
         with pytest.raises(OptionError, match=mode):

@@ -24,7 +24,7 @@ from qfmagic.transport.stub.reply import Reply
 from tests.support.held import KEY_ENVIRON
 from tests.support.services import refusal, serve, session_of, v2
 
-MODEL = "ernie-4.5-turbo-128k"
+MODEL = "ernie-5.1"
 OPEN = Path("/proc/self/fd")
 
 
@@ -56,7 +56,7 @@ def service(shell, monkeypatch):
     return found
 
 
-def test_the_frame_comes_back_with_answers_and_the_cell_keeps_a_summary(shell, service, frame, capsys):
+def test_map_cell_binds_frame_and_shows_summary(shell, service, frame, capsys):
     result = run(shell, "df into=rated workers=2 system=short")
     assert result is None
     rated = shell.user_ns["rated"]
@@ -75,17 +75,17 @@ def test_the_frame_comes_back_with_answers_and_the_cell_keeps_a_summary(shell, s
     assert {call.kind for call in session.meter.calls} == {"map"}
 
 
-def test_without_into_the_result_is_in_the_underscore(shell, service, frame):
+def test_map_cell_without_into_binds_underscore(shell, service, frame):
     run(shell, "df['text'].tolist()", "{{ item }}\n")
     assert [row["answer"] for row in shell.user_ns["_"]] == ["re: good", "re: bad", "re: so so"]
 
 
-def test_the_body_reaches_the_model_as_it_stands(shell, service, frame):
+def test_map_cell_sends_body_unchanged(shell, service, frame):
     run(shell, "df[:1]", ">>> {{ text }}\n\n    In [1]: {x} $y  \n")
     assert prompts(service) == [">>> good\n\n    In [1]: {x} $y  "]
 
 
-def test_running_again_asks_only_what_is_missing_or_failed(shell, service, frame, capsys):
+def test_map_cell_rerun_sends_missing_and_failed_rows(shell, service, frame, capsys):
     service.answers[MODEL] = lambda body: refusal("x", "no", 400) if "bad" in str(body) else v2("fine")
     run(shell, "df into=rated")
     assert "1 failed" in capsys.readouterr().out
@@ -102,14 +102,14 @@ def test_running_again_asks_only_what_is_missing_or_failed(shell, service, frame
     assert len(service.bodies) == 4
 
 
-def test_a_sample_is_part_of_the_whole(shell, service, frame):
+def test_map_cell_sample_is_reused_by_whole_run(shell, service, frame):
     run(shell, "df into=rated sample=2")
     assert len(shell.user_ns["rated"]) == 2
     run(shell, "df into=rated")
     assert prompts(service) == ["Rate good", "Rate bad", "Rate so so"]
 
 
-def test_dry_shows_what_would_be_sent_and_sends_nothing(shell, service, frame, capsys):
+def test_map_cell_dry_sends_nothing(shell, service, frame, capsys):
     frame.loc["b", "text"] = None
     run(shell, "df dry temperature=0.5")
     shown = capsys.readouterr().out
@@ -120,25 +120,25 @@ def test_dry_shows_what_would_be_sent_and_sends_nothing(shell, service, frame, c
     assert "1 row cannot be sent" in shown
 
 
-def test_a_schema_gives_typed_columns(shell, service, frame):
+def test_map_cell_schema_gives_typed_columns(shell, service, frame):
     service.answers[MODEL] = v2('{"score": 4}')
     run(shell, "df into=rated schema='score int' prefix=x_")
     assert shell.user_ns["rated"]["x_score"].tolist() == [4, 4, 4]
 
 
-def test_an_iterator_becomes_a_list(shell, service):
+def test_map_cell_iterator_becomes_list(shell, service):
     shell.user_ns["numbers"] = iter(range(12))
     run(shell, "numbers into=found", "{{ item }}\n")
     assert [row["answer"] for row in shell.user_ns["found"]] == [f"re: {n}" for n in range(12)]
 
 
-def test_data_may_be_a_file(shell, service, tmp_path):
+def test_map_cell_reads_file(shell, service, tmp_path):
     (tmp_path / "my reviews.csv").write_text("text\ngood\nbad\n", "utf-8")
     run(shell, "'my reviews.csv' into=rated")
     assert shell.user_ns["rated"]["answer"].tolist() == ["re: Rate good", "re: Rate bad"]
 
 
-def test_a_budget_stops_it_and_what_came_is_there(shell, service, frame):
+def test_map_cell_budget_stop_keeps_answers(shell, service, frame):
     shell.run_line_magic("qf", "set budget=40tok")
     error = failed(shell, "df into=rated workers=1")
     assert type(error).__name__ == "BudgetError"
@@ -149,7 +149,7 @@ def test_a_budget_stops_it_and_what_came_is_there(shell, service, frame):
     assert len(service.bodies) == 3, "nothing is paid for twice"
 
 
-def test_a_budget_lets_pass_what_the_cassette_answers(shell, service, frame):
+def test_map_cell_budget_allows_replay(shell, service, frame):
     shell.run_line_magic("qf", "transport record a.qf.jsonl")
     run(shell, "df into=rated")
     shell.run_line_magic("qf", "transport auto a.qf.jsonl")
@@ -161,7 +161,7 @@ def test_a_budget_lets_pass_what_the_cassette_answers(shell, service, frame):
         shell.run_cell_magic("qf", "map df into=rated", "Judge {{ text }}\n")
 
 
-def test_an_interrupt_keeps_what_is_done(shell, service, frame):
+def test_map_cell_interrupt_keeps_answers(shell, service, frame):
     def answer(body):
         if "bad" in str(body):
             os.kill(os.getpid(), signal.SIGINT)
@@ -181,7 +181,7 @@ def test_an_interrupt_keeps_what_is_done(shell, service, frame):
     assert len(service.bodies) + done == before + 300, "only what was missing"
 
 
-def test_an_interrupted_iterator_keeps_every_row_that_was_read(shell, service, capsys):
+def test_map_cell_interrupted_iterator_keeps_rows_it_read(shell, service, capsys):
     """The first row is still open: those behind it wait for it, and are paid for."""
     gate, pulled = threading.Event(), []
 
@@ -210,7 +210,7 @@ def test_an_interrupted_iterator_keeps_every_row_that_was_read(shell, service, c
     assert f"{len(answered)} of {len(out)} rows answered" in capsys.readouterr().out
 
 
-def test_a_source_that_waits_for_ever_can_be_stopped(shell, service):
+def test_map_cell_waiting_source_can_be_interrupted(shell, service):
     waiting = queue.Queue()
     for number in range(12):
         waiting.put(number)
@@ -228,7 +228,7 @@ def interrupt_when(so):
     os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_a_source_that_fails_leaves_what_there_is(shell, service):
+def test_map_cell_source_error_keeps_answers(shell, service):
     def source():
         yield from range(20)
         raise ZeroDivisionError("of mine")
@@ -239,7 +239,7 @@ def test_a_source_that_fails_leaves_what_there_is(shell, service):
     assert [row["answer"] for row in shell.user_ns["out"]] == [f"re: number {n}" for n in range(20)]
 
 
-def test_fresh_takes_nothing_away_before_there_is_something_better(shell, service, frame):
+def test_map_cell_fresh_keeps_stored_answers_until_replaced(shell, service, frame):
     run(shell, "df into=rated")
     failed(shell, "df into=rated fresh schema='error str'")
     service.answers[MODEL] = refusal("invalid_iam_token", "no", 401)
@@ -253,7 +253,7 @@ def test_fresh_takes_nothing_away_before_there_is_something_better(shell, servic
     run(shell, "df into=rated fresh dry")
 
 
-def test_what_the_cassette_lacks_is_asked_though_it_was_answered_before(shell, service, frame):
+def test_map_cell_record_sends_rows_missing_from_cassette(shell, service, frame):
     frame.loc["b", "text"] = "good"  # twice the same
     run(shell, "df into=a")
     run(shell, "df into=b")
@@ -277,7 +277,7 @@ def test_what_the_cassette_lacks_is_asked_though_it_was_answered_before(shell, s
         assert shell.user_ns[name]["error"].isna().all()
 
 
-def test_a_journal_that_is_locked_is_said_and_costs_no_answer(shell, service, frame, capsys, monkeypatch):
+def test_map_cell_locked_journal_is_reported_and_keeps_answers(shell, service, frame, capsys, monkeypatch):
     shell.run_line_magic("qf", "set journal=true")
     monkeypatch.setattr("qfmagic.batch.answer_cache.LOCK_WAIT_S", 0.01)
     session = session_of(shell)
@@ -293,7 +293,7 @@ def test_a_journal_that_is_locked_is_said_and_costs_no_answer(shell, service, fr
 
 
 @pytest.mark.skipif(not OPEN.is_dir(), reason="this system doesn't list open files")
-def test_maps_leave_no_file_open(shell, service, frame):
+def test_map_cells_leave_no_open_file(shell, service, frame):
     shell.run_line_magic("qf", "set journal=true")
     run(shell, "df into=rated")
     before = len([*OPEN.iterdir()])
@@ -303,7 +303,7 @@ def test_maps_leave_no_file_open(shell, service, frame):
     assert len([*OPEN.iterdir()]) <= before
 
 
-def test_answers_that_need_a_look_are_said_with_their_rows(shell, service, frame, capsys):
+def test_map_cell_reports_flawed_answers_with_rows(shell, service, frame, capsys):
     def answer(body):
         cut = "bad" in str(body)
         return Reply.of_events(
@@ -321,7 +321,7 @@ def test_answers_that_need_a_look_are_said_with_their_rows(shell, service, frame
     assert "1 answer truncated at the output limit (row b)" in capsys.readouterr().out
 
 
-def test_the_summary_shows_the_item_that_was_asked_about(shell, service, capsys):
+def test_map_cell_summary_shows_item(shell, service, capsys):
     shell.user_ns["rows"] = iter([{"text": "first", "item": "of its own"}])
     run(shell, "rows into=out")
     shown = capsys.readouterr().out
@@ -336,7 +336,7 @@ def failed_by_interrupt(shell, head):
     return caught.value
 
 
-def test_all_rows_failing_is_an_error_and_the_result_is_there_all_the_same(shell, service, frame):
+def test_map_cell_fails_if_all_rows_fail(shell, service, frame):
     service.answers[MODEL] = refusal("invalid_argument", "no such thing", 400)
     error = failed(shell, "df into=rated")
     assert "no such thing" in str(error)
@@ -365,21 +365,21 @@ def test_all_rows_failing_is_an_error_and_the_result_is_there_all_the_same(shell
         ("iter([1])  dry", "{{ item }}\n", "consume rows"),
     ],
 )
-def test_what_is_wrong_is_told_before_anything_is_sent(shell, service, frame, head, body, told):
+def test_map_cell_rejects_invalid_line_before_sending(shell, service, frame, head, body, told):
     error = failed(shell, head, body)
     assert told in str(error)
     assert not service.bodies
     assert error.message("zh")
 
 
-def test_commands_without_a_cell_say_so(shell):
+def test_qf_cell_rejects_commands_without_cell(shell):
     for head, told in (("history", "does not accept a cell body"), ("mpa df", "Did you mean map")):
         with pytest.raises(Exception, match=told):
             shell.run_cell_magic("qf", head, "x")
 
 
 @pytest.mark.slow
-def test_a_map_of_500_rows_recorded_once_replays_offline(shell, service, tmp_path):
+def test_map_cell_of_500_rows_replays_offline(shell, service, tmp_path):
     shell.user_ns["rows"] = [{"text": f"{n % 400}"} for n in range(500)]  # some are there twice
     count = iter(range(1000))
     service.answers[MODEL] = lambda body: v2(f"{next(count)}: {body['messages'][-1]['content']}")
@@ -408,7 +408,7 @@ def test_a_map_of_500_rows_recorded_once_replays_offline(shell, service, tmp_pat
     assert prompts(service) == ["Rate another"], "auto asks for what is missing"
 
 
-def test_a_killed_kernel_pays_for_nothing_twice_and_the_bar_leaves_nothing(start, tmp_path):
+def test_map_cell_killed_kernel_sends_no_row_twice(start, tmp_path):
     """One kernel: a live bar, a kill in the middle, and the next kernel's run; the journal is between them."""
     answered = []
 
@@ -454,7 +454,7 @@ def test_a_killed_kernel_pays_for_nothing_twice_and_the_bar_leaves_nothing(start
         ("%%qf map reviews\n{{ revi|", ["reviews"]),
     ],
 )
-def test_tab_offers_commands_data_and_options(line, offered):
+def test_map_cell_completes_commands_data_and_options(line, offered):
     before, after = line.split("|")
     session = Session({"QFMAGIC_TRANSPORT": "stub"})
     here = place(before + after, before.count("\n"), len(before.rpartition("\n")[2]))

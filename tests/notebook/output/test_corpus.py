@@ -26,7 +26,7 @@ def wrong(found):
     return shortest
 
 
-def test_the_judge_sees_every_kind_of_payload():
+def test_markdown_judge_detects_every_payload_kind():
     """What acts nowhere when it is left as it is would show nothing."""
     kinds = {one.kind for one in payloads()}
     seen = {one.kind for one in payloads() if markdown_faults(one.text)}
@@ -35,7 +35,7 @@ def test_the_judge_sees_every_kind_of_payload():
 
 
 @pytest.mark.timeout(0)
-def test_every_payload_in_containers_comes_out_dead():
+def test_safe_markdown_of_corpus_is_inert():
     tried = [*cases(SHARE), *alone(max(SHARE // 80, 1))]
     found = [(case, markdown_faults(safe_markdown(case.text))) for case in tried]
     assert len({case.payload for case in tried}) > 1000
@@ -44,14 +44,14 @@ def test_every_payload_in_containers_comes_out_dead():
 
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("way", PURE)
-def test_every_way_of_showing_shows_it_dead(way):
+def test_every_output_of_corpus_is_inert(way):
     tried = [*cases(SHARE * 16), *of_each_kind("quotation", "list by tabs")]
     found = [(case, markdown_faults(PURE[way](case.text)["text/markdown"], OURS)) for case in tried]
     assert wrong(found) == {}, f"{sum(bool(faults) for _, faults in found)} of {len(tried)}"
 
 
 @pytest.mark.timeout(300)
-def test_what_sessions_show_is_dead(shell, monkeypatch):
+def test_session_outputs_of_corpus_are_inert(shell, monkeypatch):
     session = Session(shell, serve(shell, monkeypatch))
     reached, found = set(), {}
     for case in islice(of_each_kind("quotation"), None, None, 3):

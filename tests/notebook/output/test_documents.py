@@ -51,7 +51,7 @@ def converted(exporter, texts):
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", EXPORTERS)
-def test_what_the_corpus_becomes_in_documents_does_nothing(kind):
+def test_exported_documents_of_corpus_are_inert(kind):
     exporter, judge = EXPORTERS[kind]
     tried = list(dict.fromkeys(texts()))
     found = converted(exporter, tried)
@@ -61,7 +61,7 @@ def test_what_the_corpus_becomes_in_documents_does_nothing(kind):
 
 
 @pytest.mark.parametrize("kind", EXPORTERS)
-def test_the_judges_see_what_is_wrong(kind, monkeypatch):
+def test_document_judges_detect_raw_payloads(kind, monkeypatch):
     monkeypatch.setitem(
         globals(), "answer_bundle", lambda answer, notes: {"text/markdown": f"{answer.text}\n\n*{notes[0]}*"}
     )

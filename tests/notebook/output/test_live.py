@@ -11,7 +11,7 @@ from qfmagic.transport.stub.reply import Reply
 from tests.support.held import KEY_ENVIRON, Held, held_json, held_reply
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
-ASK = "%%qianfan model=ernie-4.5-turbo-128k\nhi"
+ASK = "%%qianfan model=ernie-5.1\nhi"
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def check_closed(watched):
     assert sorted(opened(watched).values()) == ["AnyModel", "WidgetModel"]
 
 
-def test_only_new_text_is_sent_and_nothing_is_left(lab, service):
+def test_live_view_sends_only_new_text_and_closes(lab, service):
     service.reply = held_reply(["one ", "two ", {"reasoning_content": "hm"}, "three"])
     held = service.reply.chunks
     cell = Watched(lab, ASK)
@@ -110,7 +110,7 @@ def test_only_new_text_is_sent_and_nothing_is_left(lab, service):
     assert "hm" not in again
 
 
-def test_the_reasoning_is_not_sent_back(lab, service):
+def test_live_view_reasoning_is_not_sent_back(lab, service):
     service.reply = held_reply([{"reasoning_content": "secret thought"}, "three"])
     service.reply.chunks.let_all()
     lab.run(ASK, "a")
@@ -121,7 +121,7 @@ def test_the_reasoning_is_not_sent_back(lab, service):
     assert [message["content"] for message in body["messages"]] == ["hi", "three", "hi"]
 
 
-def test_the_script_travels_once_per_page(lab, service):
+def test_live_view_script_is_sent_once_per_page(lab, service):
     sizes = []
     for _ in range(2):
         service.reply = held_reply(["x"])
@@ -135,7 +135,7 @@ def test_the_script_travels_once_per_page(lab, service):
     assert sizes[1] < 6_000
 
 
-def test_a_question_that_opened_no_view_brought_no_script(lab, service):
+def test_failed_prompt_without_view_sends_no_script(lab, service):
     """A refusal that comes at once is a common first answer: without keys, with a wrong one."""
     service.reply = Reply.of_json({"error": {"code": "invalid_model", "message": "x"}}, status=404)
     assert lab.run(ASK, "first").opened == 0
@@ -148,7 +148,7 @@ def test_a_question_that_opened_no_view_brought_no_script(lab, service):
     assert sum(len(state.get("_esm", "")) for state in states) > 100_000
 
 
-def test_the_stop_button_ends_the_stream_and_the_cell(lab, service):
+def test_stop_button_ends_stream_and_cell(lab, service):
     """As the page does it: the click goes to a subshell, over the comm that only takes clicks."""
     service.reply = held_reply(["partial", "never"])
     cell = Watched(lab, ASK)
@@ -185,7 +185,7 @@ def send_click(kernel, model, subshell, what):
 
 
 @pytest.mark.parametrize("pieces", [0, 1])
-def test_the_kernels_interrupt_does_the_same(lab, service, pieces):
+def test_kernel_interrupt_ends_stream_and_cell(lab, service, pieces):
     service.reply = held_reply(["partial", "never"])
     cell = Watched(lab, ASK)
     cell.until(lambda message: message["msg_type"] == "display_data")
@@ -200,10 +200,10 @@ def test_the_kernels_interrupt_does_the_same(lab, service, pieces):
 
 
 @pytest.mark.parametrize("line", [False, True])
-def test_an_error_leaves_no_view(lab, service, line):
+def test_failed_prompt_leaves_no_view(lab, service, line):
     error = {"error": {"code": "invalid_model", "message": "no such model", "type": "invalid_request_error"}}
     service.reply = held_json(error, 404)
-    cell = Watched(lab, "%qianfan model=ernie-4.5-turbo-128k hi" if line else ASK)
+    cell = Watched(lab, "%qianfan model=ernie-5.1 hi" if line else ASK)
     cell.until(lambda message: message["msg_type"] == "display_data")
     service.reply.chunks.let_all()
     assert cell.end()["status"] == "error"
@@ -214,7 +214,7 @@ def test_an_error_leaves_no_view(lab, service, line):
         assert cell.of("clear_output")
 
 
-def test_a_fast_answer_needs_no_widget():
+def test_live_view_fast_answer_opens_no_widget():
     """The view waits a moment: one that is replaced at once would only flicker."""
     clock = [0.0]
     published = []
@@ -228,7 +228,7 @@ def test_a_fast_answer_needs_no_widget():
     assert published == [({"text/plain": "all of it"},)]
 
 
-def test_a_wait_is_shown_with_its_reason_and_can_be_stopped(lab, service):
+def test_live_view_shows_retry_pause_and_can_be_stopped(lab, service):
     busy = Reply.of_json({"error": {"code": "rpm_rate_limit_exceeded", "message": "slow down"}}, status=429)
     service.reply = busy._replace(headers={**busy.headers, "retry-after": "60"})
     cell = Watched(lab, ASK)
@@ -241,7 +241,7 @@ def test_a_wait_is_shown_with_its_reason_and_can_be_stopped(lab, service):
     assert len(service.server.requests) == 1
 
 
-def test_after_a_wait_the_answer_comes(lab, service):
+def test_live_view_shows_answer_after_retry(lab, service):
     ok = held_reply(["fine"])
     ok.chunks.let_all()
     lab.run("%qf set retry_timeout=30")
@@ -249,7 +249,7 @@ def test_after_a_wait_the_answer_comes(lab, service):
     type(service).reply = property(lambda _: replies.pop(0) if len(replies) > 1 else replies[0])
     try:
         cell = Watched(lab, ASK)
-        assert "Asking again" in cell.update("wait")
+        assert "Retrying in" in cell.update("wait")
         assert cell.end()["status"] == "ok"
     finally:
         type(service).reply = ok

@@ -42,7 +42,7 @@ def stands_in(part, whole):
 
 
 @given(documents, documents)
-def test_any_answer_comes_out_dead_and_ends(text, reasoning):
+def test_answer_bundle_of_any_text_is_inert_and_closed(text, reasoning):
     for answer in (Answer(text), Answer("The answer.", reasoning=text), Answer(text, reasoning=reasoning)):
         marked = answer_bundle(answer, ["a note"])["text/markdown"]
         assert markdown_faults(marked, OURS) == []
@@ -51,11 +51,11 @@ def test_any_answer_comes_out_dead_and_ends(text, reasoning):
 
 
 @given(documents)
-def test_what_is_to_be_read_is_kept(text):
+def test_safe_markdown_keeps_letters(text):
     assert stands_in(letters(text), letters(safe_markdown(text)))
 
 
 @given(documents)
-def test_code_is_kept(text):
+def test_safe_markdown_keeps_code(text):
     if not MAY_BE_FORMULA.search(text):
         assert code(safe_markdown(text)) == [visible(one) for one in code(text)]

@@ -120,6 +120,6 @@ def _in_proportion(family, times):
 
 
 @pytest.mark.parametrize("family", [*FAMILIES, *GROWING])
-def test_time_is_in_proportion_to_length(family):
+def test_safe_markdown_time_is_linear(family):
     # A busy machine makes one look wrong now and then; three times it doesn't.
     assert _in_proportion(family, 1) or _in_proportion(family, 3)

@@ -101,18 +101,18 @@ def faults(text):
         "[{}](https://a.example)",
     ],
 )
-def test_payloads_come_out_dead(payload, around):
+def test_safe_markdown_payloads_are_inert(payload, around):
     assert faults(around.format(payload)) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("around", ["{}", "text {} text", "- item\n\n  {}", "> {}", "| a | b |\n|---|---|\n| {} | x |"])
-def test_the_corpus_comes_out_dead(around):
+def test_safe_markdown_corpus_is_inert(around):
     texts = [around.replace("{}", payload["text"]) for payload in CORPUS["hostile"]]
     assert {text: found for text in texts if (found := faults(text))} == {}
 
 
-def test_the_judge_sees_what_is_wrong():
+def test_html_judge_detects_raw_payloads():
     assert sum(bool(html_faults(RENDERERS[0].render(payload))) for payload in PAYLOADS) > 30
 
 
@@ -144,7 +144,7 @@ def test_the_judge_sees_what_is_wrong():
         max_size=8,
     )
 )
-def test_payloads_put_together_come_out_dead(parts):
+def test_safe_markdown_combined_payloads_are_inert(parts):
     assert faults("".join(parts)) == []
 
 
@@ -161,11 +161,11 @@ def test_payloads_put_together_come_out_dead(parts):
         "a & b &amp; c",
     ],
 )
-def test_harmless_text_stays_as_it_was(text):
+def test_safe_markdown_keeps_harmless_text(text):
     assert safe_markdown(text) == text
 
 
-def test_code_blocks_keep_every_character():
+def test_safe_markdown_code_block_keeps_every_character():
     code = "#include <stdio.h>\nif (a<b) { vector<int> x; }  // ![x](javascript:1) ~~~ `x`"
     rendered = RENDERERS[0].render(safe_markdown(f"before\n```c++\n{code}\n```\nafter"))
     assert "#include &lt;stdio.h&gt;\nif (a&lt;b) { vector&lt;int&gt; x; }  // ![x](javascript:1) ~~~ `x`" in rendered
@@ -173,16 +173,16 @@ def test_code_blocks_keep_every_character():
     assert "<p>after</p>" in rendered
 
 
-def test_a_code_span_with_a_tag_reads_as_it_was_written():
+def test_safe_markdown_code_span_keeps_tags():
     rendered = RENDERERS[0].render(safe_markdown("use `std::vector<int> *x_y*` here"))
     assert "<code>std::vector&lt;int&gt; *x_y*</code>" in rendered
 
 
-def test_an_open_fence_ends_with_the_text():
+def test_safe_markdown_closes_open_fence():
     assert safe_markdown("```python\nx = 1").rstrip().endswith("x = 1\n```")
 
 
-def test_a_diagram_is_shown_as_code():
+def test_safe_markdown_shows_diagram_as_code():
     """JupyterLab would draw it, and load the images it names; nbconvert 7.17 doesn't even escape it."""
     for info in ("mermaid", "Mermaid", "{mermaid}", "mermaid title", "mermaidx"):
         safe = safe_markdown(f"```{info}\ngraph TD\nA-->B\n```")
@@ -241,7 +241,7 @@ CLOSING = [
 
 
 @pytest.mark.parametrize("text", LEFT_OPEN)
-def test_what_a_text_leaves_open_does_not_reach_what_stands_below(text):
+def test_safe_markdown_closes_open_constructs(text):
     """nbconvert lets formulas and definitions run on over blank lines, rules and fences."""
     for other in (*CLOSING, *LEFT_OPEN):
         both = f"{safe_markdown(text)}\n\n---\n\n**other**\n\n{safe_markdown(other)}\n\n*a note*"
@@ -262,7 +262,7 @@ def test_what_a_text_leaves_open_does_not_reach_what_stands_below(text):
         "[a\n```\nb]: c\n<img src=x onerror=alert(1)>\n```",
     ],
 )
-def test_code_behind_what_is_left_open_stays_code(text):
+def test_safe_markdown_code_after_open_formula_is_code(text):
     for renderer in RENDERERS:
         assert "&lt;img src=x onerror=alert(1)&gt;" in renderer.render(safe_markdown(text))
     assert "\n```\n" in safe_markdown(text)
@@ -272,7 +272,7 @@ HIDDEN = "{}```\n\n```\n<img src=x onerror=alert(1)>\n```"
 
 
 @pytest.mark.parametrize("before", BLANKS)
-def test_blanks_around_a_text_change_nothing(before):
+def test_safe_markdown_blanks_around_text_change_nothing(before):
     """What was judged as it stood may not be moved to where it means something else."""
     for text in (HIDDEN.format(before), f"{before}~~~", f"{before}$$", f"x{before}"):
         for answer in (Answer("The answer.", reasoning=text), Answer(text, reasoning=text), Answer(text)):
@@ -286,7 +286,7 @@ def test_blanks_around_a_text_change_nothing(before):
 
 @pytest.mark.slow
 @given(*[st.lists(st.sampled_from([*BLANKS, *PAYLOADS, *LEFT_OPEN, *CLOSING, "a", "- ", "> ", "```", "~~~"]))] * 2)
-def test_answers_and_reasoning_put_together_come_out_dead(text, reasoning):
+def test_answer_bundle_of_combined_payloads_is_inert(text, reasoning):
     answer = Answer("".join(text), reasoning="".join(reasoning))
     marked = answer_bundle(answer, ["a note"])["text/markdown"]
     assert markdown_faults(marked, OURS) == []
@@ -313,12 +313,12 @@ BACKSLASH = "<span>&#92;</span>"  # one that MathJax takes for no command
         ("[0, 1] and [2, 3)", "[0, 1] and [2, 3)"),
     ],
 )
-def test_a_formula_stands_on_one_line(written, saved):
+def test_safe_markdown_formula_is_on_one_line(written, saved):
     """No block of Markdown can end inside a line, so every renderer sees the formula's two ends, or neither."""
     assert safe_markdown(written) == saved
 
 
-def test_a_formula_brings_no_address_or_style():
+def test_safe_markdown_formula_has_no_address_or_style():
     """MathJax passes the font of \\unicode on as a style, which can name an address."""
     safe = safe_markdown("$\\unicode[x;background:url(https://a.example)]{65} + \\href{https://a.example}{y}$")
     assert "\\unicode" not in safe
@@ -339,7 +339,7 @@ MATH = [
 
 
 @pytest.mark.parametrize("text", MATH)
-def test_a_formula_can_not_end_an_attribute(text):
+def test_safe_markdown_formula_cannot_end_an_attribute(text):
     """JupyterLab takes formulas out before it reads the Markdown, and puts them back without escaping quotes."""
     formula = re.compile(r"\$[^$]*\$|\\\\begin\\{.*?\\end\\{a\\}")
     safe = safe_markdown(text)
@@ -368,6 +368,6 @@ def test_a_formula_can_not_end_an_attribute(text):
         ("$ 5 $ and $\n\n$", "<span>&#36;</span> 5 <span>&#36;</span> and <span>&#36;</span>\n\n<span>&#36;</span>"),
     ],
 )
-def test_formulas_are_formulas_and_prices_prices(written, saved):
+def test_safe_markdown_distinguishes_formulas_from_prices(written, saved):
     """JupyterLab typesets between any two dollars, but not between the brackets that models write."""
     assert safe_markdown(written) == saved

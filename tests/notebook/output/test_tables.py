@@ -21,7 +21,7 @@ def cells(text):
         yield [[cell.get_text().strip() for cell in row.find_all(["td", "th"])] for row in found.find_all("tr")]
 
 
-def test_a_formula_that_is_cut_takes_no_other_cell_with_it():
+def test_text_table_truncated_formula_keeps_other_cells():
     """A preview is cut at 40 characters, in the middle of a formula too."""
     long = short(r"Let \(x = a_1 + a_2 + a_3 + a_4 + a_5 + a_6\) be")
     rows = [["one", long], ["two", "fine"], ["three", r"so \(y\) is it"]]
@@ -31,17 +31,17 @@ def test_a_formula_that_is_cut_takes_no_other_cell_with_it():
 
 
 @pytest.mark.parametrize("text", [r"\(x\)", "$5 and $6", r"\[x\]", r"\begin{a}x\end{a}", "$$x$$", r"\\[x\\]"])
-def test_a_cell_is_no_formula_in_the_page(text):
+def test_rendered_text_is_not_a_formula(text):
     """MathJax looks through the page's text too; it takes nothing for a formula that an element divides."""
     assert "<span>" in Rendered.of(text).markdown
 
 
-def test_usual_text_needs_no_elements():
+def test_rendered_usual_text_needs_no_elements():
     assert Rendered.of(r"C:\data\new costs $5").markdown == r"C:\\data\\new costs \$5"
 
 
 @given(st.lists(st.lists(CELLS, min_size=2, max_size=2), min_size=1, max_size=3))
-def test_cells_hold_just_what_was_put_into_them(rows):
+def test_text_table_cells_keep_their_text(rows):
     said = TextTable(["a", "b"], rows).said()
     assert formulas(said.markdown) == []
     assert markdown_faults(said.markdown) == []

@@ -119,7 +119,7 @@ def page(start):
 )
 @example('{{ a + "b" }} \\ "')
 @example('["a", 1]')
-def test_a_line_is_read_back_as_the_value_it_was_made_of(value):
+def test_command_lines_pair_is_read_back(value):
     line = command_lines.pair("system", value)
     assert _value("system", line, len("system=")) == (value, len(line))
     assert split_words(command_lines.word(value)) == [value]
@@ -133,18 +133,18 @@ def test_a_line_is_read_back_as_the_value_it_was_made_of(value):
         ('set system="a\nb"', 'get_ipython().run_line_magic("qf", \'set system="a\\nb"\')'),
     ],
 )
-def test_a_line_stands_in_a_cell(command, shown):
+def test_command_lines_magic_fits_a_cell(command, shown):
     assert command_lines.magic(command) == shown
 
 
-def test_settings_are_written_down_in_one_cell():
+def test_command_lines_cell_contains_all_settings():
     pairs = [("model", "yi_34b_chat"), ("temperature", "0.3"), ("stop", '["END"]'), ("system", "two\nlines")]
     first, second = command_lines.cell(pairs).split("\n")
     assert first == '%qf set model=yi_34b_chat temperature=0.3 stop=["END"]'
     assert second.startswith("get_ipython()")
 
 
-def test_every_label_the_page_asks_for_is_there():
+def test_panel_labels_exist():
     sources = "".join(path.read_text("utf-8") for path in FRONTEND.glob("panel*.js"))
     asked = set(re.findall(r"""\bt\(\s*"([\w.]+)\"""", sources))
     assert len(asked) > 40
@@ -164,7 +164,7 @@ def test_every_label_the_page_asks_for_is_there():
         ({"context": "none"}, "%qf set context=none"),
     ],
 )
-def test_a_change_shows_the_line_that_does_the_same(start, values, line):
+def test_panel_change_shows_equivalent_line(start, values, line):
     """The line, run in another kernel, leaves the same settings."""
     page = PanelPage(start(QFMAGIC_TRANSPORT="stub"), "%qf set model=ernie-char-fiction-8k\n%qf panel")
     reply = page.send("set", values=values)
@@ -175,14 +175,14 @@ def test_a_change_shows_the_line_that_does_the_same(start, values, line):
     assert page.state["model"] == other.state["model"]
 
 
-def test_a_change_applies_to_the_next_cell_at_once(page):
+def test_panel_change_applies_to_next_cell(page):
     page.send("set", values={"model": "yi_34b_chat", "temperature": "0.25"})
     ran = page.kernel.run("%%qianfan\nhi")
     assert ran.metadata["model"] == "yi_34b_chat"
     assert ran.metadata["parameters"] == {"temperature": 0.25}
 
 
-def test_the_parameters_are_the_models_own_with_its_ranges(page):
+def test_panel_shows_parameters_of_model_with_ranges(page):
     page.send("set", values={"model": "yi_34b_chat"})
     names = [one["name"] for one in page.state["fields"]["parameters"]]
     assert names == ["temperature", "top_k", "top_p", "penalty_score", "stop", "user_id", "metadata"]
@@ -215,7 +215,7 @@ def test_the_parameters_are_the_models_own_with_its_ranges(page):
         ("en", {"a b": "1"}, "Unknown setting 'a b'"),
     ],
 )
-def test_wrong_values_are_told_in_the_panel_and_change_nothing(start, lang, values, said):
+def test_panel_rejects_invalid_value(start, lang, values, said):
     page = PanelPage(start(QFMAGIC_TRANSPORT="stub", QFMAGIC_LANG=lang), "%qf set model=yi_34b_chat\n%qf panel")
     before = json.dumps(page.state)
     reply = page.send("set", values=values)
@@ -224,7 +224,7 @@ def test_wrong_values_are_told_in_the_panel_and_change_nothing(start, lang, valu
     assert json.dumps(page.state) == before
 
 
-def test_a_combination_that_became_wrong_is_told_at_once(page):
+def test_panel_reports_invalid_combination(page):
     """Each setting by itself was right when it was made."""
     page.send("set", values={"model": "ernie-char-fiction-8k", "user_id": "me"})
     assert page.send("set", values={"enable_user_memory": "true"})["error"] == ""
@@ -232,18 +232,18 @@ def test_a_combination_that_became_wrong_is_told_at_once(page):
     page.send("unset", names=["user_id"])
     assert "requires user_id=" in page.state["problem"]
     page.send("unset", names=["enable_user_memory"])
-    page.send("set", values={"model": "ernie-3.5-8k", "temperature": "1.5"})
+    page.send("set", values={"model": "ernie-5.1", "temperature": "1.5"})
     page.send("set", values={"model": "yi_34b_chat"})
     assert "Invalid temperature=1.5 for Yi-34B-Chat" in page.state["problem"]
 
 
 @pytest.mark.parametrize("message", [{"do": "nonsense"}, {"do": "set"}, {"do": "set", "values": 3}, {"do": "drop"}, {}])
-def test_messages_no_panel_sends_are_answered(page, message):
+def test_panel_answers_unknown_messages(page, message):
     assert page.send(**{"do": None, **message})["error"]
     assert page.send("set", values={"timeout": "5"})["error"] == ""
 
 
-def test_reset_to_default(page):
+def test_panel_unset_restores_default(page):
     page.send("set", values={"model": "yi_34b_chat", "temperature": "0.3", "stop": '["END"]'})
     assert page.state["line"] == '%qf set model=yi_34b_chat temperature=0.3 stop=["END"]'
     reply = page.send("unset", names=["temperature", "stop"])
@@ -252,7 +252,7 @@ def test_reset_to_default(page):
     assert page.state["line"] == "%qf set model=yi_34b_chat"
 
 
-def test_parameters_the_new_model_lacks_are_named(page):
+def test_panel_names_parameters_not_supported_by_model(page):
     page.send("set", values={"model": "ernie-char-fiction-8k", "system": "short"})
     page.send("set", values={"model": "yi_34b_chat"})
     assert page.state["fields"]["unsent"] == ["system"]
@@ -261,7 +261,7 @@ def test_parameters_the_new_model_lacks_are_named(page):
 # ---- the conversation
 
 
-def test_the_conversation_can_be_edited(page, tmp_path):
+def test_panel_edits_conversation(page, tmp_path):
     page.run("%qf set model=yi_34b_chat")
     for number in range(3):
         page.run(f"%%qianfan\nquestion {number}", cell=f"cell-{number}")
@@ -289,7 +289,7 @@ def test_the_conversation_can_be_edited(page, tmp_path):
     assert "question 0" in (tmp_path / "talk.md").read_text("utf-8")
 
 
-def test_states_of_turns(page):
+def test_panel_shows_states_of_turns(page):
     page.run("%%qianfan model=yi_34b_chat\none", cell="a")
     page.run("%%qianfan model=yi_34b_chat\ntwo", cell="b")
     page.run("%%qianfan model=yi_34b_chat\nother", cell="a")
@@ -301,7 +301,7 @@ def test_states_of_turns(page):
     assert page.state["talk"]["turns"][1]["goes"] == "no"
 
 
-def test_a_file_that_cannot_be_written_is_told_in_the_panel(page, tmp_path):
+def test_panel_reports_unwritable_export(page, tmp_path):
     page.run("%%qianfan model=yi_34b_chat\none")
     reply = page.send("export", path=str(tmp_path / "missing" / "a.md"))
     assert "missing" in reply["error"]
@@ -329,10 +329,10 @@ def told_usage(page, line):
 KINDS = [
     ("%%qianfan model=yi_34b_chat\none two three", "a"),
     ("%%qianfan model=yi_34b_chat\none two three four", "a"),  # run again
-    ("%%qianfan model=yi_34b_chat,ernie-4.0-turbo-8k\nhi", "b"),
+    ("%%qianfan model=yi_34b_chat,ernie-5.1\nhi", "b"),
     ("%%qianfan model=yi_34b_chat once\nhi", "c"),
     ("%%qianfan model=yi_34b_chat chat=side\nhi", "d"),
-    ("%%qf compare models=yi_34b_chat,ernie-4.0-turbo-8k\nhi", "e"),
+    ("%%qf compare models=yi_34b_chat,ernie-5.1\nhi", "e"),
     ("%%qf map list('xyz') model=yi_34b_chat into=rated\n{{ item }}", "f"),
     ("%qf undo", "g"),
     ("%qf fork other", "h"),
@@ -341,7 +341,7 @@ KINDS = [
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
-def test_usage_is_what_the_command_tells(start, lang):
+def test_panel_usage_equals_usage_command(start, lang):
     """Whatever asked, and whatever has become of the conversations."""
     page = PanelPage(start(QFMAGIC_TRANSPORT="stub", QFMAGIC_LANG=lang))
     assert page.traits["usage"]["by"]["cell"]["rows"] == []
@@ -359,7 +359,7 @@ def test_usage_is_what_the_command_tells(start, lang):
     assert any("11" in note for note in page.traits["usage"]["below"])
 
 
-def test_bars_are_shares_of_the_largest_row(page):
+def test_panel_usage_bars_are_shares_of_largest_row(page):
     page.run("%%qianfan model=yi_34b_chat once\nhi", cell="a")
     page.run(f"%%qianfan model=yi_34b_chat once\n{'many words ' * 40}", cell="b")
     rows = page.traits["usage"]["by"]["cell"]["rows"]
@@ -370,7 +370,7 @@ def test_bars_are_shares_of_the_largest_row(page):
 PRICES = "[[price]]\nmodel = 'priced'\ninput = 100\noutput = 200\nper = 1000\n"
 
 
-def test_usage_has_costs_estimates_and_the_budget(start, tmp_path):
+def test_panel_usage_shows_costs_estimates_and_budget(start, tmp_path):
     path = tmp_path / "prices.toml"
     path.write_text(PRICES, "utf-8")
 
@@ -397,7 +397,7 @@ def test_usage_has_costs_estimates_and_the_budget(start, tmp_path):
         assert "Budget: 5.30 CNY of 10.00 CNY used in this kernel." in usage["below"]
 
 
-def test_prices_that_can_not_be_read_are_told_in_the_tab(page, tmp_path):
+def test_panel_usage_reports_unreadable_prices(page, tmp_path):
     path = tmp_path / "prices.toml"
     path.write_text(PRICES, "utf-8")
     page.run(f"%qf set prices={path}")
@@ -413,7 +413,7 @@ def test_prices_that_can_not_be_read_are_told_in_the_tab(page, tmp_path):
 SESSION = "session = get_ipython().magics_manager.registry['QianfanMagics'].engine.session\n"
 
 
-def test_of_many_rows_the_last_are_shown_and_it_says_how_many_are_not(page):
+def test_panel_usage_shows_last_rows_and_counts_rest(page):
     page.run("%%qianfan model=yi_34b_chat\nhi")
     page.run(
         f"{SESSION}(call,) = session.meter.calls\n"
@@ -432,7 +432,7 @@ def usage_updates(page):
     return sum("usage" in frame["content"]["data"].get("state", {}) for frame in page.frames)
 
 
-def test_usage_follows_while_a_cell_runs(page):
+def test_panel_usage_updates_while_cell_runs(page):
     """An answer is there before the cell that asked has ended."""
     running = page.kernel.send("%qianfan model=yi_34b_chat once hi\n__import__('threading').Event().wait(30)", "busy")
     while not page.traits["usage"]["by"]["cell"]["rows"]:
@@ -441,7 +441,7 @@ def test_usage_follows_while_a_cell_runs(page):
     assert page.kernel.collect(running)[0].error[0] == "KeyboardInterrupt"
 
 
-def test_a_map_sends_no_message_for_each_row(page):
+def test_panel_usage_updates_are_bounded_during_map(page):
     """By the panel's clock no time goes by: the first rows' are sent, and what there is at the end."""
     page.run(f"{SESSION}session.watchers[0]._now = lambda: 1e6")
     before = usage_updates(page)
@@ -451,7 +451,7 @@ def test_a_map_sends_no_message_for_each_row(page):
     assert row["cells"][1] == "300"
 
 
-def test_what_another_thread_asks_is_shown_without_a_cell(page):
+def test_panel_usage_updates_from_another_thread(page):
     """The last of it too, though it comes too soon after the first."""
     page.run("%%qianfan model=yi_34b_chat\nhi", cell="a")
     page.run(
@@ -470,7 +470,7 @@ def test_what_another_thread_asks_is_shown_without_a_cell(page):
 # ---- following
 
 
-def test_the_panel_follows_commands(page):
+def test_panel_follows_commands(page):
     page.run("%qf set model=yi_34b_chat temperature=0.7")
     assert page.field("temperature")["written"] == "0.7"
     assert page.field("temperature")["source"] == "%qf set"
@@ -485,7 +485,7 @@ def test_the_panel_follows_commands(page):
     assert page.updates == sent
 
 
-def test_two_panels_agree(page):
+def test_panels_agree(page):
     other = PanelPage(page.kernel, cell="second")
     reply = page.send("set", other, values={"timeout": "7"})
     assert reply["error"] == ""
@@ -494,21 +494,21 @@ def test_two_panels_agree(page):
     assert other.replies == []  # what one did is told where it was done
 
 
-def test_running_the_cell_again_closes_its_first_panel(page):
+def test_panel_cell_rerun_closes_first_panel(page):
     again = PanelPage(page.kernel)
     assert again.send("set", page, values={"timeout": "7"})["error"] == ""
     widgets = "__import__('ipywidgets').widgets.widget._instances.values()"
     assert page.kernel.value(f"sum(type(one).__name__ == 'PanelWidget' for one in {widgets})") == "1"
 
 
-def test_closing_leaves_the_table_alone(page):
+def test_panel_close_keeps_table(page):
     page.send("close")
     assert page.closed
     ran = page.kernel.run("1 + 1", cell="next")
     assert ran.status == "ok"
 
 
-def test_clicks_wait_for_the_running_cell(page):
+def test_panel_clicks_wait_for_running_cell(page):
     """Nothing is changed under a cell that runs, whichever thread the message arrives in."""
     running = page.kernel.send("import time\ntime.sleep(0.7)\nprint('done')", cell="busy")
     page.kernel.wait_for(running, "execute_input")
@@ -521,7 +521,7 @@ def test_clicks_wait_for_the_running_cell(page):
     assert ("stream", "done\n") in seen
 
 
-def test_clicks_that_arrive_in_another_thread_wait_too(page):
+def test_panel_clicks_from_another_thread_wait(page):
     """As they do in a subshell of ipykernel 7.0 to 7.3."""
     ran = page.kernel.run(
         "import threading\n"
@@ -535,7 +535,7 @@ def test_clicks_that_arrive_in_another_thread_wait_too(page):
     assert page.kernel.value("session.preferences.setting('timeout').value") == "3"
 
 
-def test_unloading_closes_the_panel(page):
+def test_panel_is_closed_by_unload(page):
     page.run("%unload_ext qfmagic")
     assert page.closed
 
@@ -546,7 +546,7 @@ def test_unloading_closes_the_panel(page):
 @pytest.mark.parametrize(
     ("lang", "said"), [("en", "Settings at the time this cell ran"), ("zh", "本单元格运行时的设置")]
 )
-def test_headless_it_is_a_table(start, lang, said):
+def test_panel_without_front_end_is_a_table(start, lang, said):
     kernel = start(QFMAGIC_TRANSPORT="stub", QFMAGIC_LANG=lang)
     kernel.run("%qf set model=yi_34b_chat temperature=0.3")
     ran = kernel.run("%qf panel\nimport sys; print('anywidget' in sys.modules)")
@@ -559,7 +559,7 @@ def test_headless_it_is_a_table(start, lang, said):
     assert kernel.run("%qf panel").outputs[0]["data"] == output["data"]
 
 
-def test_in_a_terminal_it_is_a_table(shell, capsys):
+def test_panel_in_terminal_is_a_table(shell, capsys):
     shell.run_line_magic("qf", "panel")
     assert "Settings at the time this cell ran" in capsys.readouterr().out
 
@@ -567,10 +567,10 @@ def test_in_a_terminal_it_is_a_table(shell, capsys):
 # ---- keys
 
 
-def test_keys_are_taken_used_told_apart_and_dropped(start):
+def test_panel_keys_are_set_used_and_dropped(start):
     with LoopbackServer() as server:
         page = PanelPage(start(**server.environ))
-        page.run("%qf set model=ernie-4.0-turbo-8k")
+        page.run("%qf set model=ernie-5.1")
         assert page.kind("bearer")["fingerprints"] == []
         reply = page.key("bearer", bearer_token=KEYS.bearer_token)
         assert reply["line"] == "%qf auth bearer"
@@ -596,7 +596,7 @@ def test_keys_are_taken_used_told_apart_and_dropped(start):
         ("iam", {"access_key": KEYS.access_key, "secret_key": KEYS.secret_key}),
     ],
 )
-def test_every_kind_can_be_tested(start, kind, values):
+def test_panel_keys_of_every_kind_can_be_checked(start, kind, values):
     with LoopbackServer() as server:
         page = PanelPage(start(**server.environ))
         assert page.key(kind, **values)["error"] == ""
@@ -608,14 +608,14 @@ def test_every_kind_can_be_tested(start, kind, values):
         assert page.kind(kind)["verdict"]["state"] == "bad"
 
 
-def test_a_service_that_is_not_reached_is_no_verdict_on_the_keys(start):
+def test_panel_key_check_of_unreachable_service_is_unknown(start):
     page = PanelPage(start(QIANFAN_CONSOLE_API_BASE_URL="http://127.0.0.1:9", QFMAGIC_LANG="zh"))
     page.key("bearer", bearer_token="bce-v3/ALTAK-x/y")
     assert "未能连上服务" in page.send("check", kind="bearer")["said"]
     assert page.kind("bearer")["verdict"]["state"] == "unknown"
 
 
-def test_the_kernel_goes_on_while_keys_are_tested(start):
+def test_panel_key_check_does_not_block_kernel(start):
     """A service that doesn't answer holds no cell up."""
     asked, go, service = threading.Event(), threading.Event(), StubService()
 
@@ -637,7 +637,7 @@ def test_the_kernel_goes_on_while_keys_are_tested(start):
         assert page.kind("bearer")["verdict"]["state"] == "good"
 
 
-def test_on_the_stub_nothing_is_tested_and_it_says_so(page):
+def test_panel_key_check_on_stub_is_skipped(page):
     page.key("bearer", bearer_token="bce-v3/ALTAK-x/y")
     assert page.send("check", kind="bearer")["said"].startswith("Not tested: the stub")
 
@@ -651,7 +651,7 @@ def test_on_the_stub_nothing_is_tested_and_it_says_so(page):
         ("nonsense", {"x": "y"}, "Unknown kind of keys"),
     ],
 )
-def test_what_is_no_key_is_refused_without_repeating_it(page, kind, values, said):
+def test_panel_rejects_invalid_key_without_repeating_it(page, kind, values, said):
     reply = page.key(kind, **values)
     assert said in reply["error"]
     assert page.kind("bearer")["fingerprints"] == []
@@ -667,7 +667,7 @@ CANARIES = [
 ]
 
 
-def test_a_key_typed_in_the_panel_is_nowhere_else(start, tmp_path):
+def test_panel_key_is_found_nowhere_else(start, tmp_path):
     """Not in what the kernel sends, nor in any file or log it leaves, nor in what Python shows of the session."""
     log = tmp_path / "kernel.log"
     environ = {"QFMAGIC_HOME": str(tmp_path / "home"), "IPYTHONDIR": str(tmp_path / "ipython"), "HOME": str(tmp_path)}
@@ -695,7 +695,7 @@ def test_a_key_typed_in_the_panel_is_nowhere_else(start, tmp_path):
             "%qf auth check",
             "%xmode Verbose",
             "%%qianfan model=yi_34b_chat\nhi",
-            "%%qianfan model=ernie-4.0-turbo-8k\nhi",
+            "%%qianfan model=ernie-5.1\nhi",
             "session = get_ipython().magics_manager.registry['QianfanMagics'].engine.session",
             "print(session.keys, session.keys.settings(), vars(session.client()), session.verdicts, session.watchers)",
             "session.keys.settings().no_such_attribute",
@@ -733,7 +733,7 @@ def typed(monkeypatch):
     return answers, prompts
 
 
-def test_auth_asks_for_what_the_model_needs(shell, typed, capsys):
+def test_auth_prompts_for_key_of_model(shell, typed, capsys):
     answers, prompts = typed
     answers.append("bce-v3/ALTAK-typed/1")
     shell.run_line_magic("qf", "auth")
@@ -749,7 +749,7 @@ def test_auth_asks_for_what_the_model_needs(shell, typed, capsys):
     assert "No keys." in capsys.readouterr().out
 
 
-def test_auth_leaves_the_environments_keys_and_says_so(shell, typed, capsys, monkeypatch):
+def test_auth_keeps_keys_of_environment_and_says_so(shell, typed, capsys, monkeypatch):
     monkeypatch.setenv("QIANFAN_AK", "a1")
     monkeypatch.setenv("QIANFAN_SK", "s1")
     shell.run_line_magic("qf", "auth forget")
@@ -764,7 +764,7 @@ def test_auth_leaves_the_environments_keys_and_says_so(shell, typed, capsys, mon
     assert fingerprint("a1") in capsys.readouterr().out
 
 
-def test_auth_given_up_takes_nothing(shell, typed, capsys):
+def test_auth_aborted_sets_nothing(shell, typed, capsys):
     answers, _ = typed
     answers.append("half")
     shell.run_line_magic("qf", "auth iam")
@@ -776,12 +776,12 @@ def test_auth_given_up_takes_nothing(shell, typed, capsys):
 @pytest.mark.parametrize(
     ("line", "said"), [("auth nonsense", "Unknown kind of keys"), ("auth check a b", "Usage"), ("panel x", "Usage")]
 )
-def test_commands_that_say_nothing_sensible(shell, line, said, capsys):
+def test_auth_rejects_invalid_lines(shell, line, said, capsys):
     shell.run_cell(f"%qf {line}")
     assert said in capsys.readouterr().out
 
 
-def test_auth_in_a_kernel_takes_the_key_from_the_hidden_prompt_alone(start, tmp_path):
+def test_auth_in_kernel_reads_key_from_hidden_prompt(start, tmp_path):
     """It comes by the front end's password field; it is in no message the kernel sends, and in no history."""
     kernel = start(QFMAGIC_TRANSPORT="stub", IPYTHONDIR=str(tmp_path))
     client, secret = kernel.client, "bce-v3/ALTAK-canaryPROMPT/1"
@@ -799,21 +799,21 @@ def test_auth_in_a_kernel_takes_the_key_from_the_hidden_prompt_alone(start, tmp_
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"canaryPROMPT" in path.read_bytes()]
 
 
-def test_without_keys_the_panel_says_so_before_a_question_does(start):
-    page = PanelPage(start(), "%qf set model=ernie-4.0-turbo-8k\n%qf panel")
+def test_panel_reports_missing_keys(start):
+    page = PanelPage(start(), "%qf set model=ernie-5.1\n%qf panel")
     assert page.state["problem"].startswith("No keys for the V2 API")
     page.key("bearer", bearer_token="bce-v3/ALTAK-x/y")
     assert page.state["problem"] == ""
 
 
-def test_without_anyone_to_ask_auth_says_what_else(start):
+def test_auth_without_input_names_alternatives(start):
     kernel = start(QFMAGIC_TRANSPORT="stub")
     ran = kernel.run("%qf auth")
     assert ran.error[0] == "OptionError"
     assert "QIANFAN_BEARER_TOKEN" in ran.error[1]
 
 
-def test_load_ext_does_not_import_the_panel(start):
+def test_load_ext_does_not_import_panel(start):
     kernel = start(QFMAGIC_TRANSPORT="stub")
     assert (
         kernel.value("[m for m in __import__('sys').modules if m.startswith(('anywidget', 'qfmagic.notebook.panel'))]")

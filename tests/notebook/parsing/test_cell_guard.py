@@ -132,7 +132,7 @@ SPELLED = (
 )
 
 
-def test_the_places_are_many():
+def test_key_places_cover_every_syntax():
     assert len(PLACES) >= 68
 
 
@@ -174,7 +174,7 @@ def kept(shell, folder, capsys):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("known", [True, False], ids=["known", "by its form"])
-def test_cell_with_a_key_in_any_place_is_refused_and_kept_nowhere(ipython, tmp_path, monkeypatch, capsys, known):
+def test_cell_guard_rejects_key_in_any_place(ipython, tmp_path, monkeypatch, capsys, known):
     if known:
         monkeypatch.setenv("QIANFAN_BEARER_TOKEN", KEY)
     missed = {}
@@ -191,7 +191,7 @@ def test_cell_with_a_key_in_any_place_is_refused_and_kept_nowhere(ipython, tmp_p
 
 
 @pytest.mark.parametrize("way", SPELLED)
-def test_cell_with_a_known_key_in_another_spelling_is_refused(ipython, monkeypatch, capsys, way):
+def test_cell_guard_rejects_known_key_in_any_spelling(ipython, monkeypatch, capsys, way):
     monkeypatch.setenv("QIANFAN_BEARER_TOKEN", KEY)
     ipython.run_cell(f"%%qianfan {ASK}\n{WAYS[way](KEY)}", store_history=True)
     assert "the key in QIANFAN_BEARER_TOKEN" in capsys.readouterr().out
@@ -199,7 +199,7 @@ def test_cell_with_a_known_key_in_another_spelling_is_refused(ipython, monkeypat
 
 
 @pytest.mark.parametrize("place", ["environment", "file", "vault", "session", "a setting that can't be read"])
-def test_cell_with_a_key_is_refused_wherever_the_key_is_known_from(ipython, tmp_path, monkeypatch, capsys, place):
+def test_cell_guard_rejects_known_key_of_any_source(ipython, tmp_path, monkeypatch, capsys, place):
     key = "kN0wn-only-f4rom-its-place-7Yx2"
     if place.startswith(("environment", "a setting")):
         monkeypatch.setenv("QIANFAN_SK", key)
@@ -219,7 +219,7 @@ def test_cell_with_a_key_is_refused_wherever_the_key_is_known_from(ipython, tmp_
     assert key not in str(ipython.user_ns["In"])
 
 
-def test_key_in_a_variable_is_refused_where_an_option_would_send_it(ipython, monkeypatch, capsys):
+def test_cell_guard_rejects_key_in_option_value(ipython, monkeypatch, capsys):
     monkeypatch.setenv("QIANFAN_BEARER_TOKEN", KEY)
     ipython.run_cell("import os")
     for name in ("endpoint", "chat", "system", "into"):
@@ -231,7 +231,7 @@ def test_key_in_a_variable_is_refused_where_an_option_would_send_it(ipython, mon
 
 
 @pytest.mark.parametrize("place", ["a question", '"main"'])
-def test_imported_file_with_a_key_is_refused(ipython, tmp_path, monkeypatch, capsys, place):
+def test_import_rejects_file_with_key(ipython, tmp_path, monkeypatch, capsys, place):
     monkeypatch.setenv("QIANFAN_BEARER_TOKEN", KEY)
     ipython.run_cell(f"%%qianfan {ASK}\na question")
     ipython.run_cell("%qf export talk.jsonl")
@@ -245,7 +245,7 @@ def test_imported_file_with_a_key_is_refused(ipython, tmp_path, monkeypatch, cap
 
 @pytest.mark.parametrize("before", ["Summarize", "summarize", "what is at", "chat=a look at"])
 @pytest.mark.parametrize("address", ["https://www.youtube.com/watch?v=dQw4w9WgXcQ&list=", "//gist.github.com/?id="])
-def test_address_in_the_text_of_a_line_is_asked(ipython, capsys, before, address):
+def test_cell_guard_allows_address_in_prompt(ipython, capsys, before, address):
     for drawn in ("sV2cMcSu28F9teLbmzLjc1t7", "7BMsFxvKK4Q519Pk174JSnZJrd09fXzj"):
         ipython.run_cell(f"%qianfan {ASK} {before} {address}{drawn}")
         assert "(stub)" in capsys.readouterr().out
@@ -255,7 +255,7 @@ def test_address_in_the_text_of_a_line_is_asked(ipython, capsys, before, address
 
 @pytest.mark.parametrize("option", ["temperature", "timeout", "context", "format", "chat", "schema"])
 @pytest.mark.parametrize("written", ["{{ key }}", "{{ int(key) }}", "{{ {}[key] }}"])
-def test_errors_about_a_value_repeat_no_key(ipython, monkeypatch, capsys, option, written):
+def test_errors_about_values_repeat_no_key(ipython, monkeypatch, capsys, option, written):
     monkeypatch.setenv("QIANFAN_BEARER_TOKEN", KEY)
     ipython.user_ns["key"] = KEY
     for cell in (f"%%qianfan {ASK} {option}='{written}'\nhi", f"%%qianfan {ASK}\n{written}"):
@@ -266,7 +266,7 @@ def test_errors_about_a_value_repeat_no_key(ipython, monkeypatch, capsys, option
 
 
 @pytest.mark.parametrize("name", ["chat", "endpoint", "system", "stop"])
-def test_setting_of_config_that_holds_a_key_is_refused(ipython, monkeypatch, capsys, name):
+def test_config_setting_with_key_is_rejected(ipython, monkeypatch, capsys, name):
     monkeypatch.setenv("QIANFAN_BEARER_TOKEN", KEY)
     ipython.user_ns["key"] = KEY
     ipython.run_cell(f"%config QianfanMagics.{name}={'[key]' if name == 'stop' else 'key'}")
@@ -297,7 +297,7 @@ def test_setting_of_config_that_holds_a_key_is_refused(ipython, monkeypatch, cap
         "the quick brown fox 0123456789 ABCDEFGHIJ",
     ],
 )
-def test_prose_about_keys_is_asked(ipython, monkeypatch, capsys, prose):
+def test_cell_guard_allows_prose_about_keys(ipython, monkeypatch, capsys, prose):
     monkeypatch.setenv("QIANFAN_BEARER_TOKEN", KEY)
     ipython.run_cell(f"%%qianfan {ASK} raw chat=2026-analysis-of-customers-v2\n{prose}", store_history=True)
     assert "Error" not in capsys.readouterr().out

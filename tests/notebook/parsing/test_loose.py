@@ -61,7 +61,7 @@ def test_parse_line_reads_a_chinese_keyboard(line, options, flags, text):
         ("model:yi", "model=..."),
     ],
 )
-def test_parse_line_tells_the_form_of_options(line, right):
+def test_parse_line_reports_form_of_options(line, right):
     with pytest.raises(OptionError) as error:
         parse_line(line)
     assert (error.value.key, error.value.values["right"]) == ("option.form", right)
@@ -86,7 +86,7 @@ def test_parse_line_tells_the_form_of_options(line, right):
         "-- model = x",
     ],
 )
-def test_parse_line_leaves_prompts(line):
+def test_parse_line_keeps_prompts(line):
     assert parse_line(line).text == line.removeprefix("-- ")
 
 
@@ -103,7 +103,7 @@ def test_parse_line_leaves_prompts(line):
         "secret=abcdef",
     ],
 )
-def test_parse_line_refuses_keys_in_any_form(line):
+def test_parse_line_rejects_keys_in_any_form(line):
     with pytest.raises(OptionError) as error:
         parse_line(line)
     assert error.value.key == "option.secret"
@@ -111,19 +111,19 @@ def test_parse_line_refuses_keys_in_any_form(line):
 
 
 @pytest.mark.parametrize("line", ["model=yi；你好", "model=yi，你好", "endpoint=“x”，你好", "model=（yi）"])
-def test_parse_line_refuses_texts_as_names_of_models(line):
+def test_parse_line_rejects_texts_as_model_names(line):
     with pytest.raises(OptionError) as error:
         parse_line(line)
     assert error.value.key == "option.value"
 
 
-def test_parse_line_tells_an_open_quote():
+def test_parse_line_reports_unclosed_quote():
     with pytest.raises(OptionError) as error:
         parse_line("system=“你好 hi")
     assert error.value.key == "option.quote"
 
 
-def test_parse_pairs_reads_and_tells_the_same():
+def test_parse_pairs_matches_parse_line():
     settable = help_table().settable
     assert parse_pairs("model＝yi， temperature=０.3", settable, "u") == {"model": "yi", "temperature": 0.3}
     with pytest.raises(OptionError, match=r"model=\.\.\."):

@@ -57,7 +57,7 @@ def test_saved_keys_are_used_in_another_kernel(home):
     assert (settings.bearer_token, settings.sources["bearer_token"]) == (BEARER, path)
 
 
-def test_the_session_comes_first_then_the_environment_then_what_was_saved(home):
+def test_keys_of_session_precede_environment_and_saved_ones(home):
     path = saved(home, access_key="saved-A", secret_key="saved-S")
     keys = Keys({**home, "QIANFAN_ACCESS_KEY": "env-A", "QIANFAN_SECRET_KEY": "env-S"})
     assert keys.settings().access_key == "env-A"
@@ -66,38 +66,38 @@ def test_the_session_comes_first_then_the_environment_then_what_was_saved(home):
     assert Keys(home).settings().sources["access_key"] == path
 
 
-def test_keys_of_dotenv_come_before_saved_ones(home, tmp_path):
+def test_keys_of_env_file_precede_saved_ones(home, tmp_path):
     saved(home, bearer_token=BEARER)
     (tmp_path / ".env").write_text("QIANFAN_BEARER_TOKEN=bce-v3/ALTAK-file/1\n")
     assert Keys(home).settings().bearer_token == "bce-v3/ALTAK-file/1"
 
 
 @pytest.mark.parametrize("environ", [{"QIANFAN_ACCESS_KEY": "env-A"}, {"QIANFAN_SECRET_KEY": "env-S"}])
-def test_halves_are_never_mixed(home, environ):
+def test_keys_of_two_sources_are_not_mixed(home, environ):
     saved(home, access_key="saved-A", secret_key="saved-S")
     settings = Keys({**home, **environ}).settings()
     assert "saved" not in settings.access_key + settings.secret_key
 
 
-def test_another_kind_in_the_environment_comes_before_a_saved_one_that_the_api_would_prefer(home):
+def test_keys_of_environment_precede_saved_ones_of_another_kind(home):
     saved(home, bearer_token=BEARER)
     both = {"QIANFAN_ACCESS_KEY": "env-A", "QIANFAN_SECRET_KEY": "env-S"}
     assert Keys({**home, **both}).settings().bearer_token == ""
 
 
-def test_saved_keys_serve_the_api_that_has_none(home):
+def test_saved_keys_serve_api_without_keys(home):
     saved(home, bearer_token=BEARER)
     settings = Keys({**home, "QIANFAN_AK": "env-A", "QIANFAN_SK": "env-S"}).settings()
     assert (settings.ak, settings.bearer_token) == ("env-A", BEARER)
 
 
 @pytest.mark.parametrize("environ", [{"QIANFAN_BEARER_TOKEN": ""}, {"QIANFAN_NO_AUTH": "true"}])
-def test_what_says_no_key_means_no_key(home, environ):
+def test_saved_keys_are_ignored_if_variable_disables_them(home, environ):
     saved(home, bearer_token=BEARER)
     assert Keys({**home, **environ}).settings().bearer_token == ""
 
 
-def test_the_stub_asks_for_none(home):
+def test_saved_keys_are_not_read_on_stub(home):
     path = Path(saved(home, bearer_token=BEARER))
     path.write_text("broken")
     path.chmod(0o600)
@@ -124,7 +124,7 @@ def live(shell, monkeypatch):
     return run
 
 
-def test_save_and_forget(live, capsys, tmp_path):
+def test_auth_save_and_forget_keys(live, capsys, tmp_path):
     live("auth save")
     assert "No keys were entered in this session" in capsys.readouterr().out
     live("auth bearer", BEARER)
@@ -142,7 +142,7 @@ def test_save_and_forget(live, capsys, tmp_path):
     assert not path.exists()
 
 
-def test_sources_are_shown_by_name(live, capsys, home):
+def test_settings_show_sources_of_keys(live, capsys, home):
     path = saved(home, bearer_token=BEARER)
     live("settings")
     row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("bearer_token"))
@@ -154,20 +154,20 @@ def test_sources_are_shown_by_name(live, capsys, home):
     assert f"Deleted: bearer ({path})" in capsys.readouterr().out
 
 
-def test_a_refused_file_is_told_where_keys_are_missed(live, capsys, home, shell):
+def test_saved_keys_with_rejected_file_are_reported(live, capsys, home, shell):
     path = Path(saved(home, bearer_token=BEARER))
     path.chmod(0o644)
     for line in ("settings", "auth check"):
         live(line)
         assert "chmod 600" in capsys.readouterr().out
     with pytest.raises(QianfanError, match=r"No keys for the V2 API.*chmod 600"):
-        shell.run_line_magic("qianfan", "model=ernie-4.0-turbo-8k hi")
+        shell.run_line_magic("qianfan", "model=ernie-5.1 hi")
     session = shell.magics_manager.registry["QianfanMagics"].engine.session
-    session.preferences.change({"model": "ernie-4.0-turbo-8k"})
+    session.preferences.change({"model": "ernie-5.1"})
     assert "chmod 600" in panel_state(session)["problem"]
 
 
-def test_the_panel_shows_saved_keys_and_can_drop_them(home):
+def test_panel_shows_and_drops_saved_keys(home):
     path = saved(home, bearer_token=BEARER)
     session = Session(home)
     kinds = {one["kind"]: one for one in panel_state(session)["keys"]["kinds"]}
@@ -179,14 +179,14 @@ def test_the_panel_shows_saved_keys_and_can_drop_them(home):
 @pytest.mark.parametrize(
     "line", [f"auth {BEARER}", f"auth bearer {BEARER}", f"auth save bearer={BEARER}", f'auth "{BEARER}']
 )
-def test_a_key_on_the_line_is_not_repeated(shell, line):
+def test_auth_rejects_key_on_line_without_repeating_it(shell, line):
     with pytest.raises(QianfanError, match="Don't put a key on the line") as error:
         shell.run_line_magic("qf", line)
     assert BEARER not in f"{error.value} {error.value.values}"
 
 
 @pytest.mark.parametrize("keyring", [True, False])
-def test_a_question_with_saved_keys_in_a_real_kernel(start, tmp_path, keyring):
+def test_saved_keys_authorize_in_real_kernel(start, tmp_path, keyring):
     """Saved by one kernel, dropped by another; of a keyring the file names the kind alone."""
     (tmp_path / "testring.py").write_text(RING.replace("kept = {}", "kept = __import__('shelve').open('ring')"))
     ring = "testring.Ring" if keyring else "keyring.backends.null.Keyring"
@@ -204,7 +204,7 @@ def test_a_question_with_saved_keys_in_a_real_kernel(start, tmp_path, keyring):
         first.close()
         second = start(**server.environ, **environ)
         assert source in second.run("%qf settings").plain
-        ran = second.run("%%qianfan model=ernie-4.0-turbo-8k\nhi")
+        ran = second.run("%%qianfan model=ernie-5.1\nhi")
         assert ran.error is None
         assert f"Deleted: iam ({source})" in second.run("%qf auth forget").plain
-        assert second.run("%%qianfan model=ernie-4.0-turbo-8k\nhi").error[0] == "CredentialError"
+        assert second.run("%%qianfan model=ernie-5.1\nhi").error[0] == "CredentialError"

@@ -123,10 +123,10 @@ def _both(wire: str) -> list[Fault]:
         ),
         Fault(
             "signs of life without text",
-            ((STREAM, chunk(b": keep-alive\n\n"), Forever(chunk(b": keep-alive\n\n"))),),
+            ((STREAM, chunk(b": keep-alive\n\n"), HOLD),),
             1,
             "",
-            ("ResponseTimeout", "timeout.first"),
+            ("ResponseTimeout", "timeout.between"),
             timeout=0.5,
         ),
         # after the first byte: what came is kept, nothing is asked again

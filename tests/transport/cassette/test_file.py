@@ -25,7 +25,7 @@ def key_of(error):
     return error.value.key
 
 
-def test_the_file_is_sorted_so_that_the_order_of_recording_changes_nothing():
+def test_tidy_sorts_file_independent_of_recording_order():
     first = made(*OTHERS)
     PATH.unlink()
     for one in reversed(OTHERS):
@@ -39,21 +39,21 @@ def test_the_file_is_sorted_so_that_the_order_of_recording_changes_nothing():
     assert PATH.stat().st_mtime_ns == before  # nothing to do, nothing written
 
 
-def test_one_more_exchange_is_one_more_line():
+def test_append_adds_one_line():
     before = made(*OTHERS[:-1]).splitlines()
     after = made(*OTHERS).splitlines()
     assert set(before) < set(after)
     assert len(after) == len(before) + 1
 
 
-def test_a_newer_recording_of_the_same_replaces_it():
+def test_append_replaces_older_recording():
     made(recording(text="old"))
     cassette.append(PATH, [recording(text="new")])
     assert [one.play().outcome.text for one in cassette.tidy(PATH).exchanges.values()] == ["new"]
     assert b"old" not in PATH.read_bytes()
 
 
-def test_a_writer_killed_in_the_middle_of_a_line_leaves_a_readable_file():
+def test_torn_last_line_leaves_readable_file():
     whole = made(OTHERS[0])
     torn = whole + OTHERS[1].line().encode()[:40]
     PATH.write_bytes(torn)
@@ -63,7 +63,7 @@ def test_a_writer_killed_in_the_middle_of_a_line_leaves_a_readable_file():
     assert PATH.read_bytes().endswith(b"\n")
 
 
-def test_what_was_replaced_stays_nowhere_in_the_file():
+def test_change_removes_replaced_recording():
     for torn in (b"", b'{"body"'):
         PATH.write_bytes(made(recording(text="the old")) + torn)
         cassette.append(PATH, [recording(text="the new")])
@@ -72,14 +72,14 @@ def test_what_was_replaced_stays_nowhere_in_the_file():
         assert not cassette.read(PATH).untidy
 
 
-def test_a_file_is_changed_with_all_that_others_have_added():
+def test_change_includes_lines_of_other_writers():
     made(*OTHERS[:2])
     cassette.append(PATH, [OTHERS[2]])
     assert cassette.change(PATH, lambda one: None if one == OTHERS[0] else one) == 1
     assert set(cassette.read(PATH).exchanges) == {OTHERS[1].key, OTHERS[2].key}
 
 
-def test_a_link_to_a_file_stays_one():
+def test_append_keeps_symlink():
     Path("elsewhere").mkdir()
     PATH.symlink_to("elsewhere/b.jsonl")
     for one in OTHERS:
@@ -90,7 +90,7 @@ def test_a_link_to_a_file_stays_one():
 
 
 @pytest.mark.parametrize("keep", range(1, 100, 7))
-def test_a_file_cut_short_is_told_from_that(keep):
+def test_truncated_file_is_reported(keep):
     whole = made(*OTHERS)
     header = len(whole.splitlines(keepends=True)[0])
     end = len(whole.splitlines(keepends=True)[-1])
@@ -116,7 +116,7 @@ def test_a_file_cut_short_is_told_from_that(keep):
         (lambda data: data.replace(b'{"body"', b"[" * 100_000, 1), "cassette.broken", "Line 2 "),
     ],
 )
-def test_what_is_wrong_with_a_file_is_said(change, key, said):
+def test_invalid_file_is_reported(change, key, said):
     PATH.write_bytes(change(made(*OTHERS)))
     with pytest.raises(CassetteError) as error:
         cassette.read(PATH)
@@ -126,7 +126,7 @@ def test_what_is_wrong_with_a_file_is_said(change, key, said):
     assert "a.qf.jsonl" in error.value.message("zh")
 
 
-def test_a_file_that_is_not_there_or_not_to_be_written():
+def test_missing_or_unwritable_file_is_reported():
     with pytest.raises(CassetteError, match="Cassette a.qf.jsonl not found"):
         cassette.read(PATH)
     with pytest.raises(CassetteError, match="Cannot write"):
@@ -140,7 +140,7 @@ def test_a_file_that_is_not_there_or_not_to_be_written():
     assert not cassette.read(PATH).exchanges
 
 
-def test_it_is_readable_to_whom_the_users_other_files_are():
+def test_file_mode_follows_umask():
     old = os.umask(0o027)
     try:
         made(OTHERS[0])
@@ -167,12 +167,12 @@ for number in range(40):
 """
 
 
-def test_several_writers_lose_nothing():
+def test_concurrent_writers_lose_nothing():
     root = str(Path(__file__).parents[3])
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, root, name]) for name in "abc"]
     assert [writer.wait() for writer in writers] == [0, 0, 0]
     assert len(cassette.tidy(PATH).exchanges) == 120
 
 
-def test_the_cassette_of_a_notebook():
+def test_cassette_path_follows_notebook_path():
     assert cassette.beside(Path("x/my.analysis.ipynb")) == Path("x/my.analysis.qf.jsonl")

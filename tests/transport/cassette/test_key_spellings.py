@@ -76,14 +76,14 @@ PLACES = {
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("way", WAYS)
-def test_key_in_any_spelling_is_masked_at_any_place(way, place):
+def test_key_is_masked_in_any_spelling_and_place(way, place):
     left = PLACES[place](WAYS[way](KEY))
     assert not any(told(text) for text in everywhere(left))
     assert "***" in left or place == "cause"
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_key_in_any_spelling_is_found_by_an_audit_and_kept_from_a_request(way):
+def test_key_in_any_spelling_is_found_by_audit_and_not_sent(way):
     spelled = WAYS[way](KEY)
     found = saved_keys(
         Keyring({KEY: "QIANFAN_BEARER_TOKEN"}), {"source": [f"a {spelled}"], "outputs": [{"x": spelled}]}
@@ -93,6 +93,6 @@ def test_key_in_any_spelling_is_found_by_an_audit_and_kept_from_a_request(way):
         check_holds_none({KEY: "QIANFAN_BEARER_TOKEN"}, {"messages": [{"content": spelled}]})
 
 
-def test_the_spellings_are_many():
+def test_spellings_cover_many_places():
     assert len(WAYS) * len(PLACES) >= 80
     assert len(WAYS) >= 80

@@ -19,7 +19,7 @@ def said(request, *known, n=0, lang="en"):
     return miss(PATH, request, n, known).message(lang)
 
 
-def test_the_nearest_is_named_with_what_differs():
+def test_mismatch_names_nearest_exchange_and_difference():
     near, far = recording("Tell me of the Great Wall", temperature=0.5), recording("Bake a cake", temperature=0.3)
     told = said(request_of("Tell me of the Great Wail", temperature=0.3), far, near)
     assert near.hash in told
@@ -30,13 +30,13 @@ def test_the_nearest_is_named_with_what_differs():
     )
 
 
-def test_a_model_that_differs_is_said_once():
-    told = said(request_of("hi", model="ernie-4.0-8k"), recording("hi"))
-    assert "model yi_34b_chat → ernie-4.0-8k; api v1 → v2" in told
+def test_mismatch_reports_model_once():
+    told = said(request_of("hi", model="ernie-5.1"), recording("hi"))
+    assert "model yi_34b_chat → ernie-5.1; api v1 → v2" in told
     assert "endpoint" not in told
 
 
-def test_of_many_differences_three_are_told():
+def test_mismatch_reports_three_differences():
     history = [Exchange.of(f"q{n}", f"a{n}") for n in range(4)]
     asked = plan_request(registry().target("yi_34b_chat"), "and now?", history=history).request
     changed = [Exchange.of(f"Q{n}", f"A{n}") for n in range(4)]
@@ -48,12 +48,12 @@ def test_of_many_differences_three_are_told():
     assert "9 → 1 messages" in said(request_of("and now?"), recorded_of(kept, 0, status=200, headers={}, events=[]))
 
 
-def test_a_parameter_that_was_not_set():
+def test_mismatch_reports_unset_parameter():
     assert "temperature (not set) → 0.3" in said(request_of(temperature=0.3), recording())
     assert "temperature 0.3 → （未设置）" in said(request_of(), recording(temperature=0.3), lang="zh")
 
 
-def test_one_more_time_than_it_was_recorded():
+def test_mismatch_reports_too_few_recordings():
     told = said(request_of(), recording(), recording(n=1), n=2)
     assert "only 2 answers to this request, which was sent 3 times" in told
     assert "has no exchanges yet" in said(request_of())
@@ -71,11 +71,11 @@ def test_one_more_time_than_it_was_recorded():
         ("", "z" * 100, f"{{+{'z' * 60}…+}}"),
     ],
 )
-def test_a_short_difference(was, now, shown):
+def test_short_difference_marks_changes(was, now, shown):
     assert short_difference(was, now) == shown
 
 
-def test_the_nearest_of_many_is_found_without_a_close_look_at_each(monkeypatch):
+def test_mismatch_compares_few_exchanges_closely(monkeypatch):
     compared = []
 
     class Counting(mismatch.SequenceMatcher):

@@ -32,7 +32,7 @@ def events_of(*payloads):
     return [f"data: {json.dumps(payload, ensure_ascii=False)}\n\n".encode() for payload in payloads]
 
 
-def test_a_line_is_the_same_whoever_writes_it_and_holds_nothing_of_the_moment():
+def test_line_is_stable():
     line = recording().line()
     row = json.loads(line)
     assert line == json.dumps(row, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
@@ -47,14 +47,14 @@ def test_a_line_is_the_same_whoever_writes_it_and_holds_nothing_of_the_moment():
 
 
 @given(st.lists(st.binary(min_size=1, max_size=30), max_size=8))
-def test_bytes_come_back_as_they_came(pieces):
+def test_recorded_bytes_round_trip(pieces):
     made = recorded_of(request_of(), 0, status=200, headers={}, events=[(0.0, piece) for piece in pieces])
     back = Recorded.of_line(made.line())
     assert b"".join(data for _, data in back.events) == b"".join(pieces)
     assert back == made
 
 
-def test_however_the_network_cuts_a_stream_its_events_are_kept_whole():
+def test_in_events_joins_any_chunks():
     whole = b"".join(events_of({"result": "长城"}, {"result": "!", "is_end": True}))
     for size in range(1, len(whole)):
         pieces = [(float(start), whole[start : start + size]) for start in range(0, len(whole), size)]
@@ -64,7 +64,7 @@ def test_however_the_network_cuts_a_stream_its_events_are_kept_whole():
     assert in_events([(1.0, b"a\r\n\r\nb"), (2.0, b"c")]) == ((1.0, b"a\r\n\r\n"), (2.0, b"bc"))
 
 
-def test_playing_it_decodes_it_as_the_client_does():
+def test_play_decodes_like_client():
     assert recording(text="好").play().outcome.text == "好"
     assert recording().play().complete
     streamed = request_of(stream=True)
@@ -83,7 +83,7 @@ def test_playing_it_decodes_it_as_the_client_does():
     assert not gone.complete
 
 
-def test_the_stub_stays_known_as_the_stub():
+def test_recorded_stub_is_marked_as_stub():
     made = recorded_of(request_of(), 0, status=200, headers={"server": "qfmagic-stub"}, events=[])
     assert Recorded.of_line(made.line()).stub
     assert not recorded_of(request_of(), 0, status=200, headers={"server": "nginx"}, events=[]).headers
@@ -101,7 +101,7 @@ def test_the_stub_stays_known_as_the_stub():
         (lambda line: line.replace('"events":[[', '"events":[[[],'), "shape"),
     ],
 )
-def test_a_changed_line_is_refused(edit, reason):
+def test_changed_line_is_rejected(edit, reason):
     line = recording().line()
     assert Recorded.of_line(line) == recording()
     changed = edit(line)

@@ -21,13 +21,13 @@ def streamed(pieces, wire="v1"):
     else:
         payloads = [{"id": "1", "choices": [{"index": 0, "delta": {"content": piece}}]} for piece in pieces]
         data = [*events_of(*payloads), b"data: [DONE]\n\n"]
-    request = request_of("of 张三", "yi_34b_chat" if wire == "v1" else "ernie-4.0-8k", stream=True)
+    request = request_of("of 张三", "yi_34b_chat" if wire == "v1" else "ernie-5.1", stream=True)
     return recorded_of(request, 0, status=200, headers={}, events=[(0.0, one) for one in data])
 
 
 @pytest.mark.parametrize("wire", ["v1", "v2"])
 @given(text=st.text("ab张三 ", max_size=12), cuts=st.lists(st.integers(0, 12), max_size=4))
-def test_a_word_goes_however_it_is_cut(wire, text, cuts):
+def test_redacted_removes_word_in_any_chunks(wire, text, cuts):
     edges = [0, *sorted(cuts), len(text)]
     pieces = [text[start:end] for start, end in itertools.pairwise(edges)]
     before = streamed(pieces, wire)
@@ -40,12 +40,12 @@ def test_a_word_goes_however_it_is_cut(wire, text, cuts):
     assert after.hash == before.hash
 
 
-def test_what_does_not_hold_the_word_stays_as_it_is():
+def test_redacted_without_word_is_unchanged():
     one = recording("hi", "hello")
     assert redacted(one, ["张三"]) is one
 
 
-def test_bodies_and_what_is_no_json():
+def test_redacted_covers_request_and_other_content():
     one = recording("me: 张三", "To 张三")
     after = redacted(one, ["张三"])
     assert after.body["messages"][0]["content"] == "me: […]"
@@ -56,7 +56,7 @@ def test_bodies_and_what_is_no_json():
     assert redacted(odd, ["张三"]) is odd
 
 
-def test_it_still_answers_the_request_it_was_recorded_for_and_the_one_with_the_words_gone():
+def test_redacted_exchange_matches_original_and_redacted_request():
     kept = redacted(recording("me: 张三!"), ["张三"])
     assert kept.hash == request_of("me: 张三!").hash
     assert fits(kept, request_of("me: […]!"))
@@ -64,19 +64,19 @@ def test_it_still_answers_the_request_it_was_recorded_for_and_the_one_with_the_w
         request_of("me: 李四!"),  # another question, of which nothing was taken out
         request_of("you: 张三!"),
         request_of("me: 张三!", temperature=0.1),
-        request_of("me: 张三!", "ernie-4.0-8k"),
+        request_of("me: 张三!", "ernie-5.1"),
     ):
         assert not fits(kept, other)
     assert not fits(recording("hi"), request_of("hi"))
 
 
-def test_whether_a_request_is_the_recorded_one_is_soon_told_however_much_was_taken_out():
+def test_fits_is_fast_for_many_redactions():
     kept = redacted(recording("ab" * 60), ["b"])
     assert not fits(kept, request_of("[…]" + "ca" * 200))
     assert fits(kept, request_of("a[…]" * 60))
 
 
-def test_half_a_character_beside_a_word_stays():
+def test_redacted_keeps_lone_surrogates():
     events = [b'data: {"id":"1","result":"Bob\\ud83d"}\n\n', b'data: {"result":"\\ude00","is_end":true}\n\n']
     one = recorded_of(request_of(stream=True), 0, status=200, headers={}, events=[(0.0, data) for data in events])
     after = redacted(one, ["Bob"])
@@ -84,7 +84,7 @@ def test_half_a_character_beside_a_word_stays():
     assert after.play().outcome.text == "[…]" + one.play().outcome.text.removeprefix("Bob")
 
 
-def test_keys_go_in_any_case_and_however_a_stream_or_an_escape_cuts_them():
+def test_hidden_removes_keys_in_any_case_chunks_and_escapes():
     key = "SEKRET-key/1"
     one = streamed(["it is SEK", "RET-KEY", "/1!"])
     escaped = b'data: {"result":"SEKRET\\u002dkey\\/1"}\n\n'
@@ -101,7 +101,7 @@ def test_keys_go_in_any_case_and_however_a_stream_or_an_escape_cuts_them():
 
 
 @pytest.mark.parametrize("wire", ["v1", "v2"])
-def test_words_that_the_api_itself_uses_leave_it_readable(wire):
+def test_redacted_protocol_words_stay_decodable(wire):
     words = ["result", "content", "role", "user", "data", "stop", "DONE", "id", "张三", "delta", "messages"]
     before = streamed(["the role of 张三", " and its content"], wire)
     after = redacted(before, words)

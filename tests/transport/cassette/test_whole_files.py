@@ -35,7 +35,7 @@ def exchange(prompt="hi"):
     return recorded_of(request, 0, status=200, headers={}, events=[(0.0, BODY)])
 
 
-def test_replace_file_writes_all_and_keeps_the_mode_and_a_link(tmp_path):
+def test_replace_file_keeps_mode_and_link(tmp_path):
     path, link = tmp_path / "a.md", tmp_path / "link.md"
     replace_file(path, OLD)
     link.symlink_to(path)
@@ -45,7 +45,7 @@ def test_replace_file_writes_all_and_keeps_the_mode_and_a_link(tmp_path):
     assert {one.name for one in tmp_path.iterdir()} == {"a.md", "link.md"}
 
 
-def test_replace_file_makes_a_file_as_any_program_does(tmp_path):
+def test_replace_file_applies_umask(tmp_path):
     before = os.umask(0o027)
     try:
         replace_file(tmp_path / "a.md", NEW)
@@ -54,14 +54,14 @@ def test_replace_file_makes_a_file_as_any_program_does(tmp_path):
     assert (tmp_path / "a.md").stat().st_mode & 0o777 == 0o640
 
 
-def test_replace_file_takes_a_name_as_long_as_names_can_be(tmp_path):
+def test_replace_file_supports_longest_name(tmp_path):
     path = tmp_path / ("x" * 252 + ".md")
     replace_file(path, OLD)
     replace_file(path, NEW)
     assert path.read_bytes() == NEW
 
 
-def test_replace_file_leaves_the_old_file_whole_where_the_disk_is_full(tmp_path):
+def test_replace_file_keeps_old_file_if_disk_is_full(tmp_path):
     path = tmp_path / "a.md"
     replace_file(path, OLD)
     with room_for(100), pytest.raises(OSError, match="too large"):
@@ -83,7 +83,7 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
-def test_replace_file_raises_an_os_error_where_no_file_can_be(tmp_path, place):
+def test_replace_file_raises_os_error_for_unusable_path(tmp_path, place):
     (tmp_path / "file").write_bytes(OLD)
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     os.mkfifo(tmp_path / "pipe")
@@ -94,7 +94,7 @@ def test_replace_file_raises_an_os_error_where_no_file_can_be(tmp_path, place):
     assert (tmp_path / "file").read_bytes() == OLD
 
 
-def test_replace_file_leaves_a_file_alone_that_may_not_be_written(tmp_path, monkeypatch):
+def test_replace_file_keeps_unwritable_file(tmp_path, monkeypatch):
     path = tmp_path / "a.md"
     replace_file(path, OLD)
     monkeypatch.setattr(os, "access", lambda *_: False)  # whoever runs the tests may be root
@@ -107,7 +107,7 @@ def test_replace_file_leaves_a_file_alone_that_may_not_be_written(tmp_path, monk
 # ---- cassettes
 
 
-def test_cassette_is_whole_after_an_exchange_that_had_no_room(tmp_path):
+def test_cassette_is_whole_after_failed_append(tmp_path):
     path = tmp_path / "a.qf.jsonl"
     cassette.append(path, [exchange("a")])
     before = path.read_bytes()

@@ -52,7 +52,7 @@ schemas = st.recursive(
 
 @given(schemas, st.text(max_size=20), st.sampled_from(["en", "zh"]))
 @settings(deadline=None, max_examples=200)
-def test_what_it_makes_up_fits_the_schema_in_the_instruction(inside, question, lang):
+def test_fake_json_matches_schema_in_instruction(inside, question, lang):
     schema = Schema.of({**inside, "$defs": {"d": {"type": "boolean"}}})
     contents = [f"{question}\n\n{schema.instruction(lang)}"]
     said = made_up({}, contents, "")
@@ -64,21 +64,21 @@ def test_what_it_makes_up_fits_the_schema_in_the_instruction(inside, question, l
     st.lists(st.tuples(st.sampled_from(["x|y", "1|2|3", *TYPES]), st.booleans(), st.booleans()), min_size=1, max_size=6)
 )
 @settings(deadline=None)
-def test_it_fits_every_short_form(fields):
+def test_fake_json_matches_every_short_form(fields):
     parts = [f"f{n} {f'list[{kind}]' if many else kind}{'?' * maybe}" for n, (kind, many, maybe) in enumerate(fields)]
     schema = Schema.of(", ".join(parts))
     assert set(schema.parse(made_up({}, [schema.instruction("en")], ""))) == set(schema.names)
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_it_fits_the_schema_of_the_parameter(wrapped):
+def test_fake_json_matches_schema_parameter(wrapped):
     schema = Schema.of(SHORT)
     given_as = {"name": "it", "schema": schema.json_schema} if wrapped else schema.json_schema
     said = made_up({"response_format": {"type": "json_schema", "json_schema": given_as}}, ["hi"], "")
     assert schema.parse(said)["mood"] in ("good", "bad")
 
 
-def test_it_fits_types_that_are_written_as_text():
+def test_fake_json_matches_types_written_as_text():
     class Written(pydantic.BaseModel):
         took: dt.timedelta
         four: ipaddress.IPv4Address
@@ -94,12 +94,12 @@ def test_it_fits_types_that_are_written_as_text():
 
 
 @pytest.mark.parametrize("form", ["json_object", {"type": "json_object"}, {"type": "json_schema"}])
-def test_json_that_nobody_described_holds_the_usual_answer(form):
+def test_fake_json_without_schema_has_usual_answer(form):
     assert json.loads(made_up({"response_format": form}, ["hi"], "said")) == {"answer": "said"}
 
 
 @pytest.mark.parametrize("body", [{}, {"response_format": {"type": "text"}}, {"response_format": 5}])
-def test_who_asks_for_text_gets_none(body):
+def test_fake_json_is_skipped_for_text(body):
     schema = Schema.of(SHORT)
     assert made_up(body, ["hi"], "") is None
     assert made_up(body, [schema.instruction("en"), "{}", "And in words?"], "") is None
@@ -107,14 +107,14 @@ def test_who_asks_for_text_gets_none(body):
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
-def test_it_fits_again_when_it_is_asked_again_but_is_another(lang):
+def test_fake_json_repair_matches_and_differs(lang):
     schema = Schema.of("score float")
     first = [schema.instruction(lang)]
     again = [*first, "no", text("schema.repair", lang, fault="Wrong.")]
     assert schema.parse(made_up({}, again, "")) != schema.parse(made_up({}, first, ""))
 
 
-def test_a_schema_that_holds_itself_ends():
+def test_fake_json_of_recursive_schema_ends():
     tree = {"type": "object", "properties": {"kids": {"type": "array", "items": {"$ref": "#"}}}, "required": []}
     schema = Schema.of(tree)
     assert schema.parse(made_up({}, [schema.instruction("en")], ""))

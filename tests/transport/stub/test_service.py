@@ -28,7 +28,7 @@ def v1(endpoint="yi_34b_chat", messages=HI, **body):
     return ask(V1 + endpoint, {"messages": messages, **body}, query={"access_token": KEYS.access_token})
 
 
-def v2(model="ernie-4.0-8k", messages=HI, **body):
+def v2(model="ernie-5.1", messages=HI, **body):
     return ask(
         "/v2/chat/completions",
         {"model": model, "messages": messages, **body},
@@ -53,7 +53,7 @@ ENDPOINTS = {
 
 
 @pytest.mark.parametrize("number", range(len(examples())))
-def test_the_documented_prompts_have_the_documented_answers(number):
+def test_stub_answers_documented_prompts(number):
     example = examples()[number]
     raw = json.loads(__import__("pkgutil").get_data("qfmagic", "data/examples.json"))["examples"][number]
     reply = v1(ENDPOINTS[example.model], raw["messages"], stream=bool(example.events))
@@ -67,7 +67,7 @@ def test_the_documented_prompts_have_the_documented_answers(number):
     assert reply.headers["server"] == "qfmagic-stub"
 
 
-def test_a_documented_answer_comes_in_the_form_that_was_asked_for():
+def test_stub_documented_answer_has_requested_form():
     whole = payload(v1(messages=[{"role": "user", "content": "推荐一些中国自驾游路线"}]))
     assert whole["result"] == find_example(["yi_34b_chat"], ["推荐一些中国自驾游路线"], stream=True).text
     pieces = events(v1(stream=True))
@@ -76,7 +76,7 @@ def test_a_documented_answer_comes_in_the_form_that_was_asked_for():
     assert [event["sentence_id"] for event in pieces] == list(range(len(pieces)))
 
 
-def test_anything_else_is_answered_by_the_rule():
+def test_stub_answers_other_prompts_by_rule():
     messages = [*HI, {"role": "assistant", "content": "x"}, {"role": "user", "content": "今天几号？"}]
     assert (
         payload(v1(messages=messages))["result"] == "（替身回答）**Yi-34B-Chat**，第 2 轮，问题共 5 个字符：今天几号？"
@@ -86,7 +86,7 @@ def test_anything_else_is_answered_by_the_rule():
     assert v1(messages=messages) == v1(messages=messages)
 
 
-def test_v2_streams_end_with_usage_and_done():
+def test_stub_v2_stream_ends_with_usage_and_done():
     reply = v2(stream=True, stream_options={"include_usage": True})
     got = events(reply)
     assert reply.chunks[-1] == b"data: [DONE]\n\n"
@@ -98,13 +98,41 @@ def test_v2_streams_end_with_usage_and_done():
     assert payload(v2())["choices"][0]["message"]["role"] == "assistant"
 
 
-def test_fiction_answers_its_documented_prompts_on_v2_too():
-    assert (
-        payload(v2("ernie-char-fiction-8k", [{"role": "user", "content": "你好"}]))["choices"][0]["message"]["content"]
-        == "你好,有什么我可以帮助你的吗?"
-    )
-    streamed = events(v2("ernie-char-fiction-8k", [{"role": "user", "content": "给我推荐一些自驾游路线"}], stream=True))
-    assert len([e for e in streamed if e["choices"] and e["choices"][0]["delta"]["content"]]) == 9
+@pytest.mark.parametrize("model", ["ernie-5.1", "ernie-5.0", "my-tuned-service", "qwen4-1b", "a/b:1", "x" * 128])
+def test_stub_v2_answers_any_valid_model_name(model):
+    reply = v2(model)
+    assert payload(reply)["model"] == model
+    assert payload(reply)["choices"][0]["message"]["content"]
+
+
+@pytest.mark.parametrize(
+    "model", ["ernie-lite-8k", "ernie-3.5-8k", "ernie-char-fiction-8k", "yi_34b_chat", "two words", "x" * 129, "模型"]
+)
+def test_stub_v2_rejects_retired_and_invalid_models(model):
+    reply = v2(model)
+    error = payload(reply)["error"]
+    assert (reply.status, error["code"], error["type"]) == (401, "invalid_model", "invalid_request_error")
+    assert error["message"].startswith("No permission to use the model")
+
+
+def test_stub_v2_lists_served_models():
+    def listed(key):
+        return ask("/v2/models", b"", headers={"authorization": f"Bearer {key}"}, method="GET")
+
+    rows = {row["id"]: row for row in payload(listed(KEYS.bearer_token))["data"]}
+    assert (rows["ernie-5.1"]["type"], rows["ernie-5.1"]["max_completions_tokens"]) == ("chat", 65536)
+    assert "max_completions_tokens" not in rows["deepseek-v4.1-flash"]
+    assert not {"ernie-lite-8k", "yi_34b_chat", "ernie-char-fiction-8k"} & rows.keys()
+    assert payload(listed("wrong"))["error"]["code"] == "invalid_iam_token"
+
+
+def test_stub_answers_have_documented_headers():
+    assert v1().headers["statement"] == v2().headers["statement"] == "AI-generated"
+    limits = {name.removeprefix("x-ratelimit-") for name in v2().headers if name.startswith("x-ratelimit-")}
+    assert limits == {
+        f"{kind}-{of}" for kind in ("limit", "remaining") for of in ("requests", "input-tokens", "output-tokens")
+    }
+    assert not [name for name in v1().headers if name.startswith("x-ratelimit-")]
 
 
 @pytest.mark.parametrize(
@@ -125,12 +153,12 @@ def test_fiction_answers_its_documented_prompts_on_v2_too():
         (b"[]", 336002),
     ],
 )
-def test_v1_refuses(body, code):
+def test_stub_v1_rejects_invalid_request(body, code):
     reply = ask(f"{V1}yi_34b_chat", body, query={"access_token": KEYS.access_token})
     assert (reply.status, payload(reply)["error_code"]) == (200, code)
 
 
-def test_fictions_own_rules():
+def test_stub_fiction_has_its_own_rules():
     assert payload(v1("ernie-char-fiction-8k", enable_user_memory=True))["error_code"] == 336003
     assert "result" in payload(v1("ernie-char-fiction-8k", enable_user_memory=True, user_id="u"))
     assert payload(v1("ernie-char-fiction-8k", system="x" * 24000))["error_code"] == 336003
@@ -142,34 +170,31 @@ def test_fictions_own_rules():
     [
         ({"model": "", "messages": HI}, 400, "invalid_model"),
         ({"messages": HI}, 400, "invalid_model"),
-        ({"model": "nobody", "messages": HI}, 401, "invalid_model"),
         ({"model": "yi_34b_chat", "messages": HI}, 401, "invalid_model"),
-        ({"model": "ernie-4.0-8k", "messages": []}, 400, "invalid_messages"),
-        ({"model": "ernie-4.0-8k", "messages": [{"role": "system", "content": "x"}]}, 400, "invalid_messages"),
-        ({"model": "ernie-4.0-8k", "messages": "hi"}, 400, "invalid_messages"),
-        ({"model": "ernie-4.0-8k", "messages": ["hi"]}, 400, "invalid_messages"),
-        ({"model": "ernie-4.0-8k", "messages": [{"role": "human", "content": "x"}]}, 400, "invalid_messages"),
-        ({"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": None}]}, 400, "invalid_messages"),
-        ({"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": ["x"]}]}, 400, "invalid_messages"),
-        ({"model": "ernie-4.0-8k", "messages": [*HI, {"role": "user", "content": " "}]}, 400, "invalid_messages"),
-        ({"model": "ernie-4.0-8k", "messages": HI, "temperature": "hot"}, 400, "invalid_argument"),
-        ({"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "x" * 20001}]}, 400, "characters_too_long"),
-        ({"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "x " * 9999}]}, 400, "tokens_too_long"),
+        ({"model": "ernie-5.1", "messages": []}, 400, "invalid_messages"),
+        ({"model": "ernie-5.1", "messages": [{"role": "system", "content": "x"}]}, 400, "invalid_messages"),
+        ({"model": "ernie-5.1", "messages": "hi"}, 400, "invalid_messages"),
+        ({"model": "ernie-5.1", "messages": ["hi"]}, 400, "invalid_messages"),
+        ({"model": "ernie-5.1", "messages": [{"role": "human", "content": "x"}]}, 400, "invalid_messages"),
+        ({"model": "ernie-5.1", "messages": [{"role": "user", "content": None}]}, 400, "invalid_messages"),
+        ({"model": "ernie-5.1", "messages": [{"role": "user", "content": ["x"]}]}, 400, "invalid_messages"),
+        ({"model": "ernie-5.1", "messages": [*HI, {"role": "user", "content": " "}]}, 400, "invalid_messages"),
+        ({"model": "ernie-5.1", "messages": HI, "temperature": "hot"}, 400, "invalid_argument"),
         (b"{", 400, "malformed_json"),
     ],
 )
-def test_v2_refuses(body, status, code):
+def test_stub_v2_rejects_invalid_request(body, status, code):
     reply = ask("/v2/chat/completions", body, headers={"authorization": f"Bearer {KEYS.bearer_token}"})
     assert (reply.status, payload(reply)["error"]["code"]) == (status, code)
 
 
-def test_v2_answers_messages_of_any_order_and_parts():
+def test_stub_v2_accepts_messages_of_any_order_and_parts():
     parts = [{"type": "text", "text": "and now?"}]
     messages = [*HI, {"role": "user", "content": parts}]
     assert "8 characters: and now?" in payload(v2(messages=messages))["choices"][0]["message"]["content"]
 
 
-def test_credentials_are_checked():
+def test_stub_checks_credentials():
     assert payload(ask(f"{V1}yi_34b_chat", {}, query={"access_token": "x"}))["error_code"] == 110
     assert payload(ask("/v2/chat/completions", {}))["error"]["code"] == "invalid_iam_token"
     assert ask(f"{V1}yi_34b_chat", {}).headers["x-bce-error-code"] == "NotFound"
@@ -186,7 +211,7 @@ def test_credentials_are_checked():
 
 
 @pytest.mark.parametrize(("secret", "accepted"), [(KEYS.secret_key, True), ("wrong", False)])
-def test_signatures_are_checked(secret, accepted):
+def test_stub_checks_signatures(secret, accepted):
     headers = {"host": "iam", "x-bce-date": bce_date(0)}
     query = {"expireInSeconds": "600"}
     signed = sign(
@@ -207,7 +232,7 @@ def test_signatures_are_checked(secret, accepted):
         assert reply.headers["x-bce-error-code"] == "SignatureDoesNotMatch"
 
 
-def test_methods_and_places_that_are_not_served():
+def test_stub_rejects_unknown_methods_and_paths():
     assert payload(ask("/nowhere", {}))["error_code"] == 3
     assert payload(ask(f"{V1}yi_34b_chat", {}, method="GET"))["error_code"] == 336101
     assert payload(ask("/v2/chat/completions", {}, method="GET"))["error"]["code"] == "method_not_supported"
@@ -222,12 +247,12 @@ def call(transport, *, content=b"{}"):
     return asyncio.run(go())
 
 
-def test_the_transport_carries_the_service():
+def test_stub_transport_serves_service():
     assert call(StubTransport()).status_code == 401
     assert StubTransport(StubService(StubKeys(ak="mine"))).keys.ak == "mine"
 
 
-def test_a_script_is_played_in_order_and_refuses_the_rest():
+def test_scripted_transport_plays_in_order_and_rejects_rest():
     transport = ScriptedTransport(
         [Reply.of_json({"a": 1}), lambda request: Reply.of_json(request.json()), httpx.ReadError("cut")]
     )
@@ -243,7 +268,7 @@ def test_a_script_is_played_in_order_and_refuses_the_rest():
     assert [request.path for request in transport.requests] == ["/oauth/2.0/token"] * 3
 
 
-def test_a_held_body_waits():
+def test_held_stream_waits():
     gate = asyncio.Event()
 
     async def go():
@@ -261,12 +286,12 @@ def test_a_held_body_waits():
 @pytest.mark.parametrize(
     ("model", "api", "prompt"),
     [
-        ("ernie-4.0-8k", "v2", "anything"),
+        ("ernie-5.1", "v2", "anything"),
         ("ernie-char-fiction-8k", "v1", "anything"),
-        ("ernie-4.0-8k", "v2", "介绍下长城"),
+        ("ernie-5.1", "v2", "介绍下长城"),
     ],
 )
-def test_a_limit_of_output_tokens_cuts_the_answer(stub_settings, model, api, prompt, stream):
+def test_stub_max_output_tokens_truncates_answer(stub_settings, model, api, prompt, stream):
     with Qianfan(settings=stub_settings, transport=StubTransport(), model=model, api=api) as client:
         whole = client.ask(prompt)
         asked = client.stream(prompt, max_output_tokens=4, stream=stream)

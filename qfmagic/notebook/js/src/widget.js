@@ -22,6 +22,7 @@ function collect(model) {
     wait: "",
     gap: false,
     stoppable: false,
+    epoch: 0, // how often what came before was taken back
     ended: undefined, // when the answer was whole, where its view stays: the others are still written
     signal: async () => model.widget_manager?.get_model(model.get("stop")),
     watchers: new Set(),
@@ -31,6 +32,12 @@ function collect(model) {
     // A page that was reloaded in mid-answer begins in the middle; so does a model made anew.
     if (message.n !== expected) store.gap = true;
     expected = message.n + 1;
+    if (message.b) {
+      store.epoch += 1;
+      store.text = "";
+      store.characters = 0;
+      if (message.b === "all") store.reasoning = "";
+    }
     store.text += message.t ?? "";
     store.reasoning += message.r ?? "";
     for (const _ of message.t ?? "") store.characters += 1;
@@ -73,13 +80,14 @@ function plain(store, el) {
 
 function mount(store, el) {
   let leave;
+  let shown; // the epoch the view began in: it only reads on, so it begins anew where text was taken back
   const take = () => {
     const view = registry[HASH];
-    if (!view) return;
+    if (!view || shown === store.epoch) return;
     clearInterval(looking);
-    store.watchers.delete(take);
     leave?.();
     leave = view(store, el);
+    shown = store.epoch;
   };
   const looking = setInterval(take, LOOK);
   store.watchers.add(take);

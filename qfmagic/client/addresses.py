@@ -5,7 +5,7 @@ import re
 import unicodedata
 from urllib.parse import urlsplit
 
-from .keys.pasted import unquoted
+from ..core.keys.pasted import unquoted
 
 CHAT = "/chat/completions"  # the end of an address that is whole
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")

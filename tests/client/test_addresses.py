@@ -2,7 +2,7 @@
 
 import pytest
 
-from qfmagic.core.addresses import place_of_route, read_address, without_route
+from qfmagic.client.addresses import place_of_route, read_address, without_route
 
 ROUTE = "/v2/chat/completions"
 HOST = "https://qianfan.baidubce.com"
@@ -28,7 +28,7 @@ HOST = "https://qianfan.baidubce.com"
         ("host:port", "https://host:port"),
     ],
 )
-def test_read_address(written, read):
+def test_read_address_parses_addresses(written, read):
     assert read_address(written) == read
 
 
@@ -56,12 +56,12 @@ def test_place_of_route_repeats_no_part(base, address):
     assert "".join(place_of_route(base, ROUTE)) == address
 
 
-def test_place_of_other_routes():
+def test_place_of_joins_other_routes():
     assert "".join(place_of_route(f"{HOST}{ROUTE}", "/v2/models")) == f"{HOST}/v2/models"
     assert "".join(place_of_route("http://gate/v2", "chat/completions")) == "http://gate/v2/chat/completions"
     assert "".join(place_of_route("http://gate/v2", "/v2")) == "http://gate/v2"
 
 
-def test_without_route_takes_a_least_number_of_parts():
+def test_without_route_requires_a_minimum_of_parts():
     assert without_route("http://gate/rpc", "/rpc/2.0", least=2) == "http://gate/rpc"
     assert without_route("http://gate/rpc/2.0", "/rpc/2.0/x", least=2) == "http://gate"
