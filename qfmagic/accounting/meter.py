@@ -14,6 +14,7 @@ from ..core.callbacks import ignore
 from ..core.context import measure
 from ..core.errors import BudgetError
 from ..core.i18n import Text
+from ..core.messages import text_of
 from ..core.params import answer_limit
 from ..core.plan import Plan
 from ..core.usage import DETAILS
@@ -245,7 +246,7 @@ def used_of(answer: Answer) -> tuple[int, int]:
     if usage.prompt_tokens is not None and usage.completion_tokens is not None:
         return usage.prompt_tokens, usage.completion_tokens
     messages = answer.request.get("messages", ())
-    asked = sum(measure(str(message.get("content", ""))).tokens for message in messages)
+    asked = sum(measure(text_of(message.get("content"))).tokens for message in messages)
     asked += measure(str(answer.request.get("system", ""))).tokens  # V1's stands beside the messages
     said = measure(answer.text).tokens + measure(answer.reasoning).tokens
     prompt, whole = answer.usage.prompt_tokens, answer.usage.total_tokens

@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
+from ..core.transport_modes import is_free
 from ..core.usage import DETAILS
 from .prices import Prices, Used, length_class
 
 Kind = Literal["ask", "map", "compare", "repair"]
 By = Literal["cell", "chat", "model", "day"]
 BY: tuple[By, ...] = ("cell", "chat", "model", "day")
-FREE = ("stub", "replay")  # what answers without anything being paid
 
 
 class Call(NamedTuple):
@@ -78,7 +78,7 @@ class Call(NamedTuple):
     @property
     def free(self) -> bool:
         """Whether it cost nothing."""
-        return self.transport in FREE
+        return is_free(self.transport)
 
     @property
     def used(self) -> tuple[int, int]:

@@ -17,8 +17,6 @@ _OPTION = re.compile(
 _MODELS = re.compile(r"""(?<!\S)model=("[^"]*"|'[^']*'|\S*)""")
 _WORD = re.compile(r"\s*+(\w++)(?!\S)")
 
-# What makes a conversation other than its questions do: from there on, turns needn't follow from each other.
-EDITS = frozenset({"undo", "drop", "restore", "fork", "switch", "reset", "resume", "import"})
 AGAIN = frozenset({"retry", "continue"})
 
 
@@ -94,6 +92,12 @@ def _flags(line: str) -> frozenset[str]:
 def _models(line: str) -> int:
     """How many models a line names; more rather than too few."""
     return max((1 + names[1].count(",") for names in _MODELS.finditer(line)), default=1)
+
+
+@cache
+def editing_commands() -> frozenset[str]:
+    """The commands that change a conversation otherwise than by asking: turns below needn't follow from those above."""
+    return frozenset(row["name"] for row in read_table("help.toml")["command"] if row.get("edits"))
 
 
 @cache

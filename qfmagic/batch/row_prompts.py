@@ -9,7 +9,6 @@ from typing import Any
 
 from ..core.answer import Answer
 from ..core.callbacks import ignore
-from ..core.context import Exchange
 from ..core.errors import OptionError, PromptError
 from ..core.messages import Message
 from ..core.models import Target, did_you_mean, suggest
@@ -95,11 +94,9 @@ class Questions:
         Raises:
             InputError: It can't be asked like that.
         """
-        pairs = zip(messages[:-1:2], messages[1:-1:2], strict=True)
         plan = plan_request(
             self.target,
-            messages[-1].content,
-            history=[Exchange.of(question.content, answer.content) for question, answer in pairs],
+            messages,
             parameters={**(extra or {}), **self.parameters},  # one's own response_format stands
             stream=self.stream,
         )

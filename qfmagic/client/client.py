@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 from ..core.answer import Answer
 from ..core.context import Exchange, Policy
 from ..core.conversation import Conversation
-from ..core.errors import PromptError, QianfanError
-from ..core.messages import Message, as_messages, check_messages
+from ..core.errors import QianfanError
+from ..core.messages import Prompt
 from ..core.models import DEFAULT_MODEL, Target, registry
 from ..core.pacing.limits import RateLimits
 from ..core.plan import Plan, plan_request
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_MODEL", "AsyncStream", "Prompt", "Qianfan", "Stream"]
 
 T = TypeVar("T")
-Prompt = str | Message | Sequence[Message]
 # In a forked child: what belongs to the parent. Kept, so that nothing there is closed or warned of.
 _inherited: list[object] = []
 
@@ -141,14 +140,11 @@ class Qianfan:
         target, defaults = self.target(model, endpoint, api)
         if target.retirement is not None:
             warnings.warn(target.retirement.said(target.model).describe("en"), FutureWarning, stacklevel=2)
-        messages = as_messages(prompt)
-        if not messages:
-            raise PromptError("prompt.empty")
         earlier = history.history if isinstance(history, Conversation) else tuple(history)
         return plan_request(
             target,
-            messages[-1].content,
-            history=(*earlier, *_pairs(messages)),
+            prompt,
+            history=earlier,
             parameters={**defaults, **parameters},
             policy=context,
             stream=stream,
@@ -181,7 +177,8 @@ class Qianfan:
         Ask and wait for the whole answer.
 
         Args:
-            prompt: A question, or messages that end with one.
+            prompt: A question, or messages that end with one: texts, :class:`Message` or dicts with ``role`` and
+                ``content``.
             stream: Whether to return the answer as it comes, as :meth:`stream` does.
             options: ``history``, ``context``, ``model``, ``endpoint``, ``api`` as :meth:`plan` takes them; the model's
                 parameters, and ``extra`` with further fields of the request; for this call alone ``timeout`` (longest
@@ -342,9 +339,3 @@ class Qianfan:
                 )
                 self._loop.at_end(self._service.aclose)
             return self._service
-
-
-def _pairs(messages: tuple[Message, ...]) -> list[Exchange]:
-    check_messages(messages)
-    pairs = zip(messages[:-1:2], messages[1:-1:2], strict=True)
-    return [Exchange.of(question.content, answer.content) for question, answer in pairs]

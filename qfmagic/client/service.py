@@ -13,6 +13,7 @@ import httpx
 from ..core.answer import Answer
 from ..core.context import measure
 from ..core.errors import QianfanError, RequestError, ServiceError
+from ..core.messages import text_of
 from ..core.models import Wire
 from ..core.pacing.clock_skew import service_time
 from ..core.pacing.limits import RateLimits
@@ -354,5 +355,5 @@ def _ready(response: httpx.Response) -> Callable[[], Awaitable[httpx.Response]]:
 
 def _tokens(request: ChatRequest) -> float:
     """An estimate of what the question counts for; the answer's tokens are added when they are known."""
-    texts = [str(message.get("content", "")) for message in request.body["messages"]]
+    texts = [text_of(message.get("content")) for message in request.body["messages"]]
     return float(sum(measure(text).tokens for text in [*texts, str(request.body.get("system", ""))]))

@@ -1,13 +1,14 @@
-"""How much of a conversation goes along: whole turns, the newest kept."""
+"""How much of a conversation is sent as history: whole exchanges, the newest first."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 from .errors import ContextLengthError, OptionError
 from .i18n import Text
-from .messages import Message
+from .messages import Message, Prompt, as_messages
 from .models import ModelLimits
 
 Policy = int | Literal["all", "none"]
@@ -39,27 +40,82 @@ def measure(text: str) -> Size:
     return Size(len(text), int(0.625 * len(_CJK.findall(text))) + len(_WORD.findall(text)))
 
 
-class Exchange(NamedTuple):
-    """A question and its answer, as they go along as history; measured once."""
+def size_of(messages: Sequence[Message]) -> Size:
+    """Measure the texts of messages."""
+    return sum((measure(message.text) for message in messages), Size())
 
-    prompt: str
-    answer: str
-    size: Size
+
+@dataclass(frozen=True)
+class Exchange:
+    """
+    A question and its answer, as they are sent as history.
+
+    Attributes:
+        messages: The messages of the question, and those of the answer.
+    """
+
+    messages: tuple[Message, ...]
 
     @classmethod
     def of(cls, prompt: str, answer: str) -> "Exchange":
-        """Build and measure."""
-        return cls(prompt, answer, measure(prompt) + measure(answer))
+        """Return the exchange of two texts."""
+        return cls((Message("user", prompt), Message("assistant", answer)))
+
+    @property
+    def prompt(self) -> str:
+        """The text of the question."""
+        return "\n\n".join(message.text for message in self.messages if message.role == "user")
+
+    @property
+    def answer(self) -> str:
+        """The text of the answer."""
+        return self.messages[-1].text
+
+    @cached_property
+    def size(self) -> Size:
+        """The size of all messages; measured once."""
+        return size_of(self.messages)
+
+
+class Dialogue(NamedTuple):
+    """
+    Messages, divided by what may be left out of a request.
+
+    Attributes:
+        instructions: The leading system messages, which are always sent.
+        exchanges: The history.
+        question: The messages that ask.
+    """
+
+    instructions: tuple[Message, ...]
+    exchanges: tuple[Exchange, ...]
+    question: tuple[Message, ...]
+
+    @classmethod
+    def of(cls, messages: Sequence[Message]) -> "Dialogue":
+        """Divide *messages*: an exchange ends with an answer that a user's or a system message follows."""
+        if not messages:
+            return cls((), (), ())
+        last = len(messages) - 1
+        start = next((i for i in range(last) if messages[i].role != "system"), last)
+        ends = [
+            i + 1
+            for i in range(start, last)
+            if messages[i].role == "assistant" and messages[i + 1].role in ("user", "system")
+        ]
+        bounds = zip([start, *ends], ends, strict=False)
+        exchanges = tuple(Exchange(tuple(messages[first:end])) for first, end in bounds)
+        return cls(tuple(messages[:start]), exchanges, tuple(messages[ends[-1] if ends else start :]))
 
 
 class Context(NamedTuple):
     """
-    What is sent with a prompt.
+    The messages of a request.
 
     Attributes:
-        messages: History and prompt, in order.
-        sent: How many turns of history go along.
-        available: How many there are.
+        messages: Instructions, history and question, in order.
+        sent: The number of exchanges that are sent as history.
+        available: The number of exchanges there are.
         size: Everything that counts against the limit.
         limits: The limit.
     """
@@ -100,21 +156,25 @@ def _too_long(size: Size, limits: ModelLimits, *, with_system: bool) -> ContextL
 
 
 def choose_context(
-    history: Sequence[Exchange], prompt: str, *, system: str | None, limits: ModelLimits, policy: Policy = "all"
+    history: Sequence[Exchange], prompt: Prompt, *, system: str | None, limits: ModelLimits, policy: Policy = "all"
 ) -> Context:
     """
-    Choose the newest whole turns that fit, and put the prompt behind them.
+    Choose the newest whole exchanges that fit, followed by the question.
 
-    The cost depends on the turns that are sent, not on those that are kept.
+    The cost depends on the exchanges that are sent, not on those that are kept. The exchanges within *prompt* follow
+    those of *history*.
 
     Raises:
-        ContextLengthError: The prompt (with ``system``, where it counts) exceeds the limit by itself.
+        ContextLengthError: The question (with ``system``, where it counts) exceeds the limit by itself.
     """
-    size = measure(prompt)
-    if system and limits.system_counts:
-        size += measure(system)
+    instructions, earlier, question = Dialogue.of(as_messages(prompt))
+    history = (*history, *earlier) if earlier else history
+    systems = Size()
+    if limits.system_counts:
+        systems = size_of(instructions) + measure(system or "")
+    size = size_of(question) + systems
     if not size.fits(limits):
-        raise _too_long(size, limits, with_system=bool(system and limits.system_counts))
+        raise _too_long(size, limits, with_system=systems.chars > 0)
     wanted = {"all": len(history), "none": 0}.get(policy, policy) if isinstance(policy, str) else policy
     chosen: list[Exchange] = []
     for exchange in reversed(history):
@@ -122,8 +182,5 @@ def choose_context(
             break
         size += exchange.size
         chosen.append(exchange)
-    messages: list[Message] = []
-    for exchange in reversed(chosen):
-        messages += (Message("user", exchange.prompt), Message("assistant", exchange.answer))
-    messages.append(Message("user", prompt))
-    return Context(tuple(messages), len(chosen), len(history), size, limits)
+    sent = (message for exchange in reversed(chosen) for message in exchange.messages)
+    return Context((*instructions, *sent, *question), len(chosen), len(history), size, limits)

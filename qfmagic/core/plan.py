@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .context import Context, Exchange, Policy, choose_context
-from .errors import PromptError
-from .messages import whole_text
+from .messages import Prompt, as_messages, whole_message
 from .models import Target
-from .wire import ChatRequest, build_request
+from .wire import ChatRequest, build_request, check_messages
 
 
 class Plan(NamedTuple):
@@ -20,7 +19,7 @@ class Plan(NamedTuple):
 
 def plan_request(
     target: Target,
-    prompt: str,
+    prompt: Prompt,
     *,
     history: Sequence[Exchange] = (),
     parameters: Mapping[str, Any] | None = None,
@@ -32,20 +31,18 @@ def plan_request(
 
     Args:
         target: Where it goes.
-        prompt: The question.
-        history: The turns before it, oldest first.
+        prompt: The question, or messages that end with one.
+        history: The exchanges before the prompt, oldest first.
         parameters: The model's parameters by name; None counts as not given.
         policy: How much history to send.
         stream: Whether to ask for a stream.
 
     Raises:
-        PromptError: The prompt is blank.
+        PromptError: The prompt is blank, or its messages break the API's rule.
         ParameterError: A parameter doesn't fit the model.
         ContextLengthError: The prompt alone is over the limit.
     """
-    if not prompt.strip():
-        raise PromptError("prompt.empty")
-    prompt = whole_text(prompt)
+    asked = check_messages(target.wire, [whole_message(message) for message in as_messages(prompt)])
     given = parameters or {}
-    context = choose_context(history, prompt, system=given.get("system"), limits=target.limits, policy=policy)
+    context = choose_context(history, asked, system=given.get("system"), limits=target.limits, policy=policy)
     return Plan(target, build_request(target, context.messages, given, stream=stream), context)

@@ -107,9 +107,9 @@ class Engine:
         return None
 
     def _commanded(self, line: str) -> Rendered:
-        from .commands.registry import COMMANDS, run  # noqa: PLC0415 - as above
+        from .commands.registry import run  # noqa: PLC0415 - as above
 
-        return run(self.session, line, {**COMMANDS, "panel": _panel})
+        return run(self.session, line, line_commands())
 
     def steer_cell(self, line: str, body: str) -> Any:
         """Do ``%%qf``."""
@@ -128,13 +128,13 @@ class Engine:
         Raises:
             OptionError: There is no such command, or it takes no cell.
         """
-        if name in _CELL_COMMANDS:
-            return _CELL_COMMANDS[name]()
+        if name in CELL_COMMANDS:
+            return CELL_COMMANDS[name]()
         check_no_key(name)
-        allowed = [f"%%qf {known}" for known in _CELL_COMMANDS]
+        allowed = [f"%%qf {known}" for known in CELL_COMMANDS]
         if name in help_table().commands:
             raise OptionError("command.no_cell", name=name, allowed=allowed)
-        hint = did_you_mean(suggest(name, _CELL_COMMANDS))
+        hint = did_you_mean(suggest(name, CELL_COMMANDS))
         raise OptionError("command.unknown_cell", suggestions=hint, allowed=allowed)
 
     def _in_language(self, work: Callable[[], T]) -> T:
@@ -147,6 +147,13 @@ class Engine:
             raise
         except KeyboardInterrupt:
             raise Interrupted from None
+
+
+def line_commands() -> Mapping[str, Callable[[Session, str], Rendered]]:
+    """The commands of ``%qf`` that ask nothing."""
+    from .commands.registry import COMMANDS  # noqa: PLC0415 - as above
+
+    return {**COMMANDS, "panel": _panel}
 
 
 def _panel(session: Session, words: str) -> Rendered:
@@ -167,4 +174,4 @@ def _compare() -> CellCommand:
     return compare_cell
 
 
-_CELL_COMMANDS: Mapping[str, Callable[[], CellCommand]] = {"map": _map, "compare": _compare}
+CELL_COMMANDS: Mapping[str, Callable[[], CellCommand]] = {"map": _map, "compare": _compare}

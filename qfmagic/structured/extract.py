@@ -39,13 +39,13 @@ def extract(prompt: Prompt, schema: Any, *, client: Qianfan | None = None, repai
         QianfanError: As :meth:`Qianfan.ask`.
     """
     check_options(options)
-    wanted, most = Schema.of(schema), check_repairs(repairs)
+    wanted, most, messages = Schema.of(schema), check_repairs(repairs), as_messages(prompt)
     own = None if client else Qianfan()
     asker = client or own
     assert asker is not None
     try:
-        plan = _plan(asker, prompt, options)
-        asked = question_of(as_messages(prompt), wanted, way=plan.target.json_way)
+        plan = _plan(asker, messages, options)
+        asked = question_of(messages, wanted, way=plan.target.json_way)
         steps = exchanges(asked, wanted, repairs=most, room=room_in(plan.target, plan.request.parameters))
         step: NextRequest | Structured = next(steps)
         while isinstance(step, NextRequest):
@@ -66,16 +66,16 @@ async def aextract(
 ) -> Answer:
     """Twin of :func:`extract` for ``await``."""
     check_options(options)
-    wanted, most = Schema.of(schema), check_repairs(repairs)
+    wanted, most, messages = Schema.of(schema), check_repairs(repairs), as_messages(prompt)
     own = None if client else Qianfan()
     asker = client or own
     assert asker is not None
     try:
-        plan = _plan(asker, prompt, options)
+        plan = _plan(asker, messages, options)
         return _outcome(
             await ask_structured(
                 lambda messages, parameters: asker.aask(messages, **{**parameters, **options}),
-                as_messages(prompt),
+                messages,
                 wanted,
                 repairs=most,
                 way=plan.target.json_way,

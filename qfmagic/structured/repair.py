@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 from ..core.answer import Answer
 from ..core.callbacks import always
-from ..core.context import Size, measure
+from ..core.context import measure, size_of
 from ..core.errors import OptionError, QianfanError, SchemaError
 from ..core.i18n import text
-from ..core.messages import Message, as_messages
+from ..core.messages import Message, Prompt, as_messages
 from ..core.models import JsonWay, Target
 from .schema import Schema
 
@@ -66,9 +66,7 @@ class NextRequest(NamedTuple):
     parameters: Mapping[str, Any]
 
 
-def question_of(
-    messages: str | Sequence[Message], schema: Schema, *, way: JsonWay | None, lang: str | None = None
-) -> NextRequest:
+def question_of(messages: Prompt, schema: Schema, *, way: JsonWay | None, lang: str | None = None) -> NextRequest:
     """
     Return a question as it is sent: with the schema behind it.
 
@@ -80,8 +78,8 @@ def question_of(
             question is the same request for every reader.
     """
     *before, question = as_messages(messages)
-    told = schema.instruction(lang or language_of(question.content))
-    return NextRequest((*before, Message("user", f"{question.content.rstrip()}\n\n{told}")), schema.parameters(way))
+    told = schema.instruction(lang or language_of(question.text))
+    return NextRequest((*before, question.with_paragraph(told)), schema.parameters(way))
 
 
 def check_repairs(repairs: object) -> int:
@@ -98,11 +96,11 @@ def check_repairs(repairs: object) -> int:
 
 def room_in(target: Target, parameters: Mapping[str, Any]) -> Room:
     """Say whether messages fit a model's limit, all of them, with the parameters that count."""
-    limits, system = target.limits, parameters.get("system")
-    beside = measure(system) if system and limits.system_counts else Size()
+    limits = target.limits
+    system = measure(parameters.get("system") or "" if limits.system_counts else "")
 
     def room(messages: Sequence[Message]) -> bool:
-        return sum((measure(message.content) for message in messages), beside).fits(limits)
+        return (size_of(messages) + system).fits(limits)
 
     return room
 
@@ -126,7 +124,7 @@ def exchanges(
         room: Whether messages fit the model's limit (:func:`room_in`).
     """
     messages, parameters = asked
-    lang = _told_in(messages[-1].content, schema)
+    lang = _told_in(messages[-1].text, schema)
     judged: list[_Judged] = []
     following = messages
     while True:
@@ -264,5 +262,5 @@ def _again(question: Message, answer: Answer, fault: SchemaError, lang: str) -> 
     """What is sent to be given another answer."""
     word = text("schema.repair", lang, fault=fault.message(lang))
     if not answer.text.strip():  # the service takes no message without text
-        return (Message("user", f"{question.content}\n\n{word}"),)
+        return (question.with_paragraph(word),)
     return (question, Message("assistant", answer.text), Message("user", word))

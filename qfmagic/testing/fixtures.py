@@ -11,6 +11,7 @@ import pytest
 from ..client.client import Qianfan
 from ..client.settings import Settings
 from ..core.errors import CassetteError
+from ..core.transport_modes import MODES
 from ..transport.cassette.file import shown
 from ..transport.cassette.tape import CassetteTape, NoNetwork
 from ..transport.stub.reply import Incoming, incoming
@@ -78,7 +79,7 @@ def client_of(item: pytest.Item, mode: str, ledger: Ledger | None) -> Iterator[Q
         mode: As ``--qianfan``.
         ledger: Where it is noted what of a cassette was used.
     """
-    if mode == "stub":
+    if MODES[mode].simulated:
         with stubbed(item) as stub:
             yield stub.client
     elif ledger is None:
@@ -93,10 +94,11 @@ def client_of(item: pytest.Item, mode: str, ledger: Ledger | None) -> Iterator[Q
 def _taped(item: pytest.Item, mode: Literal["replay", "auto"], ledger: Ledger) -> Iterator[Qianfan]:
     path = ledger.expect(item)
     tape = _tape(path, mode)
-    if mode == "replay":
-        client = Qianfan(settings=Settings(), transport=NoNetwork(), tape=tape, label=mode, **_options(item))
+    label = MODES[mode].label
+    if MODES[mode].keyless:
+        client = Qianfan(settings=Settings(), transport=NoNetwork(), tape=tape, label=label, **_options(item))
     else:
-        client = Qianfan(tape=tape, label="record", **_options(item))
+        client = Qianfan(tape=tape, label=label, **_options(item))
     try:
         with client:
             yield client

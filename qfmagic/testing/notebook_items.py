@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from ..core.errors import CassetteError, OptionError, QianfanError
+from ..core.transport_modes import MODES
 from ..notebook.session.transport_mode import FORCED, PLAYED, Transport, read_transport
 from ..transport.cassette.file import beside, read
 from ..transport.cassette.recording import Key, Recorded
@@ -44,7 +45,7 @@ class NotebookPlan(NamedTuple):
         if self.cassette is None:
             return []
         found = left_over(self.cassette, _noted(self.noted, self.cassette))
-        if not self.forced or not self.forced.startswith("auto"):
+        if not self.forced or not MODES[self.forced.partition(":")[0]].records:
             return found
         # An error that was recorded isn't played but asked again, and may have been the same.
         return [one for one in found if self.before.get(one.key) == one and one.play().complete]
@@ -69,16 +70,16 @@ def planned(notebook: Any, cells: Sequence[Any], mode: str, passed: AbstractSet[
     folder = tempfile.TemporaryDirectory(prefix="qfmagic-")
     notebook.config.add_cleanup(folder.cleanup)
     plan = NotebookPlan(mode, None, {}, Path(folder.name) / "played", tuple(cells), passed)
-    if mode in ("replay", "auto"):
+    if MODES[mode].plays:
         own = _own([test.cell.source for test in cells])
         path = _cassette(notebook.path, own)
-        if own is not None and own.mode == "stub" and not path.exists():
+        if own is not None and own.kind.simulated and not path.exists():
             plan = plan._replace(forced=None)
         else:
-            before = _held(path) if mode == "auto" else {}
+            before = _held(path) if MODES[mode].records else {}
             plan = plan._replace(forced=f"{mode}:{path}", cassette=path, before=before)
     notebook.stash[_plan] = plan
-    judged = plan.cassette is not None and (mode == "auto" or plan.cassette.exists())
+    judged = plan.cassette is not None and (MODES[mode].records or plan.cassette.exists())
     return [CassettePlayed.from_parent(notebook, name="cassette")] if judged else []
 
 
@@ -120,8 +121,9 @@ def _own(sources: Sequence[str]) -> Transport | None:
     for chosen in (found[1] for source in sources for found in _CHOSEN.finditer(source)):
         try:
             return read_transport(chosen, {})
-        except OptionError:  # it needs a path, or is none
-            return Transport(chosen.split()[0])
+        except OptionError:  # a path is missing, or the mode is unknown
+            mode = chosen.split()[0]
+            return Transport(mode) if mode in MODES else None
     return None
 
 

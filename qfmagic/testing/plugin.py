@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ..core import transport_modes
+
 if TYPE_CHECKING:
     from ..client.client import Qianfan
     from .cassette_usage import Ledger
     from .fixtures import Stubbed
 
-MODES = ("stub", "replay", "auto", "live")
-OFFLINE_MODES = ("stub", "replay")
-TAPED_MODES = ("replay", "auto")
+MODES = tuple(name for name, mode in transport_modes.MODES.items() if mode.in_pytest)
 MARKER = (
     "qianfan(cassette=..., **options): the cassette of the fixture qianfan_client, relative to the test's folder "
     "(default: test_x.qf.jsonl beside test_x.py), and options of its client: model, endpoint, temperature, ..."
@@ -38,7 +38,7 @@ _ledger: "pytest.StashKey[Ledger]" = pytest.StashKey()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--qianfan``, and ``qianfan`` in the configuration file."""
     said = "what answers notebooks (nbval) and the fixture qianfan_client: "
-    modes = "the stub; cassettes alone; cassettes, else the service, recorded; the service"
+    modes = "the service; the stub; cassettes alone; cassettes, else the service, recorded"
     parser.getgroup("qianfan").addoption("--qianfan", choices=MODES, help=said + modes)
     parser.addini("qianfan", f"{said}{', '.join(MODES)}", default="")
 
@@ -50,11 +50,13 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"qianfan = {mode!r} in {config.inipath}; allowed: {', '.join(MODES)}")
     config.addinivalue_line("markers", MARKER)
     config.stash[_mode] = mode
-    if mode in TAPED_MODES:
+    if not mode:
+        return
+    if transport_modes.MODES[mode].taped:
         from .cassette_usage import Ledger  # noqa: PLC0415 - brings the cassettes
 
         config.stash[_ledger] = Ledger()
-    if mode in OFFLINE_MODES:
+    if transport_modes.MODES[mode].keyless:
         from ..client.settings import OFFLINE  # noqa: PLC0415 - not for who only loads the plugin
 
         patch = pytest.MonkeyPatch()

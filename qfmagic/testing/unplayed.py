@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..core.errors import CassetteError
 from ..core.i18n import Text, reader_language, text
+from ..core.messages import text_of
 from ..transport.cassette import file as cassette
 from ..transport.cassette.recording import Key, Recorded
 
@@ -48,7 +49,7 @@ def language() -> str:
 
 def _named(recorded: Recorded) -> Text:
     messages = recorded.body.get("messages") or [{}]
-    question = " ".join(str(messages[-1].get("content", "")).split())
+    question = " ".join(text_of(messages[-1].get("content")).split())
     question = question if len(question) <= LONGEST else f"{question[:LONGEST]}…"
     number = f" #{recorded.n + 1}" if recorded.n else ""
     values = {"model": recorded.model, "question": question, "hash": f"{recorded.hash}{number}"}

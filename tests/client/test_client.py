@@ -150,6 +150,40 @@ def test_client_ask_sends_messages(client):
             client.ask(wrong)
 
 
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}],
+        [{"role": "user", "content": "a"}, {"role": "user", "content": [{"type": "text", "text": "b"}]}],
+        [{"role": "user", "content": "a"}, {"role": "assistant", "content": "Once upon"}],
+    ],
+    ids=["system", "parts", "prefix"],
+)
+def test_client_sends_dict_messages_unchanged_on_v2(messages):
+    with LoopbackServer() as server:
+        settings = Settings(bearer_token=KEYS.bearer_token, console_base_url=server.url)
+        with Qianfan(settings=settings, model="ernie-5.1") as client:
+            answers = [client.ask(messages), client.ask([Message(**message) for message in messages])]
+    assert [json.loads(request.body)["messages"] for request in server.requests] == [messages] * 2
+    assert answers[0].text == answers[1].text
+    assert all(answer.request["messages"] == messages for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        ({"role": "human", "content": "hi"}, "role='human'"),
+        ([{"role": "user", "text": "hi"}], "'text'"),
+        ([{"role": "user", "content": None}], "NoneType"),
+        ([{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}], "system="),
+    ],
+    ids=["role", "key", "content", "system on V1"],
+)
+def test_client_rejects_invalid_messages_before_sending(scripted, prompt, said):
+    with pytest.raises(PromptError, match=said):
+        scripted().ask(prompt)
+
+
 def test_client_arguments_override_defaults():
     client = Qianfan(settings=Settings(), model="yi_34b_chat", temperature=0.5)
     assert client.plan("hi").request.body["temperature"] == 0.5

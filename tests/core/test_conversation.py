@@ -10,10 +10,11 @@ from qfmagic.core import conversation as turns
 from qfmagic.core.answer import Answer
 from qfmagic.core.context import Exchange, Size, choose_context, measure, parse_policy
 from qfmagic.core.conversation import Conversation
-from qfmagic.core.errors import ContextLengthError, OptionError, PromptError
-from qfmagic.core.messages import Message, as_messages, check_messages
+from qfmagic.core.errors import ContextLengthError, OptionError
+from qfmagic.core.messages import Message
 from qfmagic.core.models import ModelLimits, registry
 from qfmagic.core.plan import plan_request
+from qfmagic.core.wire import check_messages
 
 LIMITS = ModelLimits(max_chars=30)
 
@@ -40,7 +41,7 @@ def test_context_messages_alternate_for_any_conversation(outcomes, prompt, polic
         if finish != "failed":  # a failed request never becomes a turn
             conversation = conversation.add(question, Answer(text, finish_reason=finish))
     context = choose_context(conversation.history, prompt, system=None, limits=ModelLimits(), policy=policy)
-    check_messages(context.messages)
+    check_messages("v1", context.messages)
     assert context.messages[-1] == Message("user", prompt)
     kept = [q for q, f, t in outcomes if f in ("stop", "length") and t.strip()]
     assert [m.content for m in context.messages[:-1:2]] == (
@@ -122,24 +123,6 @@ def test_answer_repr_is_short():
     assert str(answer) == "x" * 100
     assert answer.complete
     assert Answer("x", finish_reason="length").truncated
-
-
-def test_as_messages_accepts_texts_and_messages():
-    assert as_messages("hi") == as_messages(Message("user", "hi")) == as_messages([Message("user", "hi")])
-    for odd in (None, 5, [{"role": "user", "content": "hi"}], [Message("user", 5)]):
-        with pytest.raises(PromptError, match="str, Message"):
-            as_messages(odd)
-    assert Message("user", "hi").as_dict() == {"role": "user", "content": "hi"}
-
-
-def test_plan_rejects_blank_prompt():
-    with pytest.raises(PromptError, match="Empty prompt"):
-        plan_request(registry().target("yi_34b_chat"), " \n")
-
-
-def test_plan_replaces_lone_surrogates():
-    plan = plan_request(registry().target("yi_34b_chat"), "a\ud83d")
-    assert plan.context.messages[-1].content == "a\ufffd"
 
 
 def test_plan_contains_request_and_context():

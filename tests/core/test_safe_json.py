@@ -17,7 +17,7 @@ from qfmagic.core.safe_json import DEEPEST, TooDeep, check_depth, escaped_halves
 from qfmagic.core.wire import Accumulator, feed_events, feed_rest, read_body
 from qfmagic.core.wire.sse import SSEDecoder
 from qfmagic.notebook.conversation.export import imported
-from qfmagic.notebook.output.bundle import _pretty_json
+from qfmagic.notebook.output.formats import pretty_json
 from qfmagic.notebook.parsing.line import parse_line, parse_pairs
 from qfmagic.notebook.parsing.option_table import help_table
 from qfmagic.structured.schema import Schema
@@ -151,7 +151,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "set": lambda written: parse_pairs(f"stop='{written}'", help_table().on_line, "%qf set"),
     "set of any kind": lambda written: parse_pairs(f"response_format='{written}'", help_table().on_line, "%qf set"),
     "number": lambda written: parse_pairs(f"temperature='{written}'", help_table().on_line, "%qf set"),
-    "format=json": _pretty_json,
+    "format=json": pretty_json,
     "schema": lambda written: Schema.of(f'{{"type": "object", "properties": {{"a": {written}}}}}'),
     "answer to a schema": lambda written: Schema.of('{"type": "object"}').parse(f'{{"a": {written}}}'),
     "answer to a schema in prose": lambda written: Schema.of('{"type": "object"}').parse(f'It is {{"a": {written}}}.'),
@@ -245,12 +245,12 @@ def test_hostile_json_in_notebook_is_audited_or_an_error(tmp_path, written):
     ],
 )
 def test_pretty_json_keeps_invalid_answer(answer, shown, note):
-    assert _pretty_json(answer) == (shown, note)
+    assert pretty_json(answer) == (shown, note)
 
 
 def test_pretty_json_bounds_its_length():
     answer = "[" * 150 + ",".join(["1"] * 20_000) + "]" * 150
-    shown, note = _pretty_json(answer)
+    shown, note = pretty_json(answer)
     assert (len(shown) < 30 * len(answer), note) == (True, "")
     assert json.loads(shown) == json.loads(answer)
 

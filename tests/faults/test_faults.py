@@ -6,7 +6,7 @@ import pytest
 
 from qfmagic import Conversation, Qianfan, Settings
 from qfmagic.core import errors
-from qfmagic.core.messages import check_messages
+from qfmagic.core.wire import check_messages
 from tests.support.faults.server import FaultServer, stream, told, whole
 from tests.support.faults.table import BOMB, BUSY, FAULTS, FINE, GOOD, SO_FAR, Fault, packed, sse
 
@@ -59,7 +59,7 @@ def test_client_handles_every_fault(fault: Fault):
                 assert error.message(lang)
         # What came is no history unless it is whole, and the history is one the service takes.
         conversation = Conversation().add("hi", answer) if answer.complete else Conversation()
-        check_messages(client.plan("on", history=conversation, model="ernie-5.1").context.messages)
+        check_messages("v1", client.plan("on", history=conversation, model="ernie-5.1").context.messages)
 
 
 @pytest.mark.parametrize("fault", [row for row in FAULTS if row.asked > 1], ids=lambda row: f"{row.wire}: {row.name}")

@@ -369,6 +369,23 @@ def test_extract_returns_answer_with_value(ask):
     assert len(second["messages"]) == 3
 
 
+PARTS = [{"role": "user", "content": [{"type": "text", "text": "Rate it."}]}]
+
+
+@pytest.mark.parametrize("prompt", [PARTS, iter(PARTS)], ids=["list", "iterator"])
+@pytest.mark.parametrize("twin", [0, 1], ids=["extract", "aextract"])
+def test_extract_adds_the_schema_to_the_parts_of_a_dict(prompt, twin):
+    prompt = prompt if isinstance(prompt, list) else iter(PARTS)
+    said = {"choices": [{"index": 0, "message": {"role": "assistant", "content": GOOD}, "finish_reason": "stop"}]}
+    asker, transport = client(Reply.of_json({"id": "x", **said}), model="ernie-5.1")
+    with asker:
+        assert both(prompt, "name str, score float")[twin](asker).value == VALUE
+    (body,) = (json.loads(request.body) for request in transport.requests)
+    question, schema = body["messages"][0]["content"]
+    assert question == PARTS[0]["content"][0]
+    assert "score" in schema["text"]
+
+
 @pytest.mark.parametrize("ask", both("Rate it.", "name str, score float", model="yi_34b_chat"))
 def test_extract_creates_client_from_environment(ask, monkeypatch):
     with LoopbackServer(lambda _: Reply.of_json({"id": "x", "result": GOOD})) as server:

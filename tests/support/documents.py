@@ -5,7 +5,7 @@ from copy import deepcopy
 from types import MappingProxyType
 
 from qfmagic.audit.audit import audit
-from qfmagic.core.context import Exchange, Size
+from qfmagic.core.context import Exchange
 from qfmagic.core.conversation import chain
 from qfmagic.core.fingerprint import of_json, of_source
 from qfmagic.core.wire import ChatRequest
@@ -24,7 +24,7 @@ def request_of(prompt, history=()):
 def hashes(history):
     found, parent = [], None
     for prompt, answer in history:
-        parent = chain(parent, Exchange(prompt, answer, Size()))
+        parent = chain(parent, Exchange.of(prompt, answer))
         found.append(parent)
     return found
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ...core.context import Exchange, Size
+from ...core.context import Exchange
 from ...core.conversation import chain, chain_of
 from ...core.fingerprint import of_text
 from ...core.safe_json import read_json
@@ -139,8 +139,8 @@ def _is_it(recorded: Recorded, played: Played, output: Output, given: Provenance
 
 
 def _hash(history: Sequence[str], prompt: str, answer: str) -> str:
-    before = (Exchange(*pair, Size()) for pair in zip(history[::2], history[1::2], strict=False))
-    return chain(chain_of(before), Exchange(prompt, answer, Size()))
+    before = (Exchange.of(*pair) for pair in zip(history[::2], history[1::2], strict=False))
+    return chain(chain_of(before), Exchange.of(prompt, answer))
 
 
 def _said(body: Mapping[str, Any]) -> list[str]:

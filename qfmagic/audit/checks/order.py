@@ -8,7 +8,7 @@ looked up among the answers above: one that isn't there was changed, taken out, 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from ..cell_calls import AGAIN, EDITS, CellCall
+from ..cell_calls import AGAIN, CellCall, editing_commands
 from ..notebook import Cell, Provenance
 from ..report import AuditFinding
 
@@ -45,7 +45,7 @@ class DocumentTurns(NamedTuple):
         ran = [(cell, asked) for cell, asked in cells if cell.ran is not None]
         return cls(
             tuple(SavedTurn(*one, at) for at, one in enumerate(found)),
-            tuple(cell.number for cell, asked in cells if asked.commands & EDITS),
+            tuple(cell.number for cell, asked in cells if asked.commands & editing_commands()),
             tuple((cell.number, asked.quiet) for cell, asked in ran if asked.quiet),
             min((cell.number for cell, asked in cells if "import" in asked.commands), default=float("inf")),
         )

@@ -2,7 +2,7 @@
 
 from .accumulator import Accumulator, StreamOutcome
 from .errors import body_error, error_rows, iam_error, make_error, service_error
-from .request import ChatRequest, build_request, encode
+from .request import ChatRequest, build_request, check_messages, encode
 from .response import feed_events, feed_rest, read_body
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "StreamOutcome",
     "body_error",
     "build_request",
+    "check_messages",
     "encode",
     "error_rows",
     "feed_events",

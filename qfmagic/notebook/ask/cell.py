@@ -8,7 +8,8 @@ from ...core.answer import Answer
 from ...core.conversation import Turn
 from ...core.errors import InputError, OptionError, PromptError, SchemaError
 from ..cell import CellContext
-from ..output.bundle import Bundle, answer_bundle, code_blocks, notes
+from ..output.bundle import Bundle, answer_bundle, notes
+from ..output.formats import FORMATS, code_blocks
 from ..output.views import View
 from ..parsing.key_guard import check_no_key
 from ..parsing.line import Arguments, parse_line
@@ -118,7 +119,7 @@ class Asking:
         except SchemaError as error:  # a cell that fails has no result to find the answer by
             cell.set_result(error.partial)
             raise
-        if style == "code" and not quiet:
+        if FORMATS[style].offers_code and not quiet:
             self._offer_code(answer, question)
         cell.has_shown(answer)
         return answer

@@ -13,11 +13,12 @@ from ...core.fingerprint import of_text
 from ...core.i18n import text
 from ..cell import CellContext
 from ..output.bundle import Bundle
+from ..output.formats import EXCLUSIVE
 from ..output.views import MultiView
 from .provenance import provenance
 from .question import Question
 from .sending import came_to_nothing, turn_of
-from .several import FRAMED, ModelOutcome, Several
+from .several import ModelOutcome, Several
 from .side_by_side import side_by_side
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class ComparisonView:
         self._into: str | None = given.get("into")
         setting = cell.session.preferences.setting("format", given)
         style = "json" if "schema" in given and setting.source == "default" else str(setting.value)
-        self.style = "markdown" if style in FRAMED else style
+        self.style = "markdown" if style in EXCLUSIVE else style
         self.lang = cell.session.lang
 
     def show(

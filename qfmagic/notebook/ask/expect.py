@@ -14,7 +14,7 @@ from ...core.i18n import Text
 from ...core.safe_json import read_json
 from ...core.terminal import printable
 from ...prompts.template import render
-from ..output.bundle import code_blocks
+from ..output.formats import code_blocks
 
 SHOWN_CHARACTERS = 80  # characters of an answer or a reason in an error
 _PATTERN = re.compile(r"/(.*)/([A-Za-z]*)", re.DOTALL)

@@ -100,7 +100,7 @@ def prepare(
     plan = _plan(session, prompt, given, history, policy)
     return Question(
         plan=plan,
-        prompt=plan.context.messages[-1].content,
+        prompt=plan.context.messages[-1].text,
         slot=place,
         joins="once" not in flags,
         fresh="new" in flags,

@@ -12,13 +12,13 @@ from ...core.i18n import text
 from ...core.models import registry
 from ...structured.schema import Schema
 from ..interrupts import Interrupts
+from ..output.formats import EXCLUSIVE
 from ..output.views import MultiView, View
 from ..session.session import Session
 from .question import Question, prepare
 from .sending import RunningRequest, follow, sent
 
 VIEWS_APPEAR_S = 0.25  # seconds before the views appear: answers that are all there by then need none
-FRAMED = ("code", "html")  # forms of which one output can't hold several
 
 
 class ModelOutcome(NamedTuple):
@@ -90,7 +90,7 @@ def prepare_several_structured(
 def _of_several(given: Mapping[str, Any], one: Callable[[Mapping[str, Any]], Question]) -> Question:
     if "endpoint" in given:
         raise OptionError("compare.not_here", name="endpoint=")
-    if given.get("format") in FRAMED:
+    if given.get("format") in EXCLUSIVE:
         raise OptionError("compare.not_here", name=f"format={given['format']}")
     first, *others = (one({**given, "model": name}) for name in names_of(given["model"]))
     return replace(first, others=tuple(replace(other, joins=False) for other in others))

@@ -9,15 +9,7 @@ from ...core.terminal import printable, unmarked
 from ..output.bundle import Bundle, answer_body, notes
 from ..output.tables import Rendered, TextTable, note_lines
 
-_HEADS = {
-    "model": ("model", "模型"),
-    "answers": ("answers", "回答数"),
-    "characters": ("characters", "字符"),
-    "prompt": ("prompt tokens", "提问 token"),
-    "completion": ("answer tokens", "回答 token"),
-    "finish": ("end", "结束"),
-    "agreement": ("agreement", "一致度"),
-}
+_COLUMNS = ("model", "answers", "characters", "prompt", "completion", "finish", "agreement")
 
 
 def side_by_side(
@@ -53,8 +45,8 @@ def summary_table(compared: Sequence[Compared], agreed: Agreement, lang: str) ->
         "answers": all(row.asked == 1 for row in rows),
         "agreement": all(row.agreement is None for row in rows),
     }
-    columns = [name for name in _HEADS if not absent.get(name)]
-    head = [_HEADS[name][lang == "zh"] for name in columns]
+    columns = [name for name in _COLUMNS if not absent.get(name)]
+    head = [text(f"compare.column.{name}", lang) for name in columns]
     return TextTable(head, [_row(row, columns) for row in rows]).said()
 
 

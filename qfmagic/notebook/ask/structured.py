@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 from ...core.answer import Answer, Delta
-from ...core.context import Exchange
 from ...core.errors import QianfanError
 from ...core.i18n import Text
 from ...core.models import registry
@@ -43,7 +42,7 @@ def structured_question(
     ours = {name: value for name, value in asked.parameters.items() if name not in own}
     repairs = int(session.preferences.setting("repairs", given).value)
     options = {**ours, "format": "json", **_own_format(session), **given}
-    return asked.messages[-1].content, options, ExpectedSchema(schema, repairs)
+    return asked.messages[-1].text, options, ExpectedSchema(schema, repairs)
 
 
 def prepare_structured(
@@ -175,13 +174,5 @@ def _unknown(answers: Sequence[Answer]) -> Structured:
 def _repair(question: Question, asked: NextRequest) -> Question:
     """The question that asks again."""
     request = question.plan.request
-    along = zip(asked.messages[:-1:2], asked.messages[1:-1:2], strict=True)
-    history = [Exchange.of(earlier.content, answer.content) for earlier, answer in along]
-    plan = plan_request(
-        question.plan.target,
-        asked.messages[-1].content,
-        history=history,
-        parameters=request.parameters,
-        stream=request.stream,
-    )
+    plan = plan_request(question.plan.target, asked.messages, parameters=request.parameters, stream=request.stream)
     return replace(question, plan=plan, again=True)

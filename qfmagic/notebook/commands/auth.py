@@ -12,7 +12,7 @@ from ...client.settings import Settings
 from ...core.errors import CredentialError, OptionError
 from ...core.i18n import text
 from ...core.models import WIRES
-from ..output.tables import Rendered, TextTable
+from ..output.tables import Rendered, TextTable, heads
 from ..parsing.scanner import split_words
 from ..session.key_check import SessionVerdict, begin, untested
 from ..session.keys import FIELDS, Secret, fingerprints, read_kind, variable
@@ -63,7 +63,7 @@ def _needed(session: Session) -> Kind:
 def start_check(session: Session, kind: Kind) -> Future[SessionVerdict]:
     """Begin to test the keys of that kind; the session keeps the verdict."""
     settings = session.keys.settings()
-    if session.transport.keyless:
+    if session.transport.kind.keyless:
         future: Future[SessionVerdict] = Future()
         future.set_result(untested(kind, settings))
     else:
@@ -94,10 +94,7 @@ def _check(session: Session, kind: Kind | None) -> Rendered:
         used = used_for(settings, one)
         shown = " ".join(verdict.keys) or text("word.none", lang)
         rows.append((one, shown, source_of(session, one), ", ".join(used), verdict.said.describe(lang)))
-    head = (
-        ("种类", "指纹", "来源", "用于", "结论") if lang == "zh" else ("kind", "fingerprint", "from", "used", "verdict")
-    )
-    return TextTable(head, rows).said()
+    return TextTable(heads("auth.head", lang), rows).said()
 
 
 def used_for(settings: Settings, kind: Kind) -> list[str]:

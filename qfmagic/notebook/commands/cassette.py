@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from ...core.errors import CassetteError, OptionError
 from ...core.i18n import text
+from ...core.messages import text_of
 from ...transport.cassette import file as cassette
 from ...transport.cassette.recording import Key, Recorded
 from ...transport.cassette.redaction import redacted
-from ..output.tables import Rendered, TextTable, code, short
+from ..output.tables import Rendered, TextTable, code, heads, short
 from ..parsing.scanner import split_words
 from ..session.session import Session
 from ..session.transport_mode import user_path
@@ -74,7 +75,7 @@ def _list(session: Session, path: Path, rest: Sequence[str]) -> Rendered:
     if rest:
         raise OptionError("command.usage", usage=USAGE)
     lang = session.lang
-    head = text("cassette.head", lang).split(" | ")
+    head = heads("cassette.head", lang)
     rows = []
     tape = _in_use(session, path)
     for number, one in enumerate(_in_order(path), 1):
@@ -94,7 +95,7 @@ def _state(one: Recorded, played: set[tuple[str, int]], recorded: set[tuple[str,
 
 def _question(one: Recorded) -> str:
     messages = one.body.get("messages") or [{}]
-    return short(str(messages[-1].get("content", "")))
+    return short(text_of(messages[-1].get("content")))
 
 
 def _show(session: Session, path: Path, rest: Sequence[str]) -> Rendered:

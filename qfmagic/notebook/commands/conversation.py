@@ -9,7 +9,7 @@ from ...core.errors import OptionError
 from ...core.i18n import text
 from ...core.models import Target, did_you_mean, suggest
 from ..conversation.export import exported, imported
-from ..output.tables import Rendered, TextTable, code, short
+from ..output.tables import Rendered, TextTable, code, heads, short
 from ..parsing.line import parse_pairs
 from ..parsing.option_table import help_table
 from ..parsing.scanner import split_words
@@ -24,10 +24,6 @@ def _history(session: Session, words: str) -> Rendered:
     if not conversation.turns:
         return Rendered.of(text("said.empty", lang, name=name))
     target, context, going, there = sending(session, conversation)
-    heads = {
-        "en": ("#", "cell", "sent", "state", "chars", "question", "answer"),
-        "zh": ("#", "单元格", "发送", "状态", "字符", "问题", "回答"),
-    }
     rows = []
     for index, turn in enumerate(conversation.turns):
         key = id(turn.exchange)
@@ -45,7 +41,7 @@ def _history(session: Session, words: str) -> Rendered:
         tokens=context.size.tokens,
         limit=target.limits.max_chars or text("word.none", lang),
     )
-    return TextTable(heads[lang], rows, above).said()
+    return TextTable(heads("history.head", lang), rows, above).said()
 
 
 def sending(session: Session, conversation: Conversation) -> tuple[Target, Context, set[int], set[int]]:

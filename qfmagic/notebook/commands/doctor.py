@@ -83,7 +83,7 @@ def _journal(session: Session) -> Iterator[DoctorFinding]:
 
 def _service(session: Session, lang: str) -> list[tuple[Level, str]]:
     try:
-        if session.transport.keyless:
+        if session.transport.kind.keyless:
             return [("ok", text("doctor.mode", lang, mode=session.mode))]
         client = session.client()
         found = [(finding.level, finding.describe(lang)) for finding in client.check()]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from ...core.i18n import text
 from ...core.models import Capabilities, Model, did_you_mean, registry
 from ...core.wire.model_list import ListedModel
-from ..output.tables import Rendered, TextTable
+from ..output.tables import Rendered, TextTable, heads
 from ..session.session import Session
 
 # The fields of a row that are true or false, in the order they are shown in.
@@ -22,7 +22,7 @@ def show_models(session: Session, words: str) -> Rendered:
 
 def _table(session: Session) -> Rendered:
     lang = session.lang
-    head = ("模型", "接口", "上限", "能力") if lang == "zh" else ("model", "API", "limit", "features")
+    head = heads("models.head", lang)
     rows = [
         (one.name, _apis(one), _limits(one, lang), _features(one.capabilities, lang)) for one in registry().offered()
     ]
@@ -31,7 +31,7 @@ def _table(session: Session) -> Rendered:
 
 def _retired(session: Session) -> Rendered:
     lang = session.lang
-    head = ("模型", "下线日期", "改用") if lang == "zh" else ("model", "retired", "use")
+    head = heads("models.head.retired", lang)
     rows = []
     for model in registry().models.values():
         if model.retirement is not None and not model.offered:
@@ -44,11 +44,7 @@ def _retired(session: Session) -> Rendered:
 def _live(session: Session) -> Rendered:
     """The models the service lists for the key."""
     lang = session.lang
-    head = (
-        ("模型", "类型", "上下文", "最多输出", "输入价", "输出价")
-        if lang == "zh"
-        else ("model", "type", "context", "output", "input price", "output price")
-    )
+    head = heads("models.head.live", lang)
     rows = [
         tuple(
             "" if value is None else value
@@ -63,7 +59,7 @@ _LISTS: dict[str, Callable[[Session], Rendered]] = {"": _table, "live": _live, "
 
 
 def _one_model(model: Model, listed: Sequence[ListedModel], lang: str) -> Rendered:
-    head = ("接口", "参数", "允许", "默认") if lang == "zh" else ("API", "parameter", "allowed", "default")
+    head = heads("models.head.one", lang)
     rows = [
         (wire, name, parameter.describe(lang), "" if parameter.default is None else parameter.default)
         for wire, api in model.apis.items()

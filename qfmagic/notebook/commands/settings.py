@@ -5,7 +5,7 @@ from ...client.settings import fingerprint
 from ...core.errors import OptionError
 from ...core.i18n import text
 from ...core.models import WIRES
-from ..output.tables import Rendered, TextTable
+from ..output.tables import Rendered, TextTable, heads
 from ..parsing.line import known, parse_pairs
 from ..parsing.option_table import help_table
 from ..session.keys import SECRETS
@@ -52,8 +52,7 @@ def show_settings(session: Session, words: str) -> Rendered:
             value = target.model
         rows.append((name, "-" if value is None else value, _source(setting.source, lang)))
     rows += key_rows(session)
-    head = ("设置", "值", "来源") if lang == "zh" else ("setting", "value", "from")
-    return TextTable(head, rows).said()
+    return TextTable(heads("settings.head", lang), rows).said()
 
 
 def _source(source: str, lang: str) -> str:

@@ -15,23 +15,6 @@ from ..session.session import Session
 WIDTH = 20  # characters of the longest bar
 _USAGE = "%qf usage [notebook|all] [by=cell|chat|model|day] [seconds]"
 _SCOPES = ("here", "notebook", "all")
-HEADS = {
-    "cell": ("cell", "单元格"),
-    "chat": ("conversation", "对话"),
-    "model": ("model", "模型"),
-    "day": ("day", "日期"),
-    "calls": ("calls", "调用"),
-    "free": ("free", "免费"),
-    "prompt": ("prompt", "提问"),
-    "completion": ("answer", "回答"),
-    "cached": ("of these cached", "其中缓存"),
-    "search": ("of these search", "其中搜索"),
-    "reasoning": ("of these reasoning", "其中思考"),
-    "tokens": ("tokens", "token"),
-    "seconds": ("seconds", "秒"),
-    "cost": ("CNY", "元"),
-    "bar": ("prompt ▒ answer █", "提问 ▒ 回答 █"),
-}
 
 
 class _Wanted(NamedTuple):
@@ -101,8 +84,12 @@ def _table(groups: Sequence[Total], whole: Total, wanted: _Wanted, lang: str) ->
     rows = [row_of(group, columns, _bar(group, most)) for group in groups]
     if len(groups) > 1:
         rows.append(row_of(whole, columns))
-    head = [HEADS[name][lang == "zh"] for name in columns]
-    return TextTable(head, rows, text(f"usage.{wanted.scope}", lang))
+    return TextTable([head_of(name, lang) for name in columns], rows, text(f"usage.{wanted.scope}", lang))
+
+
+def head_of(column: str, lang: str) -> str:
+    """The head of a column."""
+    return text(f"usage.column.{column}", lang)
 
 
 def columns_of(whole: Total, by: By, *, seconds: bool) -> list[str]:

@@ -6,8 +6,9 @@ from ...structured.schema import Schema
 from ..ask.comparison import ComparisonView, raise_if_none
 from ..ask.prepare import prepare_any
 from ..ask.sending import turn_of
-from ..ask.several import FRAMED, ModelOutcome, Several, names_of
+from ..ask.several import ModelOutcome, Several, names_of
 from ..cell import CellContext
+from ..output.formats import EXCLUSIVE
 from ..parsing.key_guard import check_no_key
 from ..parsing.line import Arguments, parse_line
 from ..parsing.option_table import OptionRow, help_table
@@ -73,7 +74,7 @@ def _read(line: str, body: str) -> Arguments:
     if "over" in arguments.options and "raw" in arguments.flags:
         raise OptionError("compare.raw")
     style = arguments.options.get("format")
-    if style in FRAMED:
+    if style in EXCLUSIVE:
         raise OptionError("compare.not_here", name=f"format={style}")
     return arguments
 

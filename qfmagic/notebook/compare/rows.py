@@ -44,7 +44,7 @@ def _run(cell: CellContext, shower: ComparisonView, asking: Sequence["ModelRound
     if dry:
         _show_first(cell, asking, rows)
         return
-    if cell.session.mode != "auto":  # there, the cassette may have all of it
+    if not cell.session.transport.kind.plays:  # there, the cassette may have all of it
         for one in asking:
             if any(isinstance(step, Task) for step in steps(rows, one.job.questions, one.job.work.there)):
                 cell.session.meter.check_priced(one.model)

@@ -83,4 +83,4 @@ def _rows(compared: Sequence[Compared], lang: str) -> Rendered:
     labels = {one.row: one.index for one in compared}
     first = list(labels)[:SHOWN_ROWS]
     rows = [(labels[row], *(column.get(row, "") for column in cells.values())) for row in first]
-    return TextTable(("行" if lang == "zh" else "row", *cells), rows).said()
+    return TextTable((text("compare.column.row", lang), *cells), rows).said()

@@ -22,9 +22,10 @@ def kept_of(session: Session, job: str) -> AnswerCache | None:
     What the stub answered is nothing to the service, and the other way round. A cassette that answers needs nobody
     else.
     """
-    if session.mode in ("replay", "auto"):
+    mode = session.transport.kind
+    if mode.plays:
         return None
-    job = f"{'stub' if session.mode == 'stub' else 'service'}:{job}"
+    job = f"{'stub' if mode.simulated else 'service'}:{job}"
     journal = session.open_journal()
     if journal is not None:
         with suppress(OSError, sqlite3.Error):  # a disk that is full or not ours must not stop a question

@@ -13,7 +13,6 @@ from ...core.models import registry
 from ..cell import CellContext
 from ..parsing.line import checked_into
 from ..session.keys import check_holds_none
-from ..session.transport_mode import TAPED
 from .row_work import warn_of_terms
 
 
@@ -68,7 +67,7 @@ def _check(cell: CellContext, given: Mapping[str, Any], flags: frozenset[str]) -
         raise OptionError("compare.not_here", name="%%qf map")
     if "dry" in flags:
         raise OptionError("map.dask_option", option="dry")
-    if session.mode in TAPED:
+    if session.transport.kind.taped:
         raise OptionError("map.dask_mode", mode=session.mode)
     if session.meter.limited:
         raise OptionError("map.dask_budget", budget=session.preferences.budget())

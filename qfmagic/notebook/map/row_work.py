@@ -55,7 +55,7 @@ def row_work(
 def warn_of_terms(cell: CellContext, wire: Wire) -> None:
     """Show before many requests that the terms of the address may not allow them."""
     session = cell.session
-    base = None if session.transport.keyless else session.keys.settings().named_base
+    base = None if session.transport.kind.keyless else session.keys.settings().named_base
     warning = base.warning(wire) if base is not None else None
     if warning is not None:
         said = Rendered.of(warning.describe(session.lang))

@@ -1,21 +1,19 @@
 """How an answer is shown: while it comes, and what stays in the cell."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from ...core.answer import Answer
 from ...core.i18n import text
 from ...core.models import registry
-from ...core.safe_json import TooDeep, escaped_halves, read_json, write_json
 from ...core.safety import BANNED, NOTED
 from ...core.terminal import printable, unmarked
-from .safe_markdown import fences, safe_markdown
+from .formats import FORMATS
+from .safe_markdown import safe_markdown
 from .sources import source_lines, source_list
-from .tables import Rendered, code, note_lines
+from .tables import Rendered, note_lines
 
 Bundle = dict[str, str]
-
-_SPREAD = 20  # times as long as it came, at most, is JSON that is laid out in lines
 
 
 def notes(
@@ -83,7 +81,7 @@ def answer_bundle(answer: Answer, below: Sequence[str], style: str = "markdown",
     body, about = answer_body(answer, style, lang)
     line = " · ".join((*about, *below))
     extra = {}
-    if style == "html":
+    if FORMATS[style].framed:
         from .html_frame import html_frame  # noqa: PLC0415 - few answers are shown so
 
         extra = {"text/html": html_frame(answer.shown, [*source_lines(answer), *below], lang)}
@@ -97,22 +95,13 @@ def answer_bundle(answer: Answer, below: Sequence[str], style: str = "markdown",
 
 def answer_body(answer: Answer, style: str, lang: str) -> tuple[Rendered, list[str]]:
     """What the model wrote, in both forms, and what is to be said about the format it was asked for."""
-    shown, about = answer.shown, []
-    if style == "text":
-        marked = code(unmarked(shown), "")
-    elif style == "json":
-        shown, note = _pretty_json(shown)
-        about = [text(note, lang)] if note else []
-        marked = code(unmarked(shown), "json")
-    else:
-        marked = safe_markdown(shown)
-        about = [text("note.no_code", lang)] if style == "code" and code_blocks(shown) == [] else []
+    marked, shown, notes_about = FORMATS[style].render(answer.shown)
     if answer.reasoning and not answer.withheld:
         marked = f"{_folded(text('live.reasoning', lang), answer.reasoning)}\n\n{marked}"
     listed = source_list(answer)
     if listed.plain:
         marked, shown = f"{marked.rstrip()}\n\n{listed.markdown}", f"{shown}\n\n{listed.plain}"
-    return Rendered(marked, shown), about
+    return Rendered(marked, shown), [text(note, lang) for note in notes_about]
 
 
 def _folded(title: str, content: str) -> str:
@@ -120,36 +109,3 @@ def _folded(title: str, content: str) -> str:
     # Blanks decide what a line means, so it is judged without those it won't have.
     safe = safe_markdown(content.strip()).strip("\n")
     return f"<details><summary>{title}</summary>\n\n{safe}\n\n</details>"
-
-
-def code_blocks(markdown: str) -> list[str]:
-    """The fenced code in an answer, in lists and quotations too."""
-    return [content.rstrip("\n") for content in fences(markdown)]
-
-
-def _pretty_json(content: str) -> tuple[str, str]:
-    """JSON laid out in lines, and "" or what to say about it; what would change in that is shown as it was written."""
-    inside = code_blocks(content)
-    candidate = inside[0] if len(inside) == 1 else content
-    twice: list[str] = []
-
-    def keep(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        twice.extend("name" for _ in range(len(pairs) - len(found)))
-        return found
-
-    try:
-        value = read_json(candidate, parse_constant=_no_json, object_pairs_hook=keep)
-    except ValueError as error:
-        return content, "note.json_deep" if isinstance(error, TooDeep) else "note.json"
-    try:
-        shown = "" if twice else escaped_halves(write_json(value, ensure_ascii=False, indent=2, allow_nan=False))
-    except ValueError:  # a number beyond all bounds
-        shown = ""
-    # Blanks in front of what is nested deeply can be hundreds of times as long as all the rest.
-    as_written = not shown or len(shown) > _SPREAD * (len(candidate) + _SPREAD)
-    return (candidate.strip() if as_written else shown), ""
-
-
-def _no_json(constant: str) -> NoReturn:
-    raise ValueError(constant)  # NaN and Infinity are Python's own, no other reader of JSON takes them

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ...core.i18n import text
 from ...core.terminal import NOTE_MARK, aligned, unmarked, visible
 from .safe_markdown import code_lines, no_directive
 
@@ -48,6 +49,11 @@ class TextTable:
         above = [self.above, ""] if self.above else []
         markdown_above = [_literal(self.above), ""] if self.above else []
         return Rendered("\n".join((*markdown_above, *marked)), "\n".join((*above, *lines)))
+
+
+def heads(key: str, lang: str) -> list[str]:
+    """The heads of a table, from its text."""
+    return text(key, lang).split(" | ")
 
 
 def code(content: str, language: str) -> str:

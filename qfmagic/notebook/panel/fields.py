@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ...core.i18n import text
 from ...core.models import Target
 from ...core.params import Parameter
 from ..parsing.option_table import OptionRow, help_table
@@ -15,10 +16,7 @@ Field = dict[str, Any]
 # How the page shows what has no field of its own kind.
 _KINDS = {"object": "json", "array": "json"}
 # In the panel these are not written as on a line.
-_HINTS = {
-    "stop": {"en": "texts that end the answer", "zh": "停止标识"},
-    "metadata": {"en": "strings by name, as JSON", "zh": "键值对（字符串），JSON"},
-}
+_HINTS = {"stop": "panel.hint.stop", "metadata": "panel.hint.metadata"}
 
 
 def field_rows(session: Session, target: Target | None) -> dict[str, Any]:
@@ -41,7 +39,7 @@ def _field(session: Session, row: OptionRow, parameter: Parameter | None) -> Fie
     return {
         "name": row.name,
         "kind": kind,
-        "help": _HINTS.get(row.name, {}).get(lang) or row.help(lang).replace("`", ""),
+        "help": text(_HINTS[row.name], lang) if row.name in _HINTS else row.help(lang).replace("`", ""),
         "allowed": _allowed(row, parameter, lang),
         "written": "" if value is None else command_lines.written(shown),
         "value": list(value) if kind == "list" and value else None,

@@ -58,7 +58,7 @@ def panel_state(session: Session) -> PanelState:
     try:
         target = session.preferences.target()
         session.preferences.check()
-        if not session.transport.keyless:
+        if not session.transport.kind.keyless:
             choose(session.keys.settings(), target.wire)
     except QianfanError as error:
         problem = session.keys.explained(error).message(session.lang)

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ...core.i18n import text
-from ..output.tables import Rendered, TextTable
+from ...core.transport_modes import MODES
+from ..output.tables import Rendered, TextTable, heads
 from ..parsing.option_table import help_table
 from ..session.session import Session
-from ..session.transport_mode import MODES
 from . import command_lines
 
 # What shapes the answers. Where the journal is, or how answers appear, would differ from one machine to the next.
@@ -37,8 +37,7 @@ def settings_table(session: Session) -> Rendered:
         rows.append(
             (name, "-" if value is None else command_lines.written(value), allowed, _source(found.source, lang))
         )
-    head = ("设置", "值", "允许", "来源") if lang == "zh" else ("setting", "value", "allowed", "from")
-    said = TextTable(head, rows, text("said.panel", lang)).said()
+    said = TextTable(heads("panel.head", lang), rows, text("said.panel", lang)).said()
     return said._replace(beside=lambda publish: _open(session, publish))
 
 

@@ -7,7 +7,7 @@ from ...accounting.prices import Prices
 from ...accounting.totals import BY, By, Call, Total, total, totals
 from ...core.errors import QianfanError
 from ...core.i18n import text
-from ..commands.usage import HEADS, below, columns_of, row_of, spent_of
+from ..commands.usage import below, columns_of, head_of, row_of, spent_of
 from ..session.session import Session
 from . import command_lines
 
@@ -43,10 +43,10 @@ def _grouping(calls: Sequence[Call], by: By, prices: Prices, whole: Total, lang:
         return round(100 * tokens / most, 1)
 
     return {
-        "title": HEADS[by][lang == "zh"],
+        "title": head_of(by, lang),
         "line": command_lines.magic("usage" if by == BY[0] else f"usage by={by}"),
         "columns": columns,
-        "head": [HEADS[name][lang == "zh"] for name in columns],
+        "head": [head_of(name, lang) for name in columns],
         "rows": [
             {
                 "cells": _words(group, columns),

@@ -5,7 +5,7 @@ from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 from ...core.errors import OptionError
-from ...core.i18n import read_table
+from ...core.i18n import read_table, text
 from ...core.models import registry
 from ...core.params import Range, parse_value
 
@@ -138,6 +138,5 @@ def _row(group: str, row: dict[str, Any]) -> OptionRow:
 def markdown_table(rows: dict[str, OptionRow], lang: str, *, prefix: str = "") -> str:
     """A group as the table that stands in ``%qf help`` and in the README."""
     cells = [(f"`{prefix}{row.syntax}`".replace("|", "\\|"), row.help(lang)) for row in rows.values() if row.help(lang)]
-    head = ("写法", "含义") if lang == "zh" else ("write", "meaning")
-    lines = [f"| {head[0]} | {head[1]} |", "|---|---|", *(f"| {left} | {right} |" for left, right in cells)]
+    lines = [f"| {text('help.head', lang)} |", "|---|---|", *(f"| {left} | {right} |" for left, right in cells)]
     return "\n".join(lines)

@@ -17,6 +17,7 @@ from ...core.answer import Answer
 from ...core.errors import QianfanError
 from ...core.i18n import Text, text
 from ...core.plan import Plan
+from ...core.transport_modes import TransportMode
 from ...core.wire import ChatRequest
 from ...core.wire.model_list import ListedModel
 from ...home import HomeError
@@ -27,7 +28,7 @@ from .key_check import SessionVerdict
 from .keys import Keys
 from .model_lists import ModelLists
 from .preferences import ADDRESSES, Preferences
-from .transport_mode import FORCED, TAPED, VARIABLE, Transport, from_variable, here, read_transport, tape_of
+from .transport_mode import FORCED, VARIABLE, Transport, from_variable, here, read_transport, tape_of
 
 if TYPE_CHECKING:
     import httpx
@@ -95,7 +96,7 @@ class Session:
             prices=lambda: self.prices,
             keep=self._keep_call,
             where=lambda: (self.chats.cell, self.chats.label),
-            free=lambda: self.transport.keyless,
+            free=lambda: self.transport.kind.keyless,
         )
 
     @property
@@ -135,11 +136,11 @@ class Session:
     def recorded(self, plan: Plan, slot: Hashable) -> bool:
         """Whether a question is answered by the cassette in any case, and so costs nothing; *slot* is who asks."""
         tape = self.tape
-        return tape is not None and self.mode != "record" and tape.has(plan.request, slot)
+        return tape is not None and tape.has(plan.request, slot)
 
     def url_of(self, request: ChatRequest) -> str:
         """Where a request goes, without what authorises it."""
-        settings = Settings() if self.transport.keyless else self.keys.settings()
+        settings = Settings() if self.transport.kind.keyless else self.keys.settings()
         return "".join(settings.place_of(request.wire, request.endpoint, custom=settings.use_custom_endpoint))
 
     # ---- models
@@ -164,10 +165,10 @@ class Session:
 
     def keep_list(self, settings: Settings, models: Iterable[ListedModel]) -> None:
         """Keep a list the service sent for the key in *settings*."""
-        self._lists.keep(settings, tuple(models), saved=not self.transport.keyless)
+        self._lists.keep(settings, tuple(models), saved=not self.transport.kind.keyless)
 
     def _addressed(self) -> Settings:
-        return Settings() if self.transport.keyless else self.keys.settings()
+        return Settings() if self.transport.kind.keyless else self.keys.settings()
 
     # ---- what answers
 
@@ -199,7 +200,7 @@ class Session:
 
     @property
     def mode(self) -> str:
-        """One of :data:`MODES`; raises as :attr:`transport`."""
+        """The name of the mode; raises as :attr:`transport`."""
         return self.transport.mode
 
     def change_transport(self, written: str) -> Transport:
@@ -231,14 +232,14 @@ class Session:
         return self._tape.trouble if self._tape is not None else None
 
     def _put_in(self, transport: Transport, folder: Path | None = None) -> None:
-        tape = tape_of(transport, self.environ, folder) if transport.mode in TAPED else None
+        tape = tape_of(transport, self.environ, folder) if transport.kind.taped else None
         if self._tape is not None:
             self._tape.tidy()
         self._tape, self._tape_is_for = tape, transport
 
     def _keys_needed(self) -> bool:
         try:
-            return not self.transport.keyless
+            return not self.transport.kind.keyless
         except QianfanError:  # is told where something is asked
             return False
 
@@ -246,25 +247,24 @@ class Session:
         """The client for the mode and the keys of this moment; made anew when they changed."""
         transport, tape = self.transport, self.tape
         chosen = self.preferences.client()
-        if transport.keyless:  # nothing is sent to an address
+        if transport.kind.keyless:  # nothing is sent to an address
             chosen = {name: value for name, value in chosen.items() if name not in ADDRESSES}
-        settings = Settings(**chosen) if transport.keyless else self.keys.settings(**chosen)
-        wanted = transport.keyless, transport.mode, settings, tape, self.network
+        settings = Settings(**chosen) if transport.kind.keyless else self.keys.settings(**chosen)
+        wanted = transport.mode, settings, tape, self.network
         if self._client is None or self._client_is_for != wanted:
-            self._replace(self._made(transport.mode, settings, tape))
+            self._replace(self._made(transport.kind, settings, tape))
             self._client_is_for = wanted
         assert self._client is not None
         return self._client
 
-    def _made(self, mode: str, settings: Settings, tape: "CassetteTape | None") -> Qianfan:
-        if mode == "stub":
+    def _made(self, mode: TransportMode, settings: Settings, tape: "CassetteTape | None") -> Qianfan:
+        if mode.simulated:
             return self._stub(settings)
-        if mode == "replay":
+        if mode.keyless:
             from ...transport.cassette.tape import NoNetwork  # noqa: PLC0415 - brings httpx
 
-            return Qianfan(settings=settings, transport=NoNetwork(), tape=tape, label=mode, loop=self.loop)
-        label = "live" if tape is None else "record"
-        return Qianfan(settings=settings, transport=self.network, tape=tape, label=label, loop=self.loop)
+            return Qianfan(settings=settings, transport=NoNetwork(), tape=tape, label=mode.label, loop=self.loop)
+        return Qianfan(settings=settings, transport=self.network, tape=tape, label=mode.label, loop=self.loop)
 
     def _stub(self, settings: Settings) -> Qianfan:
         from ...transport.stub.service import StubKeys  # noqa: PLC0415 - brings httpx

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from ...core.errors import OptionError
+from ...core.transport_modes import MODES, TransportMode
 from ..conversation.cell_order import notebook_path
 from ..parsing.scanner import split_words
 
-MODES = ("live", "stub", "record", "replay", "auto")
-TAPED = ("record", "replay", "auto")
 VARIABLE = "QFMAGIC_TRANSPORT"
 # Set by the pytest plugin: it answers, whatever the notebook says. ``%qf transport`` then says what it would.
 FORCED = "QFMAGIC_TEST_TRANSPORT"
@@ -24,7 +23,7 @@ class Transport(NamedTuple):
     What answers.
 
     Attributes:
-        mode: One of :data:`MODES`.
+        mode: The name of the mode, one of :data:`MODES`.
         path: The cassette, as it was given; None where there is none.
         paced: Whether a recorded answer is played in the time it was recorded in.
     """
@@ -34,9 +33,9 @@ class Transport(NamedTuple):
     paced: bool = False
 
     @property
-    def keyless(self) -> bool:
-        """Whether nothing of the user's keys or the network is used."""
-        return self.mode in ("stub", "replay")
+    def kind(self) -> TransportMode:
+        """The row of the mode."""
+        return MODES[self.mode]
 
     def __str__(self) -> str:
         return " ".join(map(str, filter(None, (self.mode, self.path, "pace=recorded" if self.paced else ""))))
@@ -70,11 +69,12 @@ def read_transport(written: str, environ: Mapping[str, str], folder: Path | None
     paths = [word for word in words if word != pace]
     if mode not in MODES:
         raise OptionError("command.transport", value=mode)
-    if len(paths) > 1 or (paths and mode not in TAPED):
-        raise OptionError("command.usage", usage=f"%qf transport {mode}{' PATH' if mode in TAPED else ''}")
-    if pace is not None and (pace not in _PACES or mode not in ("replay", "auto")):
+    kind = MODES[mode]
+    if len(paths) > 1 or (paths and not kind.taped):
+        raise OptionError("command.usage", usage=f"%qf transport {mode}{' PATH' if kind.taped else ''}")
+    if pace is not None and (pace not in _PACES or not kind.plays):
         raise OptionError("option.value", name="pace", value=pace.removeprefix("pace="), allowed="recorded, instant")
-    if mode not in TAPED:
+    if not kind.taped:
         return Transport(mode)
     return Transport(
         mode, user_path(paths[0]) if paths else _beside(mode, environ, folder), _PACES[pace or "pace=instant"]
@@ -91,7 +91,7 @@ def from_variable(written: str, environ: Mapping[str, str], folder: Path | None 
     mode, _, path = written.strip().partition(":")
     if mode not in MODES:
         raise OptionError("command.transport", value=written)
-    if mode not in TAPED or not path:
+    if not MODES[mode].taped or not path:
         return read_transport(mode, environ, folder)
     return Transport(mode, user_path(path))
 

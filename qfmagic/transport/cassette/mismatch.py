@@ -8,6 +8,7 @@ from typing import Any
 
 from ...core.errors import CassetteError
 from ...core.i18n import Text
+from ...core.messages import text_of
 from ...core.wire import ChatRequest
 from .file import shown
 from .recording import Recorded
@@ -134,7 +135,7 @@ def _parameters(body: Mapping[str, Any]) -> dict[str, Any]:
 def _texts(body: Mapping[str, Any]) -> list[tuple[str, str]]:
     messages = body.get("messages")
     return [
-        (str(one.get("role")), str(one.get("content")))
+        (str(one.get("role")), text_of(one.get("content")))
         for one in (messages if isinstance(messages, list) else ())
         if isinstance(one, Mapping)
     ]

@@ -16,6 +16,7 @@ import httpx
 
 from ...core.callbacks import ignore
 from ...core.errors import CassetteError, ContentError, RequestError
+from ...core.transport_modes import MODES
 from ...core.wire import ChatRequest
 from ...core.wire.json_format import as_earlier_versions
 from . import file as cassette
@@ -73,9 +74,9 @@ class CassetteTape:
         timer: Callable[[], float] = time.monotonic,
         on_play: Callable[[Recorded], object] = ignore,
     ) -> None:
-        self.path, self.mode = path, mode
+        self.path, self._mode = path, MODES[mode]
         self.sleep, self._timer, self._on_play = sleep, timer, on_play
-        if mode != "replay":
+        if self._mode.records:
             cassette.check_writable(path)
         self.exchanges: dict[Key, Recorded] = dict(cassette.read(path).exchanges)
         self._numbers: dict[str, list[int]] = {}  # by request, of what was there at first
@@ -103,15 +104,15 @@ class CassetteTape:
             CassetteError: It isn't there, and nothing else may answer.
         """
         key = self._key(request.hash, slot)  # in the order they ask in, whatever order they are answered in
-        if self.mode == "record":
+        if not self._mode.plays:
             return None
         recorded = self._found(request, key)
         if recorded is None:
-            if self.mode == "auto":
+            if self._mode.records:
                 return None
             asked = list(self._slots[request.hash]).index(slot)
             raise miss(self.path, request, asked, list(self.exchanges.values()))
-        if self.mode == "auto" and not _final(recorded):
+        if self._mode.records and not _final(recorded):
             return None
         self.trouble = self.trouble if self._unwritten else None
         self.played.add(recorded.key)
@@ -124,7 +125,7 @@ class CassetteTape:
         """Whether :meth:`play` would answer: then asking costs nothing. To be asked with a slot of one's own."""
         key = self._key(request.hash, slot)
         recorded = self._found(request, key)
-        return recorded is not None and self.mode != "record" and (self.mode == "replay" or _final(recorded))
+        return recorded is not None and self._mode.plays and (not self._mode.records or _final(recorded))
 
     def holds(self, asked: str, slot: Hashable) -> bool:
         """Whether there is a whole answer for this asker; *asked* is the request's hash."""
@@ -197,7 +198,7 @@ class CassetteTape:
 
     def _next(self, asked: str, n: int) -> int:
         """The number of one more who asks; one that is missing was that of a question without an answer."""
-        if self.mode == "record" or (asked, n) in self.exchanges:
+        if not self._mode.plays or (asked, n) in self.exchanges:
             return n
         later = (other for other in self._numbers.get(asked, ()) if other > n and (asked, other) in self.exchanges)
         return min(later, default=n)

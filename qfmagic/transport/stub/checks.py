@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from ...core.context import measure
+from ...core.messages import ROLES, text_of
 from ...core.models import registry
 from ...core.params import ANSWER_LIMITS, Parameter
 from ...core.safe_json import read_json
@@ -100,7 +101,7 @@ def signed_at(request: Incoming) -> float:
 
 
 def contents_of(messages: object) -> list[str] | str:
-    """The messages' texts, or what is wrong with the messages."""
+    """The texts of V1's messages, or what is wrong with the messages."""
     if not isinstance(messages, list) or not messages:
         return "messages is empty"
     for number, message in enumerate(messages):
@@ -112,6 +113,25 @@ def contents_of(messages: object) -> list[str] | str:
     if len(messages) % 2 == 0:
         return "the length of messages must be an odd number"
     return [message["content"] for message in messages]
+
+
+def contents_of_v2(messages: object) -> list[str] | str:
+    """The texts of V2's messages, or what is wrong with the messages."""
+    if not isinstance(messages, list) or not messages:
+        return "messages is empty"
+    for number, message in enumerate(messages):
+        if role_of(message) not in ROLES:
+            return f"the role of messages[{number}] is invalid: {', '.join(ROLES)}"
+        content = message.get("content")
+        if not isinstance(content, str) and not _are_parts(content):
+            return f"the content of messages[{number}] is invalid: a string or an array of parts"
+    texts = [text_of(message["content"]) for message in messages]
+    return texts if texts[-1].strip() else "the content of the last message can not be empty"
+
+
+def _are_parts(content: object) -> bool:
+    parts = content if isinstance(content, list) else [None]
+    return all(isinstance(part, Mapping) and isinstance(part.get("text"), str) for part in parts)
 
 
 def role_of(message: object) -> object:

@@ -21,6 +21,7 @@ from .checks import (
     check_signature,
     check_values,
     contents_of,
+    contents_of_v2,
     json_object,
     refuse,
     role_of,
@@ -246,7 +247,7 @@ class StubService:
         messages = body.get("messages")
         if isinstance(messages, list) and messages and role_of(messages[0]) == "system":
             messages = messages[1:]
-        contents = contents_of(messages)
+        contents = contents_of_v2(messages)
         if isinstance(contents, str):
             refuse(v2(400, "invalid_messages", contents))
         check_values(model.apis["v2"].parameters, body, lambda text: v2(400, "invalid_argument", text))

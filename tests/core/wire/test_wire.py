@@ -21,7 +21,7 @@ from qfmagic.core.errors import (
     ServiceError,
     UnavailableError,
 )
-from qfmagic.core.messages import Message
+from qfmagic.core.messages import Message, TextPart
 from qfmagic.core.models import registry
 from qfmagic.core.usage import Usage, added, read_usage
 from qfmagic.core.wire import (
@@ -103,12 +103,49 @@ def test_request_v2_stream_includes_usage():
         ([Message("user", "a"), Message("user", "b"), Message("user", "c")], "Message 2"),
         ([Message("user", "a"), Message("assistant", " "), Message("user", "b")], "Message 2 is empty"),
         ([Message("user", " \n")], "Empty prompt"),
-        ([], "number of messages: 0"),
+        ([], "Empty prompt"),
+        ([Message("system", "be brief"), Message("user", "a")], "parameter system="),
+        ([Message("user", "a"), Message("tool", "b"), Message("user", "c")], "Message 2 has the role 'tool'"),
+        ([Message("user", [TextPart(" ")])], "Empty prompt"),
     ],
 )
-def test_request_rejects_invalid_messages(messages, said):
+def test_request_v1_rejects_invalid_messages(messages, said):
     with pytest.raises(PromptError, match=said):
         request("yi_34b_chat", messages=messages)
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [Message("system", "be brief")],
+        [Message("system", "be brief"), Message("user", "a")],
+        [Message("user", "a"), Message("user", "b")],
+        [Message("user", "a"), Message("assistant", "Once upon")],
+        [Message("user", "a"), Message("assistant", ""), Message("tool", "12"), Message("user", "b")],
+    ],
+)
+def test_request_v2_encodes_messages_of_any_order(messages):
+    assert request("ernie-5.1", messages=messages).body["messages"] == [one.as_dict() for one in messages]
+
+
+@pytest.mark.parametrize("messages", [[], [Message("user", "a"), Message("user", " \n")], [Message("user", "")]])
+def test_request_v2_rejects_messages_without_prompt(messages):
+    with pytest.raises(PromptError, match="Empty prompt"):
+        request("ernie-5.1", messages=messages)
+
+
+def test_request_v2_rejects_two_system_prompts():
+    messages = [Message("system", "be brief"), *HI]
+    assert len(request("ernie-5.1", messages=messages, system=None).body["messages"]) == 2
+    with pytest.raises(PromptError, match="system="):
+        request("ernie-5.1", messages=messages, system="be long")
+
+
+def test_request_encodes_parts_by_api():
+    messages = [Message("user", (TextPart("a"), TextPart("b")))]
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    assert request("ernie-5.1", messages=messages).body["messages"] == [{"role": "user", "content": parts}]
+    assert request("yi_34b_chat", messages=messages).body["messages"] == [{"role": "user", "content": "a\n\nb"}]
 
 
 def test_request_checks_parameters_first():

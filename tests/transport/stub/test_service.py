@@ -173,6 +173,12 @@ def test_stub_fiction_has_its_own_rules():
         ({"model": "yi_34b_chat", "messages": HI}, 401, "invalid_model"),
         ({"model": "ernie-5.1", "messages": []}, 400, "invalid_messages"),
         ({"model": "ernie-5.1", "messages": [{"role": "system", "content": "x"}]}, 400, "invalid_messages"),
+        ({"model": "ernie-5.1", "messages": "hi"}, 400, "invalid_messages"),
+        ({"model": "ernie-5.1", "messages": ["hi"]}, 400, "invalid_messages"),
+        ({"model": "ernie-5.1", "messages": [{"role": "human", "content": "x"}]}, 400, "invalid_messages"),
+        ({"model": "ernie-5.1", "messages": [{"role": "user", "content": None}]}, 400, "invalid_messages"),
+        ({"model": "ernie-5.1", "messages": [{"role": "user", "content": ["x"]}]}, 400, "invalid_messages"),
+        ({"model": "ernie-5.1", "messages": [*HI, {"role": "user", "content": " "}]}, 400, "invalid_messages"),
         ({"model": "ernie-5.1", "messages": HI, "temperature": "hot"}, 400, "invalid_argument"),
         (b"{", 400, "malformed_json"),
     ],
@@ -180,6 +186,12 @@ def test_stub_fiction_has_its_own_rules():
 def test_stub_v2_rejects_invalid_request(body, status, code):
     reply = ask("/v2/chat/completions", body, headers={"authorization": f"Bearer {KEYS.bearer_token}"})
     assert (reply.status, payload(reply)["error"]["code"]) == (status, code)
+
+
+def test_stub_v2_accepts_messages_of_any_order_and_parts():
+    parts = [{"type": "text", "text": "and now?"}]
+    messages = [*HI, {"role": "user", "content": parts}]
+    assert "8 characters: and now?" in payload(v2(messages=messages))["choices"][0]["message"]["content"]
 
 
 def test_stub_checks_credentials():

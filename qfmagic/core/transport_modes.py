@@ -1,0 +1,50 @@
+"""The modes of the transport: where answers come from, and what that implies."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportMode:
+    """
+    A mode of ``%qf transport``.
+
+    Attributes:
+        name: The name of the mode.
+        label: ``Answer.transport`` of an answer that is not played.
+        keyless: Whether neither the user's keys nor the network are used.
+        free: Whether answers with the name of the mode as ``Answer.transport`` cost nothing.
+        simulated: Whether the stub answers.
+        records: Whether answers of the service are written to a cassette.
+        plays: Whether answers come from a cassette, as far as it has them.
+        in_pytest: Whether ``pytest --qianfan`` has the mode.
+    """
+
+    name: str
+    label: str
+    keyless: bool = False
+    free: bool = False
+    simulated: bool = False
+    records: bool = False
+    plays: bool = False
+    in_pytest: bool = True
+
+    @property
+    def taped(self) -> bool:
+        """Whether there is a cassette."""
+        return self.records or self.plays
+
+
+_ROWS = (
+    TransportMode(name="live", label="live"),
+    TransportMode(name="stub", label="stub", keyless=True, free=True, simulated=True),
+    TransportMode(name="record", label="record", records=True, in_pytest=False),
+    TransportMode(name="replay", label="replay", keyless=True, free=True, plays=True),
+    TransportMode(name="auto", label="record", records=True, plays=True),
+)
+MODES: Mapping[str, TransportMode] = {row.name: row for row in _ROWS}
+
+
+def is_free(label: str) -> bool:
+    """Whether an answer with that ``Answer.transport`` cost nothing."""
+    return label in MODES and MODES[label].free
