@@ -23,12 +23,15 @@ class Delta(NamedTuple):
         wait: A pause that has begun before the answer has: then there is no text. It is over with the next delta.
         takes_back: What of the deltas before this one no longer counts: ``"text"`` where it was reasoning, which comes
             again as such; ``"all"`` where the service withdraws the answer.
+        status: What the service says it is doing, as "searching": no part of the answer, and out of date with the
+            next delta.
     """
 
     text: str = ""
     reasoning: str = ""
     wait: Wait | None = None
     takes_back: Literal["text", "all"] | None = None
+    status: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,12 +199,17 @@ class _Views:
         for position, one in enumerate(running):
             if one.ended and one.view is not None and position not in self._resting:
                 self._resting.add(position)
-                _rest(one.view, one.problem, self._lang)
+                _rest(one.view, one, self._lang)
 
 
-def _rest(view: View, problem: QianfanError | None, lang: str) -> None:
+def _rest(view: View, ended: RunningRequest, lang: str) -> None:
     """Show that nothing more comes, and why if there is a reason."""
-    view.end("" if problem is None else text("compare.failed", lang, message=problem.message(lang)))
+    said = ""
+    if ended.problem is not None:
+        said = text("compare.failed", lang, message=ended.problem.message(lang))
+    elif ended.answer.withheld or ended.answer.filtered:
+        said = text("note.withheld" if ended.answer.withheld else "note.filtered", lang)
+    view.end(said)
 
 
 def _of_several_answers(fault: SchemaError) -> SchemaError:

@@ -81,3 +81,15 @@ def test_terminal_prints_the_whole_answer_after_a_withdrawal():
         view.add(delta)
     view.finish({"text/plain": "42"}, {})
     assert "".join(written) == "hm\n42\n"
+
+
+def test_terminal_prints_state_of_search_before_text_alone():
+    written = []
+    view = TerminalView(written.append)
+    for delta in (Delta(status="searching\x1b[1m"), Delta("4"), Delta(status="reading"), Delta("2")):
+        view.add(delta)
+    view.finish({"text/plain": "42"}, {})
+    shown = "".join(written)
+    assert shown.startswith("[searching")
+    assert "\x1b" not in shown
+    assert shown.endswith("]\n42\n")
