@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from .pause import Wait
 from .safe_json import read_json
-from .safety import WITHHELD
+from .safety import BANNED, WITHHELD
 from .sources import sources_of
 from .usage import Usage
 
@@ -102,6 +102,11 @@ class Answer:
     def filtered(self) -> bool:
         """Whether the safety check cut or replaced the text."""
         return self.finish_reason == "content_filter"
+
+    @property
+    def banned(self) -> bool:
+        """Whether the safety check allows no further talk about it."""
+        return self.flag >= BANNED or self.need_clear_history
 
     @property
     def withheld(self) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from qfmagic.core.answer import Answer, Delta
 from qfmagic.core.conversation import Conversation
 from qfmagic.notebook.conversation.export import exported
-from qfmagic.notebook.output.bundle import answer_bundle, notes
+from qfmagic.notebook.output.bundle import answer_body, answer_bundle, notes
 from qfmagic.notebook.output.live import _summed
 from qfmagic.notebook.output.views import TerminalView
 
@@ -93,3 +93,8 @@ def test_terminal_prints_state_of_search_before_text_alone():
     assert shown.startswith("[searching")
     assert "\x1b" not in shown
     assert shown.endswith("]\n42\n")
+
+
+def test_withheld_answer_has_no_note_about_its_format():
+    assert answer_body(Answer("secret", flag=3), "json", "en")[1] == []
+    assert answer_body(Answer("secret"), "json", "en")[1] != []
