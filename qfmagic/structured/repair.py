@@ -114,8 +114,8 @@ def exchanges(
     An answer that doesn't fit goes back with what is wrong with it, in place of the one before it: what the model sees
     is its question, its last answer and the fault, in the language it was asked in. Where there is no room for that, it
     isn't asked again: without the question, it would make something up. One that was cut at its output limit is not
-    asked for again either: it would be cut again; nor is one that broke off, nor one about which the safety check allows no
-    further talk. An error thrown in, where there is an
+    asked for again either: it would be cut again; nor is one that broke off, nor one about which the safety check
+    allows no further talk. An error thrown in, where there is an
     answer already, ends it with that answer.
 
     Args:

@@ -121,12 +121,16 @@ class ThinkTags:
                 found, data = self._inside(data, last=last)
                 if found:
                     thought, self._gap = thought + self._gap + found, ""
-                if self._state == "inside":
+                if not self._behind_block:
                     return Portion(thought=thought)
                 self._gap = "\n" if self._thought or found else self._gap
             text, data = self._behind(data, last=last)
             if self._state != "inside":
                 return Portion(text, thought)
+
+    @property
+    def _behind_block(self) -> bool:
+        return self._state == "blank"
 
     def _begin(self, data: str, *, last: bool) -> str:
         """Decide what the content begins with; return what is left to be read, nothing if that is not known yet."""
