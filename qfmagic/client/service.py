@@ -335,12 +335,11 @@ class Service:
 
     async def _explained(self, error: QianfanError, exchange: HttpExchange) -> QianfanError:
         """Add the advice for the error, and why nothing more was tried."""
-        if isinstance(error, ServiceError):
-            from .advice import hints_for, not_found  # noqa: PLC0415 - only errors need it
+        from .advice import hints_for, not_found  # noqa: PLC0415 - only errors need it
 
-            error = not_found(error, exchange, self._settings)
-            for hint in await hints_for(error, exchange, self._settings, self._clock(), self._list_for_hint):
-                error = error.with_hint(hint.key, **hint.values)
+        error = not_found(error, exchange, self._settings)
+        for hint in await hints_for(error, exchange, self._settings, self._clock(), self._list_for_hint):
+            error = error.with_hint(hint.key, **hint.values)
         if exchange.given_up is not None:
             error = error.with_hint(exchange.given_up.key, **exchange.given_up.values)
         return error

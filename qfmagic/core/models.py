@@ -22,6 +22,7 @@ _THOUGHTS = ("thinking", "enable_thinking", "thinking_budget", "thinking_strateg
 _TOOLS = ("tools", "tool_choice", "parallel_tool_calls")
 
 DEFAULT_MODEL = "ernie-5.1"  # asked where nothing else is named
+FIRST_DAY = "2023-01-01"  # no answer is older: an earlier time stamp is a gateway's placeholder
 UNDATED = "2026-11-28"  # a row whose day of retirement was not read was retired by this day
 
 # The part of the address behind /chat/; a whole URL or a query here would silently ask another place.
@@ -114,8 +115,7 @@ class Retirement(NamedTuple):
 
     def precedes(self, created: int | None) -> bool:
         """Whether an answer's time stamp is later than the retirement; an answer without one counts as of today."""
-        day = datetime.fromisoformat(self.retired or UNDATED).replace(tzinfo=UTC)
-        return created is None or created >= day.timestamp()
+        return created is None or created < _seconds(FIRST_DAY) or created >= _seconds(self.retired or UNDATED)
 
 
 class Model(NamedTuple):
@@ -356,6 +356,10 @@ class Registry:
             source=row.source,
             known=bool(model),
         )
+
+
+def _seconds(day: str) -> float:
+    return datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

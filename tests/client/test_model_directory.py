@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -110,6 +111,27 @@ def test_retired_model_error_names_day_and_available_successor():
     assert "ernie-5.1" not in said
     said, _ = refused(Restricted(listing=lambda _: Reply((b"",), 500)), "ernie-lite-8k")
     assert "ernie-lite-8k was retired on 2026-01-27: use ernie-5.1." in said
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("eb-instant", "ernie-lite-8k-0922 was retired on 2026-08-31: use ernie-5.1."),
+        ("ernie-lite-8k", "ernie-lite-8k was retired on 2026-01-27: use ernie-5.1."),
+    ],
+)
+def test_error_before_sending_names_successor_of_retired_model(model, said):
+    """A key for V2 alone doesn't reach V1, where the model was."""
+    keys = {"bearer_token": "k"} if model == "eb-instant" else {"access_token": "t"}
+    with Qianfan(settings=Settings(**keys)) as client, pytest.raises(CredentialError) as caught:
+        client.ask("hi", model=model)
+    assert str(caught.value).endswith(said)
+    nobody = Settings(bearer_token="k", access_token="t", console_base_url="http://127.0.0.1:9", retry_count=1)
+    nobody = replace(nobody, base_url=nobody.console_base_url)
+    with Qianfan(settings=nobody) as client, pytest.raises(ConnectError) as unreached:
+        client.ask("hi", model=model)
+    assert said in str(unreached.value)
 
 
 @pytest.mark.parametrize(

@@ -205,6 +205,8 @@ def test_retirement_says_day_and_successor(retirement, lang, said):
         ("2026-01-27", None, True),
         ("", 1795824000, True),
         ("", 1700000000, False),
+        ("2026-01-27", 1, True),  # no time stamp of an answer: the service is younger
+        ("2026-01-27", 1672531200, False),
     ],
 )
 def test_retirement_precedes_answers_of_the_day_and_later(day, created, after):

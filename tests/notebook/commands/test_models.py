@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,28 @@ def test_retired_model_is_sent_and_named_once(live, lang, said):
     assert live("%%qf map list('ab') model=ernie-lite-8k dry\n{{ item }}").count(said) == 1
     assert live("%%qf compare models=ernie-lite-8k,ernie-5.1\nhi").count(said) == 1
     assert said not in live("%%qianfan model=ernie-5.1\nhi")
+
+
+def test_retired_model_is_named_before_its_answer(start):
+    """The view of a question and the bar of a map show it while the service is silent."""
+    gate, stub = threading.Event(), Current(kept=["ernie-lite-8k"])
+    said = "ernie-lite-8k was retired on 2026-01-27: use ernie-5.1"
+
+    def answer(request):
+        gate.wait()
+        return stub(request)
+
+    with LoopbackServer(answer) as server:
+        kernel = start(**server.environ, **KEY)
+        for cell in ("%%qianfan model=ernie-lite-8k\nhi", "%%qf map list('ab') model=ernie-lite-8k\n{{ item }}"):
+            gate.clear()
+            sent = kernel.send(cell, "cell-1")
+            seen = ""
+            while said not in seen:  # the bar's blanks are as wide as a digit
+                content = kernel.client.get_iopub_msg(timeout=30)["content"]
+                seen = json.dumps(content, ensure_ascii=False).replace("\N{FIGURE SPACE}", " ")
+            gate.set()
+            assert kernel.collect(sent)[0].status == "ok"
 
 
 def test_answer_older_than_the_retirement_replays_without_note(live, monkeypatch, tmp_path):
