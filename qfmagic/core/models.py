@@ -202,7 +202,7 @@ class Registry:
                 for alias in model.names:
                     self._names.setdefault(spelled(alias), model)
         self._custom = self._model({"name": "", "wires": ["v1"], **table["custom"]})
-        self._unknown = self._model({"name": "", "wires": ["v2"], **table["unknown"]})
+        self._unknown = {"wires": ["v2"], **table["unknown"]}
 
     def _model(self, row: Mapping[str, Any]) -> Model:
         return Model(
@@ -245,7 +245,7 @@ class Registry:
         without = [*_THOUGHTS] if capabilities.thinking is False else ["thinking"] * capabilities.always_thinks
         without += [*_TOOLS] if capabilities.tools is False else []
         without += ["web_search"] if capabilities.web_search is False else []
-        without += [one for names, models in self._excluded if _matches(name, models) for one in names]
+        without += [one for names, models in self._excluded if _matches(name.lower(), models) for one in names]
         for one in without:
             outer, _, inner = one.partition(".")
             taken = found.pop(outer, None)
@@ -274,7 +274,7 @@ class Registry:
 
     def generic(self, name: str) -> Model:
         """The row for a V2 model that is not in the table."""
-        return self._unknown._replace(name=name, title=name)
+        return self._model({**self._unknown, "name": name, "title": name})
 
     def suggest(self, name: str, listed: Iterable[str] = (), wire: Wire | None = None) -> list[str]:
         """
@@ -324,7 +324,7 @@ class Registry:
                 raise ModelError("model.not_on_v1", model=model, suggestions=self._v1_names(model))
             if row.apis["v1"].endpoint is None:
                 raise ModelError("model.needs_endpoint", model=row.name, source=row.source.title)
-        chosen = row if row and wire in row.apis else self._unknown
+        chosen = row if row and wire in row.apis else self.generic(row.name if row else model)
         return Target(
             wire=wire,
             model=row.name if row else model,

@@ -154,6 +154,7 @@ def test_unlisted_model_shows_the_generic_row(live):
     assert "not in the model table: sent to V2 unchanged" in shown
     assert "Did you mean glm-5.3" in shown
     assert "temperature" in shown
+    assert "· none" not in shown, "no limit was read"
 
 
 def test_live_model_list_is_shown_and_feeds_completion(live):
@@ -162,6 +163,7 @@ def test_live_model_list_is_shown_and_feeds_completion(live):
     rows = [line.split() for line in table.splitlines() if line.startswith(("my-", "ernie", "bge"))]
     assert rows == [["ernie-5.1"], ["my-tuned-service", "chat", "131072", "0.004"], ["bge-large-zh", "embeddings"]]
     assert "Did you mean my-tuned-service?" in live("%qf models my-tuned-servic")
+    assert "· context 131072 · listed by the service for this key" in live("%qf models my-tuned-service")
     assert "· listed by the service for this key" in live("%qf models ernie-5.1")
     assert "not listed by the service for this key" in live("%qf models glm-5.3")
     assert [request.path for request in live.server.requests] == ["/v2/models"]
