@@ -233,7 +233,8 @@ class Registry:
         self, parameters: Mapping[str, Parameter], name: str, capabilities: Capabilities
     ) -> dict[str, Parameter]:
         """V2's parameters as one model takes them: without those it is known not to take, within its own limits."""
-        most, switch = capabilities.max_output, self._switches.get(capabilities.thinking_switch or "")
+        switch_name = "always" if capabilities.always_thinks else capabilities.thinking_switch or ""
+        most, switch = capabilities.max_output, self._switches.get(switch_name)
         found = dict(parameters)
         if most is not None:
             limit = Range.parse(f"[1, {most}]")
@@ -242,7 +243,7 @@ class Registry:
             found["reasoning_effort"] = replace(found["reasoning_effort"], choices=capabilities.efforts)
         if switch is not None:
             found["thinking"] = switch
-        without = [*_THOUGHTS] if capabilities.thinking is False else ["thinking"] * capabilities.always_thinks
+        without = [*_THOUGHTS] if capabilities.thinking is False else []
         without += [*_TOOLS] if capabilities.tools is False else []
         without += ["web_search"] if capabilities.web_search is False else []
         without += [one for names, models in self._excluded if _matches(name.lower(), models) for one in names]

@@ -70,7 +70,7 @@ class Parameter:
         max_length: Most characters of a list's element.
         default: What the service takes when the parameter is left out; documentation only, never sent.
         requires: Another parameter that must be given when this one is true.
-        wire_name: Its name in the request body.
+        wire_name: Its name in the request body; "" for a parameter that is not sent.
     """
 
     name: str

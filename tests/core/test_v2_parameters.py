@@ -7,6 +7,7 @@ import pytest
 from qfmagic.core.errors import ParameterError
 from qfmagic.core.models import registry
 from qfmagic.core.params import EXTRA, Parameter, answer_limit, check_parameters
+from qfmagic.core.plan import plan_request
 
 UNKNOWN = "a-model-without-a-row"
 ENABLED, DISABLED = {"type": "enabled"}, {"type": "disabled"}
@@ -113,12 +114,21 @@ def test_parameters_sent_under_one_name_exclude_each_other():
         ("ernie-5.0", "on", ("enable_thinking", True)),
         ("ernie-5.0", False, ("enable_thinking", False)),
         (UNKNOWN, "off", ("thinking", DISABLED)),
+        ("glm-5.3", "on", ("", True)),  # it always thinks, and nothing is sent
     ],
 )
 def test_thinking_is_sent_as_the_switch_of_the_row(model, given, sent):
     parameters = registry().target(model).parameters
     (value,) = check(model, thinking=given).values()
     assert (parameters["thinking"].wire_name, value) == sent
+
+
+def test_switch_of_a_model_that_always_thinks_is_not_sent():
+    plan = plan_request(registry().target("glm-5.3"), "hi", parameters={"thinking": "on", "reasoning_effort": "max"})
+    assert plan.request.body.keys() == {"model", "messages", "stream", "reasoning_effort"}
+    assert plan.request.parameters == {"thinking": True, "reasoning_effort": "max"}
+    with pytest.raises(ParameterError, match=r"Invalid thinking='off' for GLM-5.3. Allowed: on\."):
+        check("glm-5.3", thinking="off")
 
 
 def test_rows_narrow_the_parameters():
