@@ -21,10 +21,10 @@ def json_forms(body: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     A JSON Schema has two envelopes. Where ``schema=`` has put it into the question as well, the answer may be asked
     for as any JSON object, and in words alone.
     """
-    asked = body.get(_FIELD)
-    kind = asked.get("type") if isinstance(asked, Mapping) else None
+    given = body.get(_FIELD)
+    asked = given if isinstance(given, Mapping) else {}
+    kind, schema = asked.get("type"), asked.get("json_schema")
     forms: dict[str, Mapping[str, Any]] = {}
-    schema = asked.get("json_schema") if isinstance(asked, Mapping) else None
     if kind == "json_schema" and isinstance(schema, Mapping):
         wrapped = isinstance(schema.get("schema"), Mapping)
         other = schema["schema"] if wrapped else {"name": "answer", "schema": schema, "strict": True}
