@@ -106,6 +106,12 @@ def test_retired_model_is_named_before_its_answer(start):
             assert kernel.collect(sent)[0].status == "ok"
 
 
+def test_map_names_no_successor_but_what_the_key_may_use(live):
+    shown = live("%%qf map list('ab') model=deepseek-v3.1-250821\n{{ item }}")
+    assert "retired on 2026-06-30: use ernie-5.1." in shown
+    assert "use deepseek-v4-pro" not in shown
+
+
 def test_answer_older_than_the_retirement_replays_without_note(live, monkeypatch, tmp_path):
     with LoopbackServer(StubService(clock=lambda: 1_700_000_000.0, kept=["ernie-lite-8k"])) as early:
         for name, value in early.environ.items():
