@@ -8,6 +8,7 @@ import nbformat
 import pytest
 
 from tests.support.browser.page import LABELS, LINES, STATIC, live_page, long_texts, measure
+from tests.support.emphasis import CASES, inner
 
 ROOT = Path(__file__).parents[2]
 CORPUS = json.loads((Path(__file__).parent / "payloads.json").read_text("ascii"))
@@ -75,6 +76,17 @@ def test_live_view_renders_markdown(shown):
 )
 def test_live_view_renders_math_between_delimiters(shown, text, formulas):
     assert shown(text).locator("math").count() == formulas
+
+
+def test_live_view_emphasis_equals_saved_form(page, shown):
+    """The cases of tests/notebook/output/test_emphasis.py, one after the other."""
+    wrong = {}
+    for number, (text, expected) in enumerate(CASES):
+        found = inner(shown(text, f"m{number}").inner_html())
+        if found != expected:
+            wrong[text] = found
+        page.page.evaluate("document.body.replaceChildren()")
+    assert wrong == {}
 
 
 def test_live_view_renders_incomplete_markdown(page, shown):
