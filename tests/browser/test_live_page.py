@@ -125,14 +125,16 @@ def test_live_view_head_shows_status(page):
     page.send(wait="", r="First, <b>think</b>.")
     page.page.wait_for_function("!document.querySelector('.qf-reasoning').hidden")
     details = view.locator("details")
-    assert not details.evaluate("details => details.open")
-    details.locator("summary").click()
-    assert details.locator(".qf-thinking").inner_text() == "First, <b>think</b>."
+    assert details.locator("summary").inner_text() == "Reasoning · 20 characters"
+    assert details.locator(".qf-thinking").inner_text() == "First, <b>think</b>."  # open while the model thinks
     assert view.locator(".qf-status").is_hidden()
     page.send(t="长城🎉")
     page.page.wait_for_function("document.querySelector('.qf-size').textContent === '3 characters'")
+    assert not details.evaluate("details => details.open")
+    details.locator("summary").click()
     page.send(tokens=7)
     page.page.wait_for_function("document.querySelector('.qf-size').textContent === '7 tokens'")
+    assert details.evaluate("details => details.open")  # the reader's choice stays
     before = float(view.locator(".qf-time").inner_text().split()[0])
     assert before >= 12.3
     page.page.wait_for_function(f"parseFloat(document.querySelector('.qf-time').textContent) > {before}")
