@@ -69,7 +69,7 @@ HEIGHTS = """(index) => {
 }"""
 
 
-def test_live_answer_looks_like_saved_one(visit, service):
+def test_live_answer_looks_like_saved_one(visit, service):  # noqa: F811 - the fixture
     """Elements of the same sizes at the same places, and no cell below that jumps when the one becomes the other."""
     page = visit("look.ipynb", service.setup, "%%qianfan model=ernie-5.1\nhi", fresh=True, size=(1200, 1600))
     page.run(0)
