@@ -101,9 +101,10 @@ def answer_bundle(answer: Answer, below: Sequence[str], style: str = "markdown",
     line = " · ".join((*about, *below))
     extra = {}
     if FORMATS[style].framed:
-        from .html_frame import html_frame  # noqa: PLC0415 - few answers are shown so
+        from .html_frame import html_frame, text_of_page  # noqa: PLC0415 - few answers are shown so
 
-        extra = {"text/html": html_frame(answer.shown, [*source_lines(answer), *below], lang)}
+        frame = html_frame(answer.shown, [*source_lines(answer), *below], lang)
+        extra = {"text/html": f"{frame}{text_of_page(answer.shown, lang)}"}
     marked, plain, note = body.markdown, body.plain, note_lines(Rendered.of(line))
     return {
         **extra,
