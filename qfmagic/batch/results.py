@@ -1,6 +1,5 @@
 """What a map leaves: columns beside the data, and what it all came to."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -110,7 +109,7 @@ class Tally:
         paid: How many whole answers came now, those that didn't fit included.
         transports: Where the answers come from.
         newest: The latest time stamp of an answer, in seconds since 1970; 0 without one.
-        errors: For how many rows each error came, in words.
+        errors: The rows that failed, from 0, by the error in words.
         served: The models that answered, where the service names others than were asked.
         flaws: The rows whose answers came and need a look, from 0, by what is to be said of them.
         problem: The first error.
@@ -124,7 +123,7 @@ class Tally:
     paid: int = 0
     transports: set[str] = field(default_factory=set)
     newest: int = 0
-    errors: Counter[str] = field(default_factory=Counter)
+    errors: dict[str, list[int]] = field(default_factory=dict)
     served: set[str] = field(default_factory=set)
     flaws: dict[str, list[int]] = field(default_factory=dict)
     problem: QianfanError | None = None
@@ -151,7 +150,7 @@ class Tally:
             self.answered += 1
         else:
             self.failed += 1
-            self.errors[told(done.error, lang)] += 1
+            self.errors.setdefault(told(done.error, lang), []).append(done.number)
             self.problem = self.problem or done.error
         self.kept += done.kept
         self.paid += sum(answer.complete for answer in done.paid)

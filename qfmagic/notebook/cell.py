@@ -96,7 +96,8 @@ class CellContext:
         body = json.dumps(plan.request.body, ensure_ascii=False, indent=2)
         from .output.tables import code  # noqa: PLC0415 - a first question doesn't need it
 
-        shown = f"POST {self.session.url_of(plan.request)}\nContent-Type: application/json\n\n{body}"
+        # A whole request line: highlighters show the rest of a request without it as an error.
+        shown = f"POST {self.session.url_of(plan.request)} HTTP/1.1\nContent-Type: application/json\n\n{body}"
         marked = f"{said}\n\n{code(shown, 'http')}"
         self.front.publish({"text/markdown": marked, "text/plain": f"{said}\n\n{shown}"})
 

@@ -85,7 +85,13 @@ class Kernel:
         plain = {k: v for k, v in os.environ.items() if not (k.startswith(machine) or k.upper().endswith("_PROXY"))}
         # Never in the user's own folder.
         own = {"QFMAGIC_JOURNAL": "false", "QFMAGIC_HOME": str(Path("home").absolute())}
-        environ = {"QFMAGIC_LANG": "en", **({} if "QFMAGIC_HOME" in environ else own), **plain, **environ}
+        environ = {
+            "QFMAGIC_LANG": "en",
+            "QFMAGIC_FOOTER": "false",
+            **({} if "QFMAGIC_HOME" in environ else own),
+            **plain,
+            **environ,
+        }
         quiet = ["--IPKernelApp.log_level=40"]
         self.manager, self.client = start_kernel(env=environ, cwd=cwd, extra_arguments=quiet)
 

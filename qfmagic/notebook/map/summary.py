@@ -44,7 +44,11 @@ def map_bundle(
     lang, kept = session.lang, job.work.kept
     counts = {"prompt": f"{tally.prompt_tokens:,}", "completion": f"{tally.completion_tokens:,}"}
     summary = text("map.summary", lang, answered=tally.answered, rows=rows, failed=tally.failed, **counts)
-    notes = [text("map.failed_rows", lang, count=n, error=error) for error, n in tally.errors.most_common(ERRORS)]
+    failures = sorted(tally.errors.items(), key=lambda found: -len(found[1]))[:ERRORS]
+    notes = [
+        text("map.failed_rows", lang, count=len(found), rows=_labels(job, found), error=error)
+        for error, found in failures
+    ]
     notes += [text(key, lang, count=len(found), rows=_labels(job, found)) for key, found in tally.flaws.items()]
     if into is not None:
         notes.append(text("map.into", lang, name=into))
