@@ -28,7 +28,6 @@ _PUNCTUATION = str.maketrans({"，": ",", "、": ",", "｜": "|", "？": "?", "�
 _LIST = re.compile(r"list\s*\[(.*)\]")
 _NAME = re.compile(r"([^\s:]*)\s*:?\s*(.*)", re.DOTALL)
 _WHOLE_NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,14})")  # with zeros in front it is a code
-_DATE = re.compile(r"\s*[0-9]{4}-[0-9]")
 
 
 class Field(NamedTuple):
@@ -87,13 +86,12 @@ def json_schema_of(fields: tuple[Field, ...]) -> dict[str, Any]:
 def type_of(fields: tuple[Field, ...]) -> Any:
     """The TypedDict that pydantic checks an object with these fields against."""
     from datetime import date, datetime  # noqa: PLC0415 - only who asks for a schema
-    from typing import Annotated, Literal, NotRequired  # noqa: PLC0415 - as above
+    from typing import Literal, NotRequired  # noqa: PLC0415 - as above
 
-    from pydantic import BeforeValidator, ConfigDict, FiniteFloat  # noqa: PLC0415 - an extra
+    from pydantic import ConfigDict, FiniteFloat  # noqa: PLC0415 - an extra
     from typing_extensions import TypedDict  # noqa: PLC0415 - comes with pydantic, which wants this one
 
-    day, time = (Annotated[kind, BeforeValidator(_no_number)] for kind in (date, datetime))
-    types = {"str": str, "int": int, "float": FiniteFloat, "bool": bool, "date": day, "datetime": time}
+    types = {"str": str, "int": int, "float": FiniteFloat, "bool": bool, "date": date, "datetime": datetime}
 
     def annotation(field: Field) -> Any:
         one: Any = Literal[field.choices] if field.choices else types[field.kind]
@@ -105,13 +103,6 @@ def type_of(fields: tuple[Field, ...]) -> Any:
     # A number where a text is asked for is what models write for codes and years.
     made.__pydantic_config__ = ConfigDict(coerce_numbers_to_str=True)
     return made
-
-
-def _no_number(value: object) -> object:
-    """A date as it is written; a number would be taken for the seconds since 1970."""
-    if isinstance(value, str) and _DATE.match(value):
-        return value
-    raise ValueError("a date is written like 2025-01-08")
 
 
 def _parts(written: str) -> list[str]:
