@@ -32,7 +32,9 @@ def result_kinds(schema: Schema | None, prefix: str = "", *, searches: bool = Fa
         searches: Whether the answers come with the addresses of pages.
     """
     fields = schema.kinds if schema is not None else {}
-    behind = {own_column(name, fields): kind for name, kind in (*(_SOURCES if searches else {}).items(), *_BEHIND.items())}
+    behind = {
+        own_column(name, fields): kind for name, kind in (*(_SOURCES if searches else {}).items(), *_BEHIND.items())
+    }
     columns = {**{own_column(name, fields): kind for name, kind in _BEFORE.items()}, **fields, **behind}
     return {f"{prefix}{name}": kind for name, kind in columns.items()}
 

@@ -21,6 +21,7 @@ _OBJECTS = re.compile(f"{_LISTED}|{_OBJECT}")
 _OBJECTS_OR_LISTS = re.compile(f"{_LISTED}|{_OBJECT}|{_ITEM}")
 _CONTAINER = re.compile(r"\s*[{｛\[［]")
 _BEGUN = re.compile(r'\{\s*"|\[\s*["{\[]')  # what starts so was meant to be JSON
+_ESCAPED = re.compile(r'[{\[\s]*[{\[]\s*\\"')
 _BROKEN = 50  # values in prose that can't be read, before the rest is given up
 _DIGITS = 300  # of a number; longer ones don't fit a float
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -123,11 +124,23 @@ def _fences(text: str) -> list[_Fenced]:
 def read_whole(written: str) -> JsonCandidate | None:
     """Read a text that is one JSON value, in spite of defects where it is an object or a list."""
     written = written.strip()
+    if _ESCAPED.match(written):
+        return _unescaped(written)
     try:
         found, end = _read_at(written, 0, lenient=_CONTAINER.match(written) is not None)
     except ValueError:
         return None
     return found if end == len(written) else None
+
+
+def _unescaped(written: str) -> JsonCandidate | None:
+    """JSON that is escaped as inside of a string, without the quotation marks of one."""
+    try:
+        inside = json.loads(f'"{written}"', strict=False)
+    except ValueError:
+        return None
+    found = None if _ESCAPED.match(inside) else read_whole(inside)
+    return found and found._replace(defects=found.defects | {"string"})
 
 
 def _read_at(text: str, start: int, *, lenient: bool = True) -> tuple[JsonCandidate, int]:

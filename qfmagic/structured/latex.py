@@ -23,11 +23,13 @@ _COMMANDS = frozenset(
     "textcolor textwidth tfrac therefore theta thetasym thickapprox thickspace thinspace tilde times tiny to top "
     "toprule triangle triangledown triangleleft triangleq triangleright tt twoheadrightarrow".split()
 )
-# The rest of these may be a word or a letter of its own: "a\nu" is either.
-_DOUBTFUL = frozenset(
-    "ncong ne neg nexists ni nless nmid nparallel nprec nsim nsucc nu rm tag tan tanh tau to top tt".split()
-)
-_WORDS = frozenset("nexists nless nmid nparallel nsim tan tanh top".split())  # of these, it is a word
+# The rest of these is a letter or a short word: "a\nu" is either, so that what is around it decides.
+_DOUBTFUL = frozenset("ne neg ni nu rm tan tanh tau to top tt".split())
+# The rest of these is a word that may well begin a line.
+_WORDS = frozenset("ncong nexists nless nmid nparallel nprec nsim nsucc".split())
+_PATH = re.compile(r"(?<!\S)(?:[A-Za-z]:|[\w.\-]*)(?:\\[\w.\-]{2,})+\\?(?!\S)")
+
+_SUFFIX = re.compile(r"\w\.\w{1,5}$")
 
 
 class _Backslash(NamedTuple):
@@ -66,9 +68,10 @@ def literal_backslashes(body: str, *, quoted: str) -> tuple[str, bool]:
         if found[1]
     ]
     escaped = any(one.sign == "\\" and one.after[:1].isalpha() for one in escapes)
-    sure = {one.at for one in escapes if _is_literal(one, quoted)}
-    doubtful = set() if escaped else {one.at for one in escapes if _may_be_literal(one, others=bool(sure))}
-    literal = sure | doubtful
+    literal = {one.at for one in escapes if _is_literal(one, quoted)}
+    if not escaped:
+        literal |= {one.at for one in escapes if _may_be_literal(one, others=bool(literal))}
+    literal |= _in_paths(body, escapes, literal)
     rows = False
     if any(one.at in literal and one.sign.isalpha() for one in escapes) and any(one.sign == "\\" for one in escapes):
         rows = not escaped and _ROWS.search(body) is not None
@@ -105,7 +108,7 @@ def _is_literal(one: _Backslash, quoted: str) -> bool:
     if sign == "b" or (sign == "f" and one.after[:1].isascii() and one.after[:1].isalpha()):
         return True
     if sign in ("n", "r", "t"):
-        return word in _COMMANDS and word not in _DOUBTFUL
+        return word in _COMMANDS and word not in _DOUBTFUL | _WORDS
     return sign not in ('"', "\\", "/", "'", "f") and not (sign[0] == "u" and len(sign) > 1)
 
 
@@ -114,5 +117,24 @@ def _may_be_literal(one: _Backslash, *, others: bool) -> bool:
     if one.sign not in ("n", "r", "t"):
         return False
     word = one.sign + (_LETTERS.match(one.after) or [""])[0]
-    before = _MATH_BEFORE.replace(" ", "") if word in _WORDS else _MATH_BEFORE
-    return word in _DOUBTFUL and (others or one.before in before)
+    if word in _WORDS:
+        return others or (one.before in _MATH_BEFORE and one.before != " ")
+    if word in _DOUBTFUL and not others and one.before not in _MATH_BEFORE:
+        raise ValueError("a backslash has two meanings")
+    return word in _DOUBTFUL
+
+
+def _in_paths(body: str, escapes: list[_Backslash], literal: set[int]) -> set[int]:
+    """The backslashes of paths: where one of a path is not escaped, none is."""
+    found: set[int] = set()
+    for path in _PATH.finditer(body):
+        inside = [one for one in escapes if path.start() <= one.at < path.end() and one.sign != "\\"]
+        others = {one.at for one in inside if one.at not in literal and one.sign in ("n", "r", "t", "f")}
+        drive = path[0][1:2] == ":"
+        known = len(others) < len(inside)
+        alone = drive and path[0] == body and (len(inside) > 1 or _SUFFIX.search(body))
+        if others and (known or alone):
+            if not (known and drive):
+                raise ValueError("a backslash has two meanings")
+            found |= others
+    return found

@@ -55,7 +55,11 @@ def spelled(written: str) -> Any:
 def respelled(value: Any) -> str:
     """Write JSON, with the spelling of its numbers."""
     if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(name, ensure_ascii=False)}:{respelled(one)}" for name, one in value.items()) + "}"
+        return (
+            "{"
+            + ",".join(f"{json.dumps(name, ensure_ascii=False)}:{respelled(one)}" for name, one in value.items())
+            + "}"
+        )
     if isinstance(value, list):
         return "[" + ",".join(map(respelled, value)) + "]"
     return value.written if isinstance(value, SpelledFloat) else json.dumps(value, ensure_ascii=False)
@@ -94,7 +98,7 @@ def _mended(value: Any, schema: Any, mending: _Mending) -> Any:
     several = branches(schema, mending.root)
     if not several:
         return value
-    right = [one for one in several if takes(one, value)]
+    right = [one for one in several if takes(one, value) and not (_is_null(value) and {*_NARROW} & {*one})]
     if right:
         return _inside(value, right[0], mending) if len(right) == 1 else value
     found: dict[str, tuple[Any, frozenset[str]]] = {}
@@ -118,7 +122,10 @@ def _inside(value: Any, schema: Mapping[str, Any], mending: _Mending) -> Any:
         return value
     properties, others = schema.get("properties") or {}, schema.get("additionalProperties")
     required, found = schema.get("required") or (), {}
-    for name, one in value.items():
+    meant_names = {} if others or "patternProperties" in schema else _names(value, properties)
+    for written, one in value.items():
+        name = meant_names.get(written, written)
+        mending.defects |= {"name"} if name != written else set()
         below = properties.get(name, others)
         meant = _mended(one, below, mending)
         if name in properties and name not in required and _is_left_out(meant, below, mending):
@@ -128,12 +135,28 @@ def _inside(value: Any, schema: Mapping[str, Any], mending: _Mending) -> Any:
     return found
 
 
+def _names(value: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, str]:
+    """The fields that are meant by names in another spelling."""
+    absent, unknown = properties.keys() - value.keys(), value.keys() - properties.keys()
+    found: dict[str, str] = {}
+    for name in absent:
+        forms = [other for other in unknown if _form(other) == _form(name)]
+        if len(forms) == 1 and sum(_form(other) == _form(name) for other in properties) == 1:
+            found[forms[0]] = name
+    return found
+
+
 def _is_left_out(value: Any, schema: Any, mending: _Mending) -> bool:
     """Whether a field that may be left out, and has no other value then, is null or a word for it."""
     several = branches(schema, mending.root)
     if not several or "default" in schema or any(takes(one, value) for one in several):
         return False
-    return value is None or (isinstance(value, str) and value.strip().casefold() in _NULLS)
+    return value is None or _is_null(value)
+
+
+def _is_null(value: Any) -> bool:
+    """Whether it is a word for null."""
+    return isinstance(value, str) and value.strip().casefold() in _NULLS
 
 
 def _meant(value: Any, schema: Mapping[str, Any], mending: _Mending) -> Any:
@@ -142,7 +165,7 @@ def _meant(value: Any, schema: Mapping[str, Any], mending: _Mending) -> Any:
     if choices is not None:
         meant, defect = _choice(value, choices), "choice"
     elif kind == "null":
-        meant = None if isinstance(value, str) and value.strip().casefold() in _NULLS else _NOTHING
+        meant = None if _is_null(value) else _NOTHING
         defect = "null"
     elif kind in ("integer", "number"):
         meant, defect = _number(value, whole=kind == "integer"), "numeral"
@@ -170,7 +193,7 @@ def _choice(value: Any, choices: list[Any]) -> Any:
     number = _number(value, whole=False)
     if number is not _NOTHING:
         found += [one for one in numbers if one == number]
-    if None in choices and isinstance(value, str) and value.strip().casefold() in _NULLS:
+    if None in choices and _is_null(value):
         found.append(None)
     return found[0] if len(found) == 1 else _NOTHING
 
@@ -187,7 +210,13 @@ def _number(value: Any, *, whole: bool) -> Any:
     if isinstance(value, bool):
         return _NOTHING
     if isinstance(value, (int, float)):
-        return int(value) if whole and float(value).is_integer() and abs(value) < 2**53 else value if not whole else _NOTHING
+        return (
+            int(value)
+            if whole and float(value).is_integer() and abs(value) < 2**53
+            else value
+            if not whole
+            else _NOTHING
+        )
     if not isinstance(value, str):
         return _NOTHING
     written = normalize("NFKC", value).strip().replace("−", "-")

@@ -1,6 +1,7 @@
 """Which value of a text is the answer: all that the text holds is evidence."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,9 @@ from .json_in_text import BrokenJson, JsonCandidate, NoJSON, found_json
 from .json_schemas import branches, choices_of
 from .near_values import mended, respelled, spelled, unwrapped
 from .validator import Checker, Unfit
+
+# With one of these, names that aren't among the fields may be right.
+_OPEN = frozenset(("additionalProperties", "patternProperties"))
 
 
 @dataclass(frozen=True)
@@ -95,23 +99,14 @@ def _fitting(candidate: JsonCandidate, checker: Checker) -> Reading:
     Raises:
         Unfit: Neither it fits nor one thing inside of it.
     """
-    fault: Unfit | None = None
-    try:
-        value = _checked(candidate.written, checker)
-        if _knows(candidate.value, checker):
-            return Reading(value, tuple(sorted(candidate.defects)))
-    except Unfit as error:
-        fault = error
     tree = spelled(candidate.written)
-    if fault is not None and (near := _near(tree, checker)) is not None:
+    if near := _near(tree, checker):
         return _reading(near, candidate.defects)
-    # What no field of the schema is in fits only where all of them may be left out.
     inside = _insides(tree, checker)
     if len(inside) == 1:
         return _reading(inside[0], candidate.defects)
-    if fault is not None:
-        raise fault
-    return Reading(value, tuple(sorted(candidate.defects)))
+    _checked(candidate.written, checker)
+    raise Unfit(f"Input should have one of the fields {', '.join(checker.names)}")
 
 
 _Near = tuple[Any, frozenset[str], Any]  # the object, what was not as it should be, and the value it was made of
@@ -125,27 +120,22 @@ def _insides(tree: Any, checker: Checker) -> list[_Near]:
     """The different objects inside of a wrapping."""
     found: list[_Near] = []
     for inside, around in unwrapped(tree):
-        near = _near(inside, checker)
-        if near is not None and _is_asked_for(near[2], checker) and not any(_same(near[0], one[0]) for one in found):
+        near = _near(inside, checker) if isinstance(inside, dict) or not _fields(checker) else None
+        if near is not None and not any(_same(near[0], one[0]) for one in found):
             found.append((near[0], near[1] | around, near[2]))
     return found
 
 
 def _near(tree: Any, checker: Checker) -> _Near | None:
     """The object a value is meant to be; None for none."""
-    for value, defects in _spellings(tree, checker.json_schema):
-        try:
-            return _checked(respelled(value), checker), defects, value
-        except Unfit:
-            continue
+    exact = (tree, frozenset[str]())
+    meant = mended(tree, checker.json_schema)
+    # A name in another spelling fits, as a field that is left out.
+    for value, defects in (meant, exact) if "name" in meant[1] else (exact, meant):
+        if _is_asked_for(value, checker):
+            with suppress(Unfit):
+                return _checked(respelled(value), checker), defects, value
     return None
-
-
-def _spellings(tree: Any, schema: Mapping[str, Any]) -> Iterator[tuple[Any, frozenset[str]]]:
-    yield tree, frozenset()
-    value, defects = mended(tree, schema)
-    if defects:
-        yield value, defects
 
 
 def _checked(written: str, checker: Checker) -> Any:
@@ -154,30 +144,26 @@ def _checked(written: str, checker: Checker) -> Any:
     return value
 
 
-def _fields_of(checker: Checker) -> list[Mapping[str, Any]]:
-    """The fields of an object that is asked for, or of each of several; none where something else would do."""
-    schema = checker.json_schema
-    fields = [one.get("properties") or {} for one in branches(schema, schema)]
-    return fields if all(fields) else []
-
-
-def _knows(value: Any, checker: Checker) -> bool:
-    """Whether a value is no object, or has one of the fields that are asked for, as far as there are any."""
-    if not isinstance(value, dict) or not value:
+def _is_asked_for(value: Any, checker: Checker) -> bool:
+    """Whether an object has one of the fields that are asked for, where all of them may be left out."""
+    several = _branches(checker)
+    if not isinstance(value, dict) or not value or any(one.keys() & _OPEN for one in several):
         return True
-    fields = _fields_of(checker)
+    fields = _fields(checker)
     return not fields or any(name in one for one in fields for name in value)
 
 
-def _is_asked_for(value: Any, checker: Checker) -> bool:
-    """Whether what is inside a wrapping is what was asked for: an object with its fields, where it has any."""
-    return not _fields_of(checker) or (isinstance(value, dict) and bool(value) and _knows(value, checker))
+def _branches(checker: Checker) -> Sequence[Mapping[str, Any]]:
+    return branches(checker.json_schema, checker.json_schema)
+
+
+def _fields(checker: Checker) -> list[Mapping[str, Any]]:
+    return [one["properties"] for one in _branches(checker) if one.get("properties")]
 
 
 def _bare_word(text: str, checker: Checker) -> Reading | None:
     """One of the choices that are all a schema asks for, written without quotation marks."""
-    schema = checker.json_schema
-    choices = [choice for one in branches(schema, schema) for choice in choices_of(one) or ()]
+    choices = [choice for one in _branches(checker) for choice in choices_of(one) or ()]
     if not any(isinstance(choice, str) for choice in choices):
         return None
     near = _near(text.strip().strip("`").strip(), checker)
