@@ -54,7 +54,7 @@ def guarded() -> Any:
             own = super().function_wrap_schema(schema)
             return own if schema["schema"]["type"] in whole else {}
 
-        def function_plain_schema(self, schema: Any) -> dict[str, Any]:
+        def function_plain_schema(self, schema: Any) -> dict[str, Any]:  # noqa: ARG002 - pydantic's signature
             return {}
 
     return Guarded

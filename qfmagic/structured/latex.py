@@ -5,28 +5,16 @@ Backslashes in strings of JSON that models write: LaTeX and paths are often not 
 """
 
 import re
+from functools import cache
 from typing import NamedTuple
+
+from ..core.i18n import read_table
 
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)|([\x00-\x1f\"])", re.DOTALL)
 _LETTERS = re.compile(r"[A-Za-z]*")
 _SUSPICIOUS = re.compile(r"\\(?:b|[fnrt][A-Za-z])")
 _ROWS = re.compile(r"&|\\begin\b")
 _MATH_BEFORE = " $({[=+-*/^_|<>&~,"
-# What begins with n, r or t; the rest of each is no word, so that no line end or tab is meant.
-_COMMANDS = frozenset(
-    "nabla natural ne nearrow neg neq newcommand newline newpage ngeq ngtr ni nleftarrow nleq nobreak noindent nolimits "
-    "nonumber normalsize not notin nrightarrow nsubset nsubseteq nsupset nsupseteq nu nwarrow nVdash nvdash nLeftarrow "
-    "nRightarrow ncong nexists nless nmid nparallel nprec nsim nsucc "
-    "rangle rbrace rbrack rceil ref rfloor rho right rightarrow rightarrows rightharpoonup rightharpoondown "
-    "rightleftarrows rightleftharpoons rm root rtimes rule rvert rVert "
-    "tag tan tanh tau tbinom text textbf textit textmd textnormal textrm textsc textsf textsl textstyle texttt textup "
-    "textcolor textwidth tfrac therefore theta thetasym thickapprox thickspace thinspace tilde times tiny to top "
-    "toprule triangle triangledown triangleleft triangleq triangleright tt twoheadrightarrow".split()
-)
-# The rest of these is a letter or a short word: "a\nu" is either, so that what is around it decides.
-_DOUBTFUL = frozenset("ne neg ni nu rm tan tanh tau to top tt".split())
-# The rest of these is a word that may well begin a line.
-_WORDS = frozenset("ncong nexists nless nmid nparallel nprec nsim nsucc".split())
 _PATH = re.compile(r"(?<!\S)(?:[A-Za-z]:|[\w.\-]*)(?:\\[\w.\-]{2,})+\\?(?!\S)")
 
 _SUFFIX = re.compile(r"\w\.\w{1,5}$")
@@ -39,6 +27,12 @@ class _Backslash(NamedTuple):
     sign: str
     before: str
     after: str
+
+
+@cache
+def _commands(kind: str) -> frozenset[str]:
+    """The commands of a list in ``data/latex.toml``."""
+    return frozenset(read_table("latex.toml")[kind].split())
 
 
 def is_suspicious(written: str) -> bool:
@@ -101,14 +95,14 @@ def _is_literal(one: _Backslash, quoted: str) -> bool:
         if quoted == '"':
             raise ValueError(r"\x is not JSON")
         return False
-    if sign == "u" and (one.after[:1] in "{" or re.match("[0-9a-fA-F]", one.after)):
+    if sign == "u" and (one.after[:1] in ("", "{") or re.match("[0-9a-fA-F]", one.after)):
         raise ValueError(r"\u is not complete")
     if sign == "\n":
         raise ValueError("a backslash at the end of a line")
     if sign == "b" or (sign == "f" and one.after[:1].isascii() and one.after[:1].isalpha()):
         return True
     if sign in ("n", "r", "t"):
-        return word in _COMMANDS and word not in _DOUBTFUL | _WORDS
+        return word in _commands("sure")
     return sign not in ('"', "\\", "/", "'", "f") and not (sign[0] == "u" and len(sign) > 1)
 
 
@@ -117,11 +111,12 @@ def _may_be_literal(one: _Backslash, *, others: bool) -> bool:
     if one.sign not in ("n", "r", "t"):
         return False
     word = one.sign + (_LETTERS.match(one.after) or [""])[0]
-    if word in _WORDS:
+    if word in _commands("words"):
         return others or (one.before in _MATH_BEFORE and one.before != " ")
-    if word in _DOUBTFUL and not others and one.before not in _MATH_BEFORE:
+    doubtful = word in _commands("doubtful")
+    if doubtful and not others and one.before not in _MATH_BEFORE:
         raise ValueError("a backslash has two meanings")
-    return word in _DOUBTFUL
+    return doubtful
 
 
 def _in_paths(body: str, escapes: list[_Backslash], literal: set[int]) -> set[int]:

@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 from unicodedata import normalize
 
 from .json_in_text import read_whole
@@ -30,7 +30,7 @@ _NOTHING = object()
 class SpelledFloat(float):
     """A number that is written again as it was."""
 
-    def __new__(cls, written: str) -> "SpelledFloat":
+    def __new__(cls, written: str) -> Self:
         """Make it of its spelling."""
         made = super().__new__(cls, written)
         made.written = written

@@ -19,8 +19,8 @@ from .json_schema import JSONSchemaChecker
 from .old_models import is_old_model
 from .python_types import TypeChecker
 from .reading import Reading, read_answer
-from .short_form import Field, json_schema_of, parse_short_form, type_of
 from .schema_file import is_path, read_schema
+from .short_form import Field, json_schema_of, parse_short_form, type_of
 from .validator import Checker, Unfit, loaded
 
 # What a pydantic model has, and a TypedDict, of typing or of typing_extensions.

@@ -168,7 +168,7 @@ def _field(part: str) -> Field:
 
 
 def _kind_and_description(told: str) -> tuple[str, str]:
-    """A type and what follows on its colon; one without a blank behind it may be part of a choice, as in 10:00|12:00."""
+    """A type and what follows on its colon; without a blank behind it, that may be part of a choice: 10:00|12:00."""
     usual = told.translate(_PUNCTUATION)
     for colon in _COLON.finditer(told):
         kind = usual[: colon.start()].strip()

@@ -107,7 +107,7 @@ def test_map_rejects_row_over_model_limit_before_sending(service):
         (["a"], "{{ item }}", {"workers": 101}, "option.value"),
         (["a"], "{{ item }}", {"workers": True}, "option.value"),
         ([{"answer": 1}], "{{ answer }}", {}, "map.column_taken"),
-        (["a"], "{{ item }}", {"schema": "error str"}, "map.column_taken"),
+        ([{"error": 1}], "{{ error }}", {"schema": "error str"}, "map.column_taken"),
         (["a"], "{{ item }}", {"model": "yi_34b_chat", "temperature": 9}, "parameter.value"),
     ],
     ids=str,
@@ -512,7 +512,7 @@ def test_map_fresh_keeps_stored_answers_until_replaced(client, service, tmp_path
     ask = partial(qfmagic.map, ["a", "b", "c"], "{{ item }}", client=client, keep=keep)
     ask()
     with pytest.raises(OptionError):
-        ask(fresh=True, schema="error str")
+        ask(fresh=True, schema="error strng")
     service.answers["m"] = refusal("invalid_iam_token", "no", 401)
     with pytest.raises(AuthenticationError):
         ask(fresh=True)
@@ -671,15 +671,15 @@ def test_map_computed_field_error_fails_its_row(client, service):
 @pytest.mark.parametrize("raised", [Odd, SystemExit, asyncio.CancelledError, ZeroDivisionError])
 def test_map_validator_error_fails_its_row(client, service, raised, monkeypatch):
     service.answers["m"] = lambda body: v2('{"score": 1}')
-    parse = Schema.parse
+    read = Schema.read
 
     def odd(self, text):
         if threading.current_thread() is threading.main_thread() or not faults:
-            return parse(self, text)
+            return read(self, text)
         raise faults.pop()
 
     faults = [raised()]
-    monkeypatch.setattr(Schema, "parse", odd)
+    monkeypatch.setattr(Schema, "read", odd)
     rows = qfmagic.map(range(6), "{{ item }}", client=client, schema="score int", workers=3)
     assert [row["error"] is None for row in rows].count(False) == 1
     assert text_of(client, "still there") == '{"score": 1}'
