@@ -100,13 +100,13 @@ def _fitting(candidate: JsonCandidate, checker: Checker) -> Reading:
         Unfit: Neither it fits nor one thing inside of it.
     """
     tree = spelled(candidate.written)
-    if near := _near(tree, checker):
-        return _reading(near, candidate.defects)
-    inside = _insides(tree, checker)
-    if len(inside) == 1:
-        return _reading(inside[0], candidate.defects)
-    _checked(candidate.written, checker)
-    raise Unfit(f"Input should have one of the fields {', '.join(checker.names)}")
+    try:
+        return _reading(_near(tree, checker), candidate.defects)
+    except Unfit:
+        inside = _insides(tree, checker)
+        if len(inside) != 1:
+            raise
+    return _reading(inside[0], candidate.defects)
 
 
 _Near = tuple[Any, frozenset[str], Any]  # the object, what was not as it should be, and the value it was made of
@@ -120,26 +120,37 @@ def _insides(tree: Any, checker: Checker) -> list[_Near]:
     """The different objects inside of a wrapping."""
     found: list[_Near] = []
     for inside, around in unwrapped(tree):
-        near = _near(inside, checker) if isinstance(inside, dict) or not _fields(checker) else None
-        if near is not None and not any(_same(near[0], one[0]) for one in found):
-            found.append((near[0], near[1] | around, near[2]))
+        if not isinstance(inside, dict) and _fields(checker):
+            continue
+        with suppress(Unfit):
+            near = _near(inside, checker)
+            if not any(_same(near[0], one[0]) for one in found):
+                found.append((near[0], near[1] | around, near[2]))
     return found
 
 
-def _near(tree: Any, checker: Checker) -> _Near | None:
-    """The object a value is meant to be; None for none."""
-    exact = (tree, frozenset[str]())
-    meant = mended(tree, checker.json_schema)
-    # A name in another spelling fits, as a field that is left out.
-    for value, defects in (meant, exact) if "name" in meant[1] else (exact, meant):
-        if _is_asked_for(value, checker):
-            with suppress(Unfit):
-                return _checked(respelled(value), checker), defects, value
-    return None
+def _near(tree: Any, checker: Checker) -> _Near:
+    """
+    The object a value is meant to be.
+
+    Raises:
+        Unfit: What is wrong with the value as it is.
+    """
+    exact, meant = (tree, frozenset[str]()), mended(tree, checker.json_schema)
+    fault = Unfit()
+    # A name in another spelling fits as it is where the field may be left out.
+    for value, defects in (meant, exact) if "name" in meant[1] else (exact, meant) if meant[1] else (exact,):
+        try:
+            return _checked(value, checker), defects, value
+        except Unfit as error:
+            fault = fault if defects else error
+    raise fault
 
 
-def _checked(written: str, checker: Checker) -> Any:
-    value = checker.check(written)
+def _checked(tree: Any, checker: Checker) -> Any:
+    if not _is_asked_for(tree, checker):
+        raise Unfit(f"Input should have one of the fields {', '.join(checker.names)}")
+    value = checker.check(respelled(tree))
     checker.columns(value)
     return value
 
@@ -166,8 +177,10 @@ def _bare_word(text: str, checker: Checker) -> Reading | None:
     choices = [choice for one in _branches(checker) for choice in choices_of(one) or ()]
     if not any(isinstance(choice, str) for choice in choices):
         return None
-    near = _near(text.strip().strip("`").strip(), checker)
-    return None if near is None else Reading(near[0], tuple(sorted(near[1] | {"quotes"})))
+    try:
+        return _reading(_near(text.strip().strip("`").strip(), checker), frozenset(("quotes",)))
+    except Unfit:
+        return None
 
 
 def _same(one: Any, other: Any) -> bool:

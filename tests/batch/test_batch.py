@@ -1,6 +1,7 @@
 """A template over many rows: what is sent, what comes back, what is asked again, and what goes wrong."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -486,6 +487,30 @@ def test_map_error_for_invalid_column_name_suggests_row_access(client, service, 
     with pytest.raises(PromptError, match=re.escape(told)):
         qfmagic.map([{"my col": 1, "class": 2}], template, client=client)
     assert not service.bodies
+
+
+FIELDS = "answer str, error str, seconds str, id str, prompt_tokens str"
+
+
+@pytest.mark.parametrize("prefix", ["", "x_"])
+@pytest.mark.parametrize("schema", [FIELDS, f"{FIELDS}, qf_error str"])
+def test_map_schema_field_may_be_named_like_own_column(client, service, schema, prefix):
+    said = {part.split()[0]: f"the {part.split()[0]}" for part in schema.split(", ")}
+    service.answers["m"] = v2(json.dumps(said))
+    for data in ([{"t": "a"}], pd.DataFrame({"t": ["a"]})):
+        found = qfmagic.map(data, "{{ t }}", client=client, schema=schema, prefix=prefix)
+        (row,) = found if isinstance(found, list) else found.to_dict("records")
+        assert {name: row[f"{prefix}{name}"] for name in said} == said
+        own = "qf_qf_error" if "qf_error" in said else "qf_error"
+        assert row[f"{prefix}qf_answer"] == json.dumps(said)
+        assert row[f"{prefix}{own}"] is None or pd.isna(row[f"{prefix}{own}"])
+        assert row[f"{prefix}qf_id"] is None or isinstance(row[f"{prefix}qf_id"], str)
+
+
+def test_map_schema_field_may_be_named_item(client, service):
+    service.answers["m"] = v2('{"item": "thing"}')
+    (row,) = qfmagic.map(["a"], "{{ item }}", client=client, schema="item str")
+    assert (row["qf_item"], row["item"]) == ("a", "thing")
 
 
 def test_map_builtin_function_is_not_a_column(client, service):

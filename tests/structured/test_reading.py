@@ -62,7 +62,7 @@ def test_parse_rejects_draft_beside_another_value(text, key):
         f"Perhaps {DRAFT}?\n</think>\n{LAST}",
         f"Well. <Thinking>{DRAFT}</Thinking> {LAST}",
         f'<think time="3">{DRAFT}</think><think>{DRAFT}</think>{LAST}',
-        f"<think>He said \"so\n{DRAFT}</think>{LAST}",
+        f'<think>He said "so\n{DRAFT}</think>{LAST}',
         f"<reasoning>{DRAFT}</reasoning><answer>{LAST}</answer>",
         f"[THINK]{DRAFT}[/THINK]{LAST}",
         f"◁think▷{DRAFT}◁/think▷{LAST}",
@@ -187,7 +187,10 @@ def sloppy(value, draw):
     blank = lambda: draw(st.sampled_from(["", " ", "\u00a0", "\u3000", "\n", "/* , ] */", "// }\n", "# ]\n"]))  # noqa: E731
     comma = lambda: draw(st.sampled_from([",", "，"]))  # noqa: E731
     if isinstance(value, dict):
-        inside = [f"{blank()}{sloppy(name, draw)}{blank()}{draw(st.sampled_from(':：'))}{sloppy(one, draw)}" for name, one in value.items()]
+        inside = [
+            f"{blank()}{sloppy(name, draw)}{blank()}{draw(st.sampled_from(':：'))}{sloppy(one, draw)}"
+            for name, one in value.items()
+        ]
         return "{" + comma().join(inside) + (draw(st.sampled_from(["", ","])) if value else "") + blank() + "}"
     if isinstance(value, list):
         inside = [f"{blank()}{sloppy(one, draw)}{blank()}" for one in value]
@@ -303,7 +306,9 @@ def test_read_finds_value_of_json_schema(said, value):
 
 
 @given(
-    st.lists(st.text(string.ascii_letters + "正负中", min_size=1, max_size=6), min_size=2, max_size=4, unique_by=str.casefold),
+    st.lists(
+        st.text(string.ascii_letters + "正负中", min_size=1, max_size=6), min_size=2, max_size=4, unique_by=str.casefold
+    ),
     st.data(),
 )
 @settings(deadline=None)
@@ -311,7 +316,9 @@ def test_read_finds_choice_in_any_spelling(words, data):
     choice = data.draw(st.sampled_from(words))
     said = data.draw(st.sampled_from([choice, choice.upper(), choice.lower(), choice.title()]))
     wide = "".join(chr(ord(sign) + 0xFEE0) if sign.isascii() else sign for sign in said)
-    said = data.draw(st.sampled_from(["{}", " {} ", "{}.", "{}。", "“{}”", "**{}**"])).replace("{}", data.draw(st.sampled_from([said, wide])))
+    said = data.draw(st.sampled_from(["{}", " {} ", "{}.", "{}。", "“{}”", "**{}**"])).replace(
+        "{}", data.draw(st.sampled_from([said, wide]))
+    )
     schema = Schema.of({"type": "object", "properties": {"m": {"enum": words}}, "required": ["m"]})
     assert schema.parse(json.dumps({"m": said})) == {"m": choice}
 
@@ -339,7 +346,9 @@ def test_read_keeps_latex(formula):
     assert found.despite == ("backslash",)
 
 
-@pytest.mark.parametrize("written", [r"a\to b", r"x\nu", r"C:\temp\new", r"src\new\lib", r"\alpha\nThen", r"C:\\new\foo"])
+@pytest.mark.parametrize(
+    "written", [r"a\to b", r"x\nu", r"C:\temp\new", r"src\new\lib", r"\alpha\nThen", r"C:\\new\foo"]
+)
 def test_read_rejects_backslash_with_two_meanings(written):
     rejected(LATEX, f'{{"formula": "{written}"}}')
 
@@ -361,7 +370,11 @@ def test_read_keeps_escaped_control_character_beside_latex():
     assert LATEX.parse(r'{"formula": "$\alpha$\nThen"}') == {"formula": "$\\alpha$\nThen"}
 
 
-@given(st.lists(st.sampled_from([*COMMANDS, " ", "x", "{", "}", "^2", "_i", "=", "(", "+ 1", "&"]), max_size=12).map("".join))
+@given(
+    st.lists(st.sampled_from([*COMMANDS, " ", "x", "{", "}", "^2", "_i", "=", "(", "+ 1", "&"]), max_size=12).map(
+        "".join
+    )
+)
 @example(r"\text\nabla")
 @settings(deadline=None)
 def test_read_never_changes_a_formula(formula):
