@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -72,45 +73,59 @@ def marked(schema: Any) -> Any:
     return {**inside, GUARD: guard} if guard else inside
 
 
-def faults(value: Any, schema: Any, root: Mapping[str, Any], path: str = "") -> Iterator[str]:
+@dataclass
+class _Walk:
+    """A walk through a value beside its schema; what was looked at once is not looked at for another union."""
+
+    root: Mapping[str, Any]
+    seen: dict[tuple[int, int], tuple[Any, list[str]]] = field(default_factory=dict)
+
+    def faults(self, value: Any, schema: Any, path: str) -> list[str]:
+        """What is wrong; where one branch of a union takes the value, nothing."""
+        several = branches(schema, self.root)
+        if not isinstance(value, (dict, list)):
+            guards = [_guards(one, value) for one in several]
+            fine = any(guard is None and takes(one, value) for one, guard in zip(several, guards, strict=True))
+            told = None if fine else next(filter(None, guards), None)
+            place = f"{path}: " if path else ""
+            return [f"{place}{told} (got {value!r})"] if told else []
+        inside = [self._inside(value, one, path) for one in several if takes(one, value)]
+        return inside[0] if inside and all(inside) else []
+
+    def _inside(self, value: Any, schema: Mapping[str, Any], path: str) -> list[str]:
+        key = id(value), id(schema)
+        if key not in self.seen:
+            found = [
+                fault
+                for name, below, described in _parts(value, schema)
+                for fault in self.faults(below, described, f"{path}.{name}" if path else str(name))
+            ]
+            self.seen[key] = schema, found  # with the schema, whose id is another's once it is gone
+        return self.seen[key][1]
+
+
+def faults(value: Any, schema: Mapping[str, Any]) -> list[str]:
     """
-    What of a value pydantic would take for something else; where another branch of a union takes it, nothing.
+    What of a value pydantic would take for something else.
 
     Args:
         value: A value of JSON.
         schema: The JSON Schema of it, made by :func:`guarded` or :func:`marked`.
-        root: The whole schema, for references.
-        path: Where the value is.
     """
-    several = [one for one in branches(schema, root) if not isinstance(value, (dict, list)) or takes(one, value)]
-    if not isinstance(value, (dict, list)):
-        if any(takes(one, value) and not _guards(one, value) for one in several):
-            return
-        told = next((said for one in several if (said := _guards(one, value))), None)
-        if told is not None:
-            yield f"{path}: {told} (got {value!r})" if path else f"{told} (got {value!r})"
-        return
-    inside = [list(_inside(value, one, root, path)) for one in several]
-    if all(inside):  # of a union, one branch may well take it
-        yield from (inside or [[]])[0]
+    return _Walk(schema).faults(value, schema, "")
 
 
-def _inside(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any], path: str) -> Iterator[str]:
-    """The faults of what is in an object or a list."""
+def _parts(value: Any, schema: Mapping[str, Any]) -> Iterator[tuple[object, Any, Any]]:
+    """What is in an object or a list: its name, itself, and its schema."""
     if isinstance(value, list):
         first = schema.get("prefixItems", [])
         for number, below in enumerate(value):
-            item = first[number] if number < len(first) else schema.get("items")
-            yield from faults(below, item, root, _step(path, number))
+            yield number, below, first[number] if number < len(first) else schema.get("items")
         return
     properties = schema.get("properties", {})
     for name, below in value.items():
-        yield from faults(below, properties.get(name, schema.get("additionalProperties")), root, _step(path, name))
-        yield from faults(name, schema.get("propertyNames"), root, _step(path, name))
-
-
-def _step(path: str, name: object) -> str:
-    return f"{path}.{name}" if path else str(name)
+        yield name, below, properties.get(name, schema.get("additionalProperties"))
+        yield name, name, schema.get("propertyNames")
 
 
 def _guards(schema: Mapping[str, Any], value: Any) -> str | None:

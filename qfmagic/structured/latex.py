@@ -5,6 +5,7 @@ Backslashes in strings of JSON that models write: LaTeX and paths are often not 
 """
 
 import re
+from bisect import bisect_left
 from functools import cache
 from typing import NamedTuple
 
@@ -122,8 +123,10 @@ def _may_be_literal(one: _Backslash, *, others: bool) -> bool:
 def _in_paths(body: str, escapes: list[_Backslash], literal: set[int]) -> set[int]:
     """The backslashes of paths: where one of a path is not escaped, none is."""
     found: set[int] = set()
+    places = [one.at for one in escapes]
     for path in _PATH.finditer(body):
-        inside = [one for one in escapes if path.start() <= one.at < path.end() and one.sign != "\\"]
+        inside = escapes[bisect_left(places, path.start()) : bisect_left(places, path.end())]
+        inside = [one for one in inside if one.sign != "\\"]
         others = {one.at for one in inside if one.at not in literal and one.sign in ("n", "r", "t", "f")}
         drive = path[0][1:2] == ":"
         known = len(others) < len(inside)

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cached_property
-from itertools import islice
 from typing import Any
 
 from ..core.errors import OptionError
@@ -39,6 +38,8 @@ class TypeChecker:
         if kind is pydantic.BaseModel or kind is pydantic.RootModel:
             raise OptionError("schema.kind", kind=kind.__name__)
         self._kind, self._shown = kind, shown
+        if not hasattr(pydantic, "TypeAdapter"):
+            raise OptionError("schema.extra", package="pydantic>=2")
         for name in old_models(kind):
             raise OptionError("schema.v1", name=name)
         try:
@@ -87,9 +88,9 @@ class TypeChecker:
 
     def check(self, written: str) -> Any:
         """As :meth:`Checker.check`."""
-        told = list(islice(faults(read_json(written), self._guard, self._guard), _SHOWN))
+        told = faults(read_json(written), self._guard)
         if told:
-            raise Unfit("; ".join(map(line, told)))
+            raise Unfit("; ".join(map(line, told[:_SHOWN])))
         texts = dict.fromkeys((_STRING_OR_NUMBER.sub(_exactly, written), written) if self._exact else (written,))
         for text in texts:
             try:

@@ -475,6 +475,22 @@ def test_guards_pass_what_is_written_as_such():
     assert (found.day, found.at, found.either, found.words) == (dt.date(2024, 5, 6), dt.time(9, 30), 2024, "20240506")
 
 
+class Leaf(pydantic.BaseModel):
+    inner: "Leaf | Twin | None" = None
+    day: dt.date | None = None
+
+
+class Twin(pydantic.BaseModel):
+    inner: "Leaf | Twin | None" = None
+    day: dt.date | None = None
+
+
+def test_guards_take_linear_time_for_unions():
+    said = '{"inner": ' * 20 + '{"day": 5}' + "}" * 20
+    with pytest.raises(SchemaError, match="written like 2025-01-08"):
+        Schema.of(Leaf).parse(said)
+
+
 def test_guards_leave_code_of_the_class_alone():
     class Year(pydantic.BaseModel):
         year: dt.date
