@@ -486,7 +486,7 @@ class Twin(pydantic.BaseModel):
 
 
 def test_guards_take_linear_time_for_unions():
-    said = '{"inner": ' * 20 + '{"day": 5}' + "}" * 20
+    said = '{"inner": ' * 16 + '{"day": 5}' + "}" * 16
     with pytest.raises(SchemaError, match="written like 2025-01-08"):
         Schema.of(Leaf).parse(said)
 
