@@ -51,5 +51,5 @@ def _default(value: Answer | Usage, name: str) -> object:
 
 
 _LATER = ("flag", "served_model", *DETAILS)
-_UNSAVED = ("value", "raw_json")
+_UNSAVED = ("value", "despite", "raw_json")
 _PLAIN = ("prompt", "state", "cell", "place", "window", "parent", "fresh", "removed", "id", "count")

@@ -48,6 +48,7 @@ def notes(
         ("note.withheld", answer.withheld),
         (f"note.banned{apart}", answer.flag >= BANNED and not answer.withheld),
         ("note.clear_history", answer.need_clear_history),
+        ("note.despite", bool(answer.despite)),
         ("note.repaired", bool(answer.rejected)),
         ("note.context", sent < available),
         ("note.unsent", bool(unsent)),
@@ -55,6 +56,7 @@ def notes(
     ]
     retirement = registry().retirement(answer.model, answer.wire)
     values = {"sent": sent, "available": available, "names": list(unsent), "model": answer.model}
+    values |= {"defects": [text(f"schema.despite.{key}", lang) for key in answer.despite]}
     values |= {"count": len(answer.rejected), "calls": [_name_of(call) for call in answer.tool_calls]}
     said = [text(key, lang, **values) for key, applies in found if applies]
     if retirement is None or not retirement.precedes(answer.created):
