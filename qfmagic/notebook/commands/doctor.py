@@ -11,7 +11,6 @@ from ...client.checks.diagnosis import Level
 from ...core.errors import OptionError, QianfanError
 from ...core.i18n import text
 from ...version import __version__
-from ..conversation.cell_order import notebook_path
 from ..output.tables import Rendered, TextTable
 from ..session.session import Session
 from .settings import key_rows
@@ -101,7 +100,7 @@ def _facts(session: Session, lang: str) -> Iterator[tuple[str, object]]:
     yield "qfmagic", __version__
     yield from ((name, found) for name in SHOWN_PACKAGES if (found := installed(name)))
     yield text("word.journal", lang), session.journal.path if session.journal else text("word.off", lang)
-    yield text("word.notebook", lang), notebook_path(session.environ) or text("word.unknown", lang)
+    yield text("word.notebook", lang), session.notebook or text("word.unknown", lang)
     with suppress(QianfanError):  # a setting that can't be read is among the findings
         yield from ((name, value) for name, value, _ in key_rows(session))
 
