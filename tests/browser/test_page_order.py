@@ -145,6 +145,8 @@ def test_split_and_merged_cells_are_sent_as_shown(talk):
     talk.run(1, 2, 4)
     talk.do(1, "extend-marked-cells-below", "merge-cells")
     assert len(talk.cells) == 4
+    talk.run(3)
+    talk.page.set_source(1, ask("first and second"))
     talk.run(1, 3)
 
 
