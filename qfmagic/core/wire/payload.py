@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ProtocolError
@@ -32,6 +32,7 @@ _V2_CHOICE_KNOWN = frozenset(
     ["index", "delta", "message", "finish_reason", "flag", "need_clear_history", "ban_round", "is_end", "logprobs"]
 )
 _V2_DELTA_KNOWN = frozenset(("role", "content", "reasoning_content", "reasoning", "tool_calls", "function_call"))
+_FIRST = (0, None)  # the index of the choice that is read; without one, its place counts
 # One of them makes an event without text part of an answer; any other is a gateway's sign of life.
 _OF_AN_ANSWER = frozenset(("choices", "usage", "is_end", "result", "search_info", *RESULTS))
 
@@ -82,31 +83,29 @@ def feed_v2(collector: Accumulator, payload: dict[str, Any]) -> None:
             return
     _note(collector, payload, _V2_KNOWN)
     if choices and not collector.ended:
-        for choice in _ours(choices, payload):
-            _feed_choice(collector, choice)
+        if not isinstance(choices, list):
+            raise unknown_shape(payload)
+        for place, choice in enumerate(choices):
+            if choice is not None and not isinstance(choice, dict):
+                raise unknown_shape(payload)
+            if choice and choice.get("index", place) in _FIRST:
+                _feed_choice(collector, choice)
     if not collector.streamed:
         collector.done = True
         collector.finish()
 
 
-def _ours(choices: object, payload: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The choices with the index 0; without an index, the first."""
-    if not isinstance(choices, list):
-        raise unknown_shape(payload)
-    for place, choice in enumerate(choices):
-        if choice is not None and not isinstance(choice, Mapping):
-            raise unknown_shape(payload)
-        if choice and choice.get("index", place) in (0, None):
-            yield choice
-
-
 def _feed_choice(collector: Accumulator, choice: Mapping[str, Any]) -> None:
-    if collector.streamed and choice.get("delta"):
-        collector.has_deltas = True
-    names = ("delta", "message") if collector.streamed else ("message", "delta")
-    known = names[:1] if collector.has_deltas else names
-    delta: object = next((choice[name] for name in known if choice.get(name)), {})
-    if not isinstance(delta, Mapping):
+    if collector.streamed:
+        delta = choice.get("delta")
+        if delta:
+            collector.has_deltas = True
+        elif not collector.has_deltas:
+            delta = choice.get("message")
+    else:
+        delta = choice.get("message") or choice.get("delta")
+    delta = delta or {}
+    if not isinstance(delta, dict):
         raise unknown_shape(choice)
     collector.began = collector.began or bool(delta)
     if not (choice.get("delta_tag") or delta.get("delta_tag")):  # else it tells the state of a search
@@ -114,7 +113,8 @@ def _feed_choice(collector: Accumulator, choice: Mapping[str, Any]) -> None:
     if choice.get("is_end"):
         collector.finish()  # but the usage may still come
     _verdict(collector, choice)
-    _flag(collector, choice, delta)
+    if choice.get("flag") or delta.get("flag"):
+        _flag(collector, choice, delta)
     if not choice.keys() <= _V2_CHOICE_KNOWN:
         _keep(collector, choice, _V2_CHOICE_KNOWN)
     if not delta.keys() <= _V2_DELTA_KNOWN:
@@ -127,7 +127,10 @@ def _feed_delta(collector: Accumulator, delta: Mapping[str, Any], choice: Mappin
         read = _content(thought, choice)
         collector.add_thought(read.text + read.thought)
     content = delta.get("content")
-    if content:
+    if isinstance(content, str):
+        if content:
+            collector.add_content(content)
+    elif content:
         read = _content(content, choice)
         if read.thought:
             collector.add_thought(read.thought)
