@@ -35,6 +35,7 @@ class RunningCell(NamedTuple):
         deleted: The IDs of the cells deleted since the last run.
         page: The page's order, as the page reported it for this run; None where it doesn't.
         outside: Whether it is no cell of the page, but one of a console on the same kernel.
+        lab: Whether the page is JupyterLab or Notebook 7, which can report its order.
     """
 
     id: str | None = None
@@ -42,6 +43,7 @@ class RunningCell(NamedTuple):
     deleted: Collection[str] = ()
     page: PageOrder | None = None
     outside: bool = False
+    lab: bool = False
 
 
 class SavedPage(NamedTuple):
@@ -56,6 +58,10 @@ class SavedPage(NamedTuple):
     cells: tuple[tuple[str, str | None], ...]
     at: float
 
+    def has_ids(self, texts: Mapping[str, str | None]) -> bool:
+        """Whether the front end names cells by the IDs in the file; *texts* are by its names."""
+        return not texts or any(cell in texts for cell, _ in self.cells)
+
     def order(self, texts: Mapping[str, str | None]) -> PageOrder:
         """
         The order of these cells, by the names a kernel has for them.
@@ -64,7 +70,7 @@ class SavedPage(NamedTuple):
             texts: The cells the kernel knows, with the fingerprint of what each last ran. Where the front end doesn't
                 name cells by the IDs in the file (VS Code), a cell is known by its text, if that is there once.
         """
-        if not texts or any(cell in texts for cell, _ in self.cells):
+        if self.has_ids(texts):
             return PageOrder.of(self.cells)
         names = _by_value((text, name) for name, text in texts.items())
         once = _by_value((text, text) for _, text in self.cells)

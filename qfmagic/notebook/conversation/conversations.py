@@ -112,6 +112,16 @@ class Conversations:
         count = self.count()
         return "" if count is None else f"In {count}"
 
+    @property
+    def paged(self) -> bool:
+        """Whether the cell that runs is one of a page, as far as the front end tells."""
+        return self.cell is not None and not self._running.outside
+
+    @property
+    def lab(self) -> bool:
+        """Whether that page is JupyterLab or Notebook 7, which can report its order."""
+        return self._running.lab
+
     def begin_cell(self, running: RunningCell) -> None:
         """A cell is about to run: every conversation is brought into the order of the page, as far as it is known."""
         self._running, self._asked = running, {}
@@ -126,7 +136,7 @@ class Conversations:
                 saved = self.saved()
                 self.page = self._documents.saved(saved, running.id)
         if self.page is not None:
-            self._documents, deleted = self._documents.show(self.page, saved.at if saved else None)
+            self._documents, deleted = self._documents.show(self.page, saved and self._documents.saved_since(saved))
             self._delete(deleted)
             self._arrange(self.page)
 
@@ -153,8 +163,7 @@ class Conversations:
 
     def take_unknown_order(self, sent: int) -> Literal["saved", "seen"] | None:
         """Where the order of the cells comes from, if the page doesn't report it and turns went along; told once."""
-        paged = self.cell is not None and not self._running.outside
-        if self.said_order or self.reported or not sent or not paged:
+        if self.said_order or self.reported or not sent or not self.paged:
             return None
         self.said_order = True
         return "seen" if self.page is None and self.saved() is None else "saved"

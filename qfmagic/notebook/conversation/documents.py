@@ -67,6 +67,10 @@ class Documents:
             return order if running in order else None
         return PageOrder(tuple(cell for cell in order.cells if cell not in later), order.texts)
 
+    def saved_since(self, page: SavedPage) -> float:
+        """The time since which a cell that a saved page lacks may not have been saved yet; always, without IDs."""
+        return page.at if page.has_ids(self.texts) else float("-inf")
+
     def show(self, page: PageOrder, saved_at: float | None = None) -> tuple["Documents", frozenset[str]]:
         """
         Return them when a page is shown, and the cells that were on it and no longer are.

@@ -18,11 +18,13 @@ class CellMetadata(NamedTuple):
         id: Its ID; None where there is none: headless runs, consoles in a terminal, server-side execution.
         deleted: The IDs of the cells deleted since the last run (JupyterLab, Notebook 7).
         outside: Whether it is no cell of a page: one of JupyterLab's console, which sends an ID and nothing else.
+        lab: Whether the page is JupyterLab or Notebook 7, which can report its order.
     """
 
     id: str | None = None
     deleted: tuple[str, ...] = ()
     outside: bool = False
+    lab: bool = False
 
     @classmethod
     def of(cls, metadata: Mapping[str, Any]) -> "CellMetadata":
@@ -35,7 +37,7 @@ class CellMetadata(NamedTuple):
             return cls()
         if not isinstance(deleted, list):
             return cls(cell, outside=not urlsplit(cell).scheme)
-        return cls(cell, tuple(one for one in deleted if isinstance(one, str)))
+        return cls(cell, tuple(one for one in deleted if isinstance(one, str)), lab=True)
 
 
 def notebook_of(namespace: Mapping[str, Any], metadata: Mapping[str, Any]) -> Path | None:

@@ -38,7 +38,7 @@ class CellReader:
         if name is None or name != self._request:
             self._request = name
             self._cell, self._page = self._matched(named, text)
-        return RunningCell(self._cell, text, named.deleted, self._page, named.outside)
+        return RunningCell(self._cell, text, named.deleted, self._page, named.outside, named.lab)
 
     def _matched(self, named: CellMetadata, text: str | None) -> tuple[str | None, PageOrder | None]:
         report = None if named.outside else self._channel.take(named.id, text)
