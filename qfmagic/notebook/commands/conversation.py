@@ -179,7 +179,7 @@ def _resume(session: Session, words: str) -> Rendered:
         raise OptionError("command.no_journal", reason=session.journal_error or "")
     notebook = _journaled(session, journal, *parts)
     found = journal.last(notebook)
-    if notebook == journal.notebook:
+    if notebook == str(session.notebook):
         session.chats.belongs(turn for conversation in found for turn in conversation.turns)
     for conversation in found:
         if session.chats.get(conversation.name).turns:
@@ -203,8 +203,8 @@ def _journaled(session: Session, journal: Journal, written: str | None = None) -
     """
     known = journal.notebooks()
     if written is None:
-        if session.notebook is not None and journal.notebook in known:
-            return journal.notebook
+        if session.notebook is not None and str(session.notebook) in known:
+            return str(session.notebook)
         beside = {Path(journal.notebook), Path(journal.notebook).parent, Path.cwd()}
         near = [_named(name) for name in known if beside & {Path(name), Path(name).parent}]
         if session.notebook is None and near:
