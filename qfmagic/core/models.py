@@ -22,6 +22,7 @@ _THOUGHTS = ("thinking", "enable_thinking", "thinking_budget", "thinking_strateg
 _TOOLS = ("tools", "tool_choice", "parallel_tool_calls")
 
 DEFAULT_MODEL = "ernie-5.1"  # asked where nothing else is named
+FIRST_DAY = "2023-01-01"  # no answer is older: an earlier time stamp is a gateway's placeholder
 UNDATED = "2026-11-28"  # a row whose day of retirement was not read was retired by this day
 
 # The part of the address behind /chat/; a whole URL or a query here would silently ask another place.
@@ -114,8 +115,7 @@ class Retirement(NamedTuple):
 
     def precedes(self, created: int | None) -> bool:
         """Whether an answer's time stamp is later than the retirement; an answer without one counts as of today."""
-        day = datetime.fromisoformat(self.retired or UNDATED).replace(tzinfo=UTC)
-        return created is None or created >= day.timestamp()
+        return created is None or created < _seconds(FIRST_DAY) or created >= _seconds(self.retired or UNDATED)
 
 
 class Model(NamedTuple):
@@ -202,7 +202,7 @@ class Registry:
                 for alias in model.names:
                     self._names.setdefault(spelled(alias), model)
         self._custom = self._model({"name": "", "wires": ["v1"], **table["custom"]})
-        self._unknown = self._model({"name": "", "wires": ["v2"], **table["unknown"]})
+        self._unknown = {"wires": ["v2"], **table["unknown"]}
 
     def _model(self, row: Mapping[str, Any]) -> Model:
         return Model(
@@ -233,7 +233,8 @@ class Registry:
         self, parameters: Mapping[str, Parameter], name: str, capabilities: Capabilities
     ) -> dict[str, Parameter]:
         """V2's parameters as one model takes them: without those it is known not to take, within its own limits."""
-        most, switch = capabilities.max_output, self._switches.get(capabilities.thinking_switch or "")
+        switch_name = "always" if capabilities.always_thinks else capabilities.thinking_switch or ""
+        most, switch = capabilities.max_output, self._switches.get(switch_name)
         found = dict(parameters)
         if most is not None:
             limit = Range.parse(f"[1, {most}]")
@@ -242,10 +243,10 @@ class Registry:
             found["reasoning_effort"] = replace(found["reasoning_effort"], choices=capabilities.efforts)
         if switch is not None:
             found["thinking"] = switch
-        without = [*_THOUGHTS] if capabilities.thinking is False else ["thinking"] * capabilities.always_thinks
+        without = [*_THOUGHTS] if capabilities.thinking is False else []
         without += [*_TOOLS] if capabilities.tools is False else []
         without += ["web_search"] if capabilities.web_search is False else []
-        without += [one for names, models in self._excluded if _matches(name, models) for one in names]
+        without += [one for names, models in self._excluded if _matches(name.lower(), models) for one in names]
         for one in without:
             outer, _, inner = one.partition(".")
             taken = found.pop(outer, None)
@@ -274,7 +275,7 @@ class Registry:
 
     def generic(self, name: str) -> Model:
         """The row for a V2 model that is not in the table."""
-        return self._unknown._replace(name=name, title=name)
+        return self._model({**self._unknown, "name": name, "title": name})
 
     def suggest(self, name: str, listed: Iterable[str] = (), wire: Wire | None = None) -> list[str]:
         """
@@ -324,7 +325,7 @@ class Registry:
                 raise ModelError("model.not_on_v1", model=model, suggestions=self._v1_names(model))
             if row.apis["v1"].endpoint is None:
                 raise ModelError("model.needs_endpoint", model=row.name, source=row.source.title)
-        chosen = row if row and wire in row.apis else self._unknown
+        chosen = row if row and wire in row.apis else self.generic(row.name if row else model)
         return Target(
             wire=wire,
             model=row.name if row else model,
@@ -356,6 +357,10 @@ class Registry:
             source=row.source,
             known=bool(model),
         )
+
+
+def _seconds(day: str) -> float:
+    return datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

@@ -100,6 +100,7 @@ class FrontEnd:
 
         lang, context = self._session.lang, plan.context
         along = text("live.context", lang, sent=context.sent, available=context.available) if context.available else ""
+        warned = plan.target.warnings(lang)  # before the answer; the final form repeats it below the answer
         page = self._shell.kernel.get_parent()["header"].get("session")
 
         def sent() -> None:
@@ -111,7 +112,7 @@ class FrontEnd:
             # Of a cell that does more than ask, the other outputs stay.
             IPython.display.clear_output if whole_cell else None,
             model=plan.target.model,
-            context=along,
+            context=" · ".join(filter(None, (along, *warned))),
             lang=lang,
             style=style,
             # In Colab every output is a page of its own.

@@ -138,6 +138,8 @@ def _run(cell: CellContext, job: Job, into: str | None, *, quiet: bool) -> None:
         display=shown,
         terminal=front.terminal and not quiet,
     )
+    for warning in job.questions.target.warnings(session.lang):
+        bar.warn(warning)
     run = _Run(job, bar, session.lang)
     with Interrupts() as interrupts:
         try:

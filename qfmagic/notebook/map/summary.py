@@ -49,7 +49,7 @@ def map_bundle(
     if into is not None:
         notes.append(text("map.into", lang, name=into))
     retirement = job.questions.target.retirement
-    if retirement is not None and retirement.precedes(tally.newest):
+    if retirement is not None and tally.answered and retirement.precedes(tally.newest):  # else the errors name it
         notes += job.questions.target.warnings(lang)
     if "stub" in tally.transports:
         notes.append(text("map.stub", lang))
