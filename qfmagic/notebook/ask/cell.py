@@ -132,8 +132,8 @@ class Asking:
         has_footer = session.preferences.setting("footer").value and not cell.front.terminal
         below = footer(answer, session.lang, **along) if has_footer else []
         below += notes(answer, session.lang, **along, unsent=question.unsent, joins=question.joins)
-        below += session.take_notes()
-        told = cell.conversation_notes(question.slot.chat if question.joins else None)
+        below += cell.history_notes(question) + session.take_notes()
+        told = cell.conversation_notes(question.slot.chat if question.joins else None, question.sent)
 
         def final(below: list[str]) -> tuple[Bundle, dict[str, Any]]:
             bundle = answer_bundle(answer, below, style, session.lang)

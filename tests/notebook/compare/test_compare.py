@@ -22,6 +22,7 @@ from qfmagic.core.i18n import text as text_of
 from qfmagic.notebook.ask import several
 from qfmagic.notebook.ask.question import prepare
 from qfmagic.notebook.ask.sending import RunningRequest
+from qfmagic.notebook.conversation.cell_order import RunningCell
 from qfmagic.notebook.conversation.journal import Journal
 from qfmagic.notebook.output.views import MultiView, View
 from qfmagic.testing.harness import magics_of
@@ -362,7 +363,7 @@ def test_budget_stop_keeps_place_of_turn(shell, service, published, capsys, line
     own = session(shell)
 
     def run(cell, line, text):
-        own.begin_cell(cell, None)
+        own.begin_cell(RunningCell(cell), None)
         try:
             ask(shell, line, text)
         finally:
