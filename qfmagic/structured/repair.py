@@ -115,8 +115,8 @@ def exchanges(
     is its question, its last answer and the fault, in the language it was asked in. Where there is no room for that, it
     isn't asked again: without the question, it would make something up. One that was cut at its output limit is not
     asked for again either: it would be cut again; nor is one that broke off, nor one about which the safety check
-    allows no further talk. An error thrown in, where there is an
-    answer already, ends it with that answer.
+    allows no further talk. An error thrown in, where there is an answer already, ends it with
+    that answer.
 
     Args:
         asked: The question (:func:`question_of`).
@@ -136,11 +136,12 @@ def exchanges(
                 raise
             return _failed(judged, problem)
         try:
-            value = schema.parse(answer.text)
+            found = schema.read(answer.text)
         except SchemaError as error:
             judged.append(_Judged(answer, SchemaError("schema.withheld") if answer.withheld else error))
         else:
-            return _came([one.answer for one in judged], answer, value, None, len(judged))
+            fitting = replace(answer, despite=found.despite)
+            return _came([one.answer for one in judged], fitting, found.value, None, len(judged))
         if answer.truncated or not answer.complete or answer.banned or len(judged) > repairs:
             return _failed(judged)
         needed = _again(messages[-1], *judged[-1], lang)
