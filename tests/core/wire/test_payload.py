@@ -87,3 +87,8 @@ def test_search_status_is_handed_on_until_text_comes():
     collector = streamed(chunk({"content": "reading"}, delta_tag="search_status"), chunk({"content": "Rain"}))
     assert (collector.take(), collector.take()) == (Delta("Rain"), None)
     assert streamed(chunk({"content": 7}, delta_tag="search_status")).take() is None
+
+
+def test_served_model_is_the_first_that_is_named():
+    first, then = {"id": "a", **chunk({"content": "x"})}, {"id": "a", "model": "m-1", **chunk({"content": "y"})}
+    assert streamed(first, then, {**then, "model": "m-2"}).served_model == "m-1"
