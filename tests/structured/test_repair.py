@@ -455,3 +455,18 @@ def test_turn_record_has_rejected_texts_without_value():
     assert (read.answer.rejected, read.answer.value) == (("x", "y"), None)
     del record["answer"]["rejected"]
     assert turn_from_record(record).answer.rejected == ()
+
+
+@pytest.mark.parametrize("flag", [2, 3, 4])
+def test_exchanges_do_not_repair_flagged_answer(flag):
+    came, asked = run([Answer('{"name": "secret"}', flag=flag), GOOD], repairs=3)
+    assert (len(asked), came.value) == (1, None)
+    for lang in ("en", "zh"):
+        assert text("schema.banned", lang) in came.error.message(lang)
+        assert ("secret" in came.error.message(lang)) <= (flag == 2)
+    assert (came.error.key == "schema.withheld") == (flag > 2)
+
+
+def test_exchanges_repair_answer_of_low_risk():
+    came, asked = run([Answer("no", flag=1), GOOD])
+    assert (len(asked), came.value) == (2, VALUE)

@@ -167,7 +167,7 @@ class Several:
                 fault = _of_several_answers(fault)
             fault = fault if isinstance(fault, QianfanError) else None
             found[position] = ModelOutcome(question, outcome.n, answer, fault)
-            _rest(view, fault, self._session.lang)
+            _rest(view, answer, fault, self._session.lang)
             if stop is not None:
                 return stop
         return None
@@ -196,12 +196,17 @@ class _Views:
         for position, one in enumerate(running):
             if one.ended and one.view is not None and position not in self._resting:
                 self._resting.add(position)
-                _rest(one.view, one.problem, self._lang)
+                _rest(one.view, one.answer, one.problem, self._lang)
 
 
-def _rest(view: View, problem: QianfanError | None, lang: str) -> None:
+def _rest(view: View, answer: Answer, problem: QianfanError | None, lang: str) -> None:
     """Show that nothing more comes, and why if there is a reason."""
-    view.end("" if problem is None else text("compare.failed", lang, message=problem.message(lang)))
+    said = ""
+    if problem is not None:
+        said = text("compare.failed", lang, message=problem.message(lang))
+    elif answer.withheld or answer.filtered:
+        said = text("note.withheld" if answer.withheld else "note.filtered", lang)
+    view.end(said)
 
 
 def _of_several_answers(fault: SchemaError) -> SchemaError:

@@ -123,7 +123,7 @@ def answer_body(answer: Answer, style: str, lang: str) -> tuple[Rendered, list[s
     listed = source_list(answer)
     if listed.plain:
         marked, shown = f"{marked.rstrip()}\n\n{listed.markdown}", f"{shown}\n\n{listed.plain}"
-    return Rendered(marked, shown), [text(note, lang) for note in notes_about]
+    return Rendered(marked, shown), [] if answer.withheld else [text(note, lang) for note in notes_about]
 
 
 def _folded(title: str, content: str) -> str:

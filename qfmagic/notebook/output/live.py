@@ -213,12 +213,13 @@ class LiveView(View):
             message["end"] = True
         answer, thought, back = _summed(self._new)
         message |= {key: value for key, value in (("b", back), ("t", answer), ("r", thought)) if value}
-        wait = self._new[-1].wait if self._new else None
-        if wait is not None or (self._new and self._waiting):
-            message["wait"] = wait.describe(self._state["lang"]) if wait else ""
+        if self._new:
+            doing = _doing(self._new[-1], self._state["lang"])
+            if doing or self._waiting:
+                message["wait"] = doing
+            self._waiting = bool(doing)
         if said:
             message["wait"] = said
-        self._waiting = wait is not None
         self._answer.send(message)
         self._new.clear()
         self._sent += 1
@@ -228,6 +229,13 @@ class LiveView(View):
             if widget is not None:
                 widget.close()
         self._answer = self._stop = None
+
+
+def _doing(delta: Delta, lang: str) -> str:
+    """What is said in place of text, or about text that was taken back."""
+    if delta.takes_back == "all":
+        return text("note.withheld", lang)
+    return delta.wait.describe(lang) if delta.wait is not None else delta.status
 
 
 def _summed(deltas: Sequence[Delta]) -> tuple[str, str, str | None]:
