@@ -11,6 +11,7 @@ from ..core.i18n import text
 from ..core.safety import NOTED
 from ..structured.column_types import Kinds
 from ..structured.schema import Schema
+from .columns import plain
 from .row import Done
 
 _BEFORE: Kinds = {"answer": str}
@@ -53,7 +54,7 @@ def cells_of(done: Done | None, schema: Schema | None, lang: str, *, searches: b
                 found = schema.columns(done.value)
             except Exception as problem:  # noqa: BLE001 - fields of the user's own may be computed, and fail
                 error = told(fault(problem), lang)
-        fields = {name: found.get(name) for name in schema.names}
+        fields = {name: plain(found.get(name)) for name in schema.names}
     if answer is None:
         return (None, *fields.values(), *([None] if searches else ()), error, None, None, None, None)
     usage = answer.usage
