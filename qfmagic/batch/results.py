@@ -9,6 +9,7 @@ from ..core.answer import Answer
 from ..core.errors import QianfanError
 from ..core.i18n import text
 from ..core.safety import NOTED
+from ..core.usage import added
 from ..structured.column_types import Kinds
 from ..structured.schema import Schema
 from .columns import plain
@@ -108,6 +109,8 @@ class Tally:
         failed: How many failed.
         prompt_tokens: Of all answers.
         completion_tokens: Of all answers.
+        repaired: How many rows were asked again as an answer did not fit.
+        repair_tokens: What these repairs came to.
         paid: How many whole answers came now, those that didn't fit included.
         transports: Where the answers come from.
         newest: The latest time stamp of an answer, in seconds since 1970; 0 without one.
@@ -122,6 +125,8 @@ class Tally:
     failed: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    repaired: int = 0
+    repair_tokens: int = 0
     paid: int = 0
     transports: set[str] = field(default_factory=set)
     newest: int = 0
@@ -155,6 +160,9 @@ class Tally:
             self.errors[told(done.error, lang)] += 1
             self.problem = self.problem or done.error
         self.kept += done.kept
+        again = added([answer.usage for answer in done.paid[1:]])
+        self.repaired += len(done.paid) > 1
+        self.repair_tokens += (again.prompt_tokens or 0) + (again.completion_tokens or 0)
         self.paid += sum(answer.complete for answer in done.paid)
         if done.answer is not None:
             for flaw in _flaws(done.answer):

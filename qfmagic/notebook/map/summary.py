@@ -46,6 +46,8 @@ def map_bundle(
     summary = text("map.summary", lang, answered=tally.answered, rows=rows, failed=tally.failed, **counts)
     notes = [text("map.failed_rows", lang, count=n, error=error) for error, n in tally.errors.most_common(ERRORS)]
     notes += [text(key, lang, count=len(found), rows=_labels(job, found)) for key, found in tally.flaws.items()]
+    if tally.repaired:
+        notes.append(text("map.repaired", lang, count=tally.repaired, tokens=f"{tally.repair_tokens:,}"))
     if into is not None:
         notes.append(text("map.into", lang, name=into))
     retirement = job.questions.target.retirement
