@@ -13,6 +13,7 @@ import pytest
 import qfmagic
 from qfmagic.audit.audit import audit
 from qfmagic.audit.loading import load
+from qfmagic.core.models import registry
 from qfmagic.transport.cassette.file import beside
 
 ROOT = Path(__file__).parents[1]
@@ -26,6 +27,25 @@ def test_readme_tables_match_generated_ones(name, lang):
     """python tests/support/readme_tables.py writes them."""
     text = (ROOT / name).read_text("utf-8")
     assert text == readme_tables.with_tables(text, lang)
+
+
+def test_documents_name_no_retired_models():
+    """The four documented models aside, which V1 served."""
+    retired = {name.lower() for model in registry().models.values() if not model.offered for name in model.names}
+    retired -= {api.endpoint for model in registry().models.values() for api in model.apis.values()}
+    retired |= {model.name for model in registry().models.values() if not model.offered}
+    word = re.compile(
+        r"(?<![\w./-])(?:" + "|".join(map(re.escape, sorted(retired, key=len, reverse=True))) + r")(?![\w-]|\.\d)"
+    )
+    package = ROOT / "qfmagic"
+    texts = [
+        *ROOT.glob("README*.md"),
+        *(ROOT / "notebooks").glob("*.ipynb"),
+        *(package / "notebook/js/src").glob("*.js"),
+    ]
+    texts += [package / "data" / f"{name}.toml" for name in ("help", "messages", "errors")]
+    found = {path.name: word.findall(path.read_text("utf-8").lower()) for path in texts}
+    assert not {name: names for name, names in found.items() if names}
 
 
 def test_changelog_has_current_version():

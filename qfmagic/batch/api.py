@@ -1,7 +1,6 @@
 """The same question about every row: :func:`map`, and :func:`amap` for ``await``."""
 
 import sqlite3
-import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 from ..client.auth.arguments import check_options
 from ..client.call_options import CallOptions
+from ..client.caller_warnings import warn_caller
 from ..client.client import Qianfan
 from ..core.callbacks import ignore
 from ..core.errors import OptionError
@@ -22,7 +22,6 @@ from .row_prompts import Questions
 from .row_runner import Work
 from .runner import acompleted, completed
 
-_CALLER = 5  # frames from a warning to who calls map
 _PLAIN: Mapping[str, Any] = {}
 
 
@@ -160,7 +159,9 @@ def _decided(
             closing.callback(kept.close)
         base = asked.settings.named_base
         if (warning := base.warning(target.wire) if base else None) is not None:
-            warnings.warn(warning.describe("en"), stacklevel=_CALLER)
+            warn_caller(warning)
+        if target.retirement is not None:
+            warn_caller(target.retirement.said(target.model), FutureWarning)
         call = CallOptions(timeout, retry_count, backoff_factor).checked()
         return Work(asked, questions, kept, lambda _: not fresh, call=call, repairs=repairs)
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from ..core.errors import OptionError
 from .columns import new_series, pandas_column
 from .files import read_file
+from .own_columns import own_column
 
 Columns = Mapping[str, Sequence[Any]]
 Kinds = Mapping[str, type | None]
@@ -264,4 +265,4 @@ def _stream(items: Iterator[Any]) -> DataTable:
 
 def with_results(item: Any, results: Mapping[str, Any]) -> dict[str, Any]:
     """A row of a list with its results."""
-    return {**item, **results} if isinstance(item, Mapping) else {ITEM: item, **results}
+    return {**item, **results} if isinstance(item, Mapping) else {own_column(ITEM, results): item, **results}

@@ -2,7 +2,15 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from ..core.errors import AccessError, AuthenticationError, GoneError, ServiceError
+from ..core.errors import (
+    AccessError,
+    AuthenticationError,
+    CredentialError,
+    GoneError,
+    QianfanError,
+    ServiceError,
+    TransportError,
+)
 from ..core.i18n import Text
 from ..core.models import DEFAULT_MODEL, registry
 from ..core.pacing.clock_skew import clock_hint
@@ -19,10 +27,12 @@ FetchList = Callable[[], Awaitable[Sequence[ListedModel] | None]]
 
 
 async def hints_for(
-    error: ServiceError, exchange: HttpExchange, settings: Settings, now: float, fetch: FetchList
+    error: QianfanError, exchange: HttpExchange, settings: Settings, now: float, fetch: FetchList
 ) -> list[Text]:
-    """Return the advice for an error of the service."""
+    """Return the advice for an error of a request."""
     request = exchange.request
+    if not isinstance(error, ServiceError):
+        return _never_answered(error, exchange)
     if isinstance(error, GoneError):
         retirement = registry().retirement(request.model, "v2")
         gone = Text("gone.other", {"instead": retirement.instead if retirement else DEFAULT_MODEL})
@@ -42,7 +52,15 @@ async def hints_for(
     return [*_other_base(error, settings), keys, *more]
 
 
-def not_found(error: ServiceError, exchange: HttpExchange, settings: Settings) -> ServiceError:
+def _never_answered(error: QianfanError, exchange: HttpExchange) -> list[Text]:
+    """The retirement of a model that was not reached: for lack of a key for its API, or of a connection."""
+    if not isinstance(error, (CredentialError, TransportError)) or exchange.received or exchange.played:
+        return []
+    retirement = registry().retirement(exchange.request.model, exchange.request.wire)
+    return [retirement.said(exchange.request.model)] if retirement else []
+
+
+def not_found(error: QianfanError, exchange: HttpExchange, settings: Settings) -> QianfanError:
     """The error; for a page of another server in place of the V1 API, not that V1 has ended."""
     if not isinstance(error, GoneError) or error.status != 404 or exchange.played or not error.detail:
         return error

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import threading
-import warnings
 from collections.abc import Coroutine, Hashable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
@@ -19,6 +18,7 @@ from ..core.plan import Plan, plan_request
 from .auth.arguments import check_options, key_among, positional_error
 from .background_loop import BackgroundLoop
 from .call_options import AS_CLIENT, CallOptions
+from .caller_warnings import warn_caller
 from .settings import Settings
 from .streams import AsyncStream, Stream
 
@@ -139,7 +139,7 @@ class Qianfan:
             raise error
         target, defaults = self.target(model, endpoint, api)
         if target.retirement is not None:
-            warnings.warn(target.retirement.said(target.model).describe("en"), FutureWarning, stacklevel=2)
+            warn_caller(target.retirement.said(target.model), FutureWarning)
         earlier = history.history if isinstance(history, Conversation) else tuple(history)
         return plan_request(
             target,

@@ -20,7 +20,7 @@ from ..core.pacing.limits import RateLimits
 from ..core.pacing.retry import Attempted, GiveUp, decide
 from ..core.pause import Wait
 from ..core.wire import ChatRequest
-from ..core.wire.json_format import in_other_envelope
+from ..core.wire.json_format import json_forms, may_take
 from ..core.wire.model_list import ListedModel
 from .attempt import STREAM_OPTIONS, attempt
 from .auth.authorizer import Authorizer
@@ -86,7 +86,7 @@ class Service:
         self._policy = settings.retry_policy
         self._shares = transport is None
         self._credentials: dict[Wire, Credential] = {}
-        self._other_envelope: set[str] = set()  # the models that take the other envelope of a JSON Schema
+        self._json_forms: dict[str, str] = {}  # by model, the form in which it was last asked for JSON
         self._throttles: dict[tuple[Wire, Credential], Throttle] = {}
         self._without_stream_options: set[str] = set()  # addresses whose service rejects them
         self.network = Network(settings, transport)
@@ -200,11 +200,11 @@ class Service:
         self.network.check_allowed()  # before any advice about keys
         credential = self._credential(exchange.request.wire)
         try:
-            await self._send_in_envelope(exchange, credential)
+            await self._send_in_form(exchange, credential)
         except ServiceError as error:
             if exchange.begun_before(error) or not self._may_differ(error, exchange, credential):
                 raise
-            await self._send_in_envelope(exchange, credential)
+            await self._send_in_form(exchange, credential)
 
     def _may_differ(self, error: ServiceError, exchange: HttpExchange, credential: Credential) -> bool:
         """Whether the same request may be accepted at once: with a new token, or without ``stream_options``."""
@@ -217,28 +217,31 @@ class Service:
         self._without_stream_options.add(base)
         return True
 
-    async def _send_in_envelope(self, exchange: HttpExchange, credential: Credential) -> None:
+    async def _send_in_form(self, exchange: HttpExchange, credential: Credential) -> None:
         """
-        Send; a JSON Schema in the other envelope where the service rejects the request in the first.
+        Send; where the service rejects how the request asks for JSON, in the next form.
 
         Which one a model's service takes is kept: Baidu's page leaves it open. The request stays the same, as do its
         hash and its recording.
         """
-        request = exchange.request
-        other = in_other_envelope(request.body)
-        bodies = [request.body] if other is None else [request.body, other]
-        if request.model in self._other_envelope:
-            bodies.reverse()
-        try:
-            await self._send_throttled(exchange, credential, bodies[0])
-        except RequestError as error:
-            if len(bodies) == 1 or error.cause != "cause.argument" or exchange.begun_before(error):
-                raise
+        request, forms = exchange.request, json_forms(exchange.request.body)
+        accepted = self._json_forms.get(request.model)
+        rejected: RequestError | None = None
+        for form in sorted(forms, key=lambda form: form != accepted):
+            if rejected is not None and not may_take(form, rejected):
+                continue
             try:
-                await self._send_throttled(exchange, credential, bodies[1])
-            except RequestError:
-                raise error from None
-            (self._other_envelope.add if bodies[1] is other else self._other_envelope.discard)(request.model)
+                await self._send_throttled(exchange, credential, forms[form])
+            except RequestError as error:
+                rejected = rejected or error
+                if exchange.begun_before(error):
+                    break
+            else:
+                if len(forms) > 1:
+                    self._json_forms[request.model] = form
+                return
+        assert rejected is not None  # the first form was sent
+        raise rejected
 
     async def _send_throttled(self, exchange: HttpExchange, credential: Credential, body: Mapping[str, object]) -> None:
         """Send when the limits allow, and tell them what came of it."""
@@ -335,12 +338,11 @@ class Service:
 
     async def _explained(self, error: QianfanError, exchange: HttpExchange) -> QianfanError:
         """Add the advice for the error, and why nothing more was tried."""
-        if isinstance(error, ServiceError):
-            from .advice import hints_for, not_found  # noqa: PLC0415 - only errors need it
+        from .advice import hints_for, not_found  # noqa: PLC0415 - only errors need it
 
-            error = not_found(error, exchange, self._settings)
-            for hint in await hints_for(error, exchange, self._settings, self._clock(), self._list_for_hint):
-                error = error.with_hint(hint.key, **hint.values)
+        error = not_found(error, exchange, self._settings)
+        for hint in await hints_for(error, exchange, self._settings, self._clock(), self._list_for_hint):
+            error = error.with_hint(hint.key, **hint.values)
         if exchange.given_up is not None:
             error = error.with_hint(exchange.given_up.key, **exchange.given_up.values)
         return error

@@ -61,6 +61,7 @@ class Answer:
             answer that comes from a file.
         rejected: The texts of the answers before this one that didn't fit the schema.
         raw_json: The response as JSON, for :attr:`raw`; not kept with a conversation.
+        despite: The defects of the text that leave one meaning, where ``value`` was read in spite of some.
     """
 
     text: str
@@ -84,6 +85,7 @@ class Answer:
     flag: int = 0
     served_model: str = ""
     raw_json: str = field(default="", repr=False, compare=False)
+    despite: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def complete(self) -> bool:

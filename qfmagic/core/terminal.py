@@ -2,8 +2,10 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
+
+from wcwidth import wcswidth, wcwidth
 
 # Everything a terminal could take for a command; a model's text is no command.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -33,6 +35,7 @@ _VIRAMA = "\u094d\u09cd\u0a4d\u0acd\u0b4d\u0bcd\u0c4d\u0ccd\u0d4d\u0dca\u1039\u1
 _HAN = re.compile(
     "[\u2e80-\u2fdf\u3005\u3007\u3021-\u3029\u3038-\u303b\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af]"
 )
+_CHARACTERS_PER_COLUMN = 8  # at most are looked at: an emoji of a family has seven in two columns
 _MONGOLIAN = re.compile("[\u1820-\u18aa]")
 
 
@@ -108,8 +111,9 @@ def printable(shown: str) -> str:
 
 
 def width(content: str) -> int:
-    """Columns *content* takes in a terminal; Chinese characters take two."""
-    return sum(2 if "\u1100" <= character <= "\uffe6" else 1 for character in content)
+    """Columns *content* takes in a terminal: two for Chinese characters and emoji, none for combining marks."""
+    columns = wcswidth(content)
+    return columns if columns >= 0 else sum(max(wcwidth(character), 0) for character in content)  # it has controls
 
 
 def fitted(content: str, columns: int) -> str:
@@ -117,16 +121,23 @@ def fitted(content: str, columns: int) -> str:
     line = " ".join(content.split())
     if width(line) <= columns:
         return line
-    kept = len(line)
+    kept = min(len(line), _CHARACTERS_PER_COLUMN * columns)
     while width(line[:kept]) > columns - 3:
         kept -= 1
     return f"{line[:kept]}..."
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of as many cells each, as lines whose cells stand under each other."""
+def aligned(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
+    """Rows of as many cells each, as lines whose cells stand under each other; in the columns *right*, at the right."""
     widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
     return [
-        "  ".join(cell + " " * (wide - width(cell)) for cell, wide in zip(row, widths, strict=True)).rstrip()
+        "  ".join(
+            _padded(cell, wide, at in right) for at, (cell, wide) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
         for row in rows
     ]
+
+
+def _padded(cell: str, wide: int, right: bool) -> str:
+    blanks = " " * (wide - width(cell))
+    return blanks + cell if right else cell + blanks

@@ -135,11 +135,12 @@ def exchanges(
                 raise
             return _failed(judged, problem)
         try:
-            value = schema.parse(answer.text)
+            found = schema.read(answer.text)
         except SchemaError as error:
             judged.append(_Judged(answer, error))
         else:
-            return _came([one.answer for one in judged], answer, value, None, len(judged))
+            fitting = replace(answer, despite=found.despite)
+            return _came([one.answer for one in judged], fitting, found.value, None, len(judged))
         if answer.truncated or not answer.complete or len(judged) > repairs:
             return _failed(judged)
         needed = _again(messages[-1], *judged[-1], lang)

@@ -1,10 +1,13 @@
 """The list of models a key may use: where it is asked for, and what it adds to the error of a refused model."""
 
+import asyncio
 import json
 import threading
+from dataclasses import replace
 
 import pytest
 
+import qfmagic
 from qfmagic import Qianfan, Settings
 from qfmagic.client.model_place import list_place
 from qfmagic.core.errors import AccessError, AuthenticationError, ConnectError, CredentialError, ProtocolError
@@ -112,6 +115,27 @@ def test_retired_model_error_names_day_and_available_successor():
     assert "ernie-lite-8k was retired on 2026-01-27: use ernie-5.1." in said
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("eb-instant", "ernie-lite-8k-0922 was retired on 2026-08-31: use ernie-5.1."),
+        ("ernie-lite-8k", "ernie-lite-8k was retired on 2026-01-27: use ernie-5.1."),
+    ],
+)
+def test_error_before_sending_names_successor_of_retired_model(model, said):
+    """A key for V2 alone doesn't reach V1, where the model was."""
+    keys = {"bearer_token": "k"} if model == "eb-instant" else {"access_token": "t"}
+    with Qianfan(settings=Settings(**keys)) as client, pytest.raises(CredentialError) as caught:
+        client.ask("hi", model=model)
+    assert str(caught.value).endswith(said)
+    nobody = Settings(bearer_token="k", access_token="t", console_base_url="http://127.0.0.1:9", retry_count=1)
+    nobody = replace(nobody, base_url=nobody.console_base_url)
+    with Qianfan(settings=nobody) as client, pytest.raises(ConnectError) as unreached:
+        client.ask("hi", model=model)
+    assert said in str(unreached.value)
+
+
 @pytest.mark.parametrize(
     "listing",
     [
@@ -162,7 +186,37 @@ def test_model_error_suggests_no_retired_model():
             }
 
 
-def test_client_warns_of_retired_model_before_sending(stub_settings):
+async def awaited(call, *arguments, **options):
+    return await call(*arguments, **options)
+
+
+async def streamed(client, model):
+    return [delta async for delta in client.astream("hi", model=model)]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client, model: client.plan("hi", model=model),
+        lambda client, model: client.ask("hi", model=model),
+        lambda client, model: client.ask("hi", model=model, stream=True).answer,
+        lambda client, model: [*client.stream("hi", model=model)],
+        lambda client, model: asyncio.run(awaited(client.aask, "hi", model=model)),
+        lambda client, model: asyncio.run(streamed(client, model)),
+        lambda client, model: qfmagic.extract("hi", "n int", client=client, model=model),
+        lambda client, model: asyncio.run(awaited(qfmagic.aextract, "hi", "n int", client=client, model=model)),
+        lambda client, model: qfmagic.map(["hi"], "{{ item }}", client=client, model=model),
+        lambda client, model: [*qfmagic.map(iter(["hi"]), "{{ item }}", client=client, model=model)],
+        lambda client, model: asyncio.run(awaited(qfmagic.amap, ["hi"], "{{ item }}", client=client, model=model)),
+    ],
+    ids=["plan", "ask", "ask-stream", "stream", "aask", "astream", "extract", "aextract", "map", "iterator", "amap"],
+)
+def test_client_warns_of_retired_model_at_the_callers_line(call):
     said = "ernie-lite-8k was retired on 2026-01-27: use ernie-5.1"
-    with Qianfan(settings=stub_settings) as client, pytest.warns(FutureWarning, match=said):
-        client.plan("hi", model="ernie-lite-8k")
+    with (
+        LoopbackServer(StubService(kept=["ernie-lite-8k"])) as server,
+        client_of(server) as client,
+        pytest.warns(FutureWarning, match=said) as caught,
+    ):
+        call(client, "ernie-lite-8k")
+    assert {warning.filename for warning in caught} == {__file__}

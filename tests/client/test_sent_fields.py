@@ -71,7 +71,7 @@ def test_app_id_is_sent_as_a_header():
     assert server.requests[0].headers["appid"] == "app-1"
 
 
-# ---- a JSON Schema in either envelope
+# ---- JSON in the form a service accepts
 
 
 def takes(envelope):
@@ -104,6 +104,50 @@ def test_schema_rejected_in_both_envelopes_raises_the_first_error():
     ):
         extract("One?", "n int", client=client)
     assert envelopes(server) == [True, False]
+
+
+def unsupported(code, status, *kinds):
+    """A service that rejects these kinds of ``response_format``, and says so."""
+
+    def answer(request):
+        kind = json.loads(request.body).get("response_format", {}).get("type")
+        if kind not in kinds:
+            return whole()
+        error = {"code": code, "message": "response_format is not supported by this model"}
+        return Reply.of_json(
+            {"error": error} if code else {"detail": [{"loc": ["body", "response_format"], "msg": "x"}]}, status=status
+        )
+
+    return answer
+
+
+@pytest.mark.parametrize(("code", "status"), [("invalid_argument", 400), ("no_parameter_permission", 401), (None, 422)])
+@pytest.mark.parametrize(
+    ("model", "kinds", "sent"),
+    [
+        (NATIVE, ("json_schema",), ["json_schema", "json_schema", "json_object", "json_object"]),
+        (NATIVE, ("json_schema", "json_object"), ["json_schema", "json_schema", "json_object", None, None]),
+        ("ernie-5.1", ("json_object",), ["json_object", None, None]),
+    ],
+)
+def test_schema_is_asked_for_in_words_where_the_field_is_rejected(code, status, model, kinds, sent):
+    with LoopbackServer(unsupported(code, status, *kinds)) as server, client_of(server, model=model) as client:
+        client.ask("hi")  # says nothing about JSON
+        values = [extract(question, "n int", client=client).value for question in ("One?", "Two?")]
+    assert values == [{"n": 1}, {"n": 1}]
+    assert [body.get("response_format", {}).get("type") for body in bodies(server)[1:]] == sent, (
+        "the second question knows"
+    )
+
+
+def test_response_format_of_the_user_is_not_dropped():
+    with (
+        LoopbackServer(unsupported("invalid_argument", 400, "json_object")) as server,
+        client_of(server, model="m") as client,
+        pytest.raises(RequestError, match="response_format is not supported"),
+    ):
+        client.ask("One?", response_format="json_object")
+    assert len(server.requests) == 1
 
 
 def test_schema_is_not_sent_again_after_another_error():

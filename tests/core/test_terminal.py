@@ -36,8 +36,23 @@ def test_printable_escapes_control_characters():
     assert printable("a\x1b[31mb\x07\x9b\tc\r\nd\re") == "a\\x1b[31mb\\x07\\x9b\tc\nd\ne"
 
 
-def test_width_counts_two_columns_for_chinese():
-    assert width("长城 wall") == 9
+@pytest.mark.parametrize(
+    ("content", "columns"),
+    [
+        ("长城 wall", 9),
+        ("“x” …", 5),
+        ("e\u0301", 1),
+        ("\uff71\uff76\uff9e", 3),
+        ("\u1112\u1161\u11ab", 2),
+        ("\U0001f44d\U0001f3fd", 2),
+        ("\U0001f469\u200d\U0001f469\u200d\U0001f467", 2),
+        ("\u2764\ufe0f", 2),
+        ("\U0001f1e8\U0001f1f3", 2),
+        ("a\tb\u0301", 2),
+    ],
+)
+def test_width_counts_columns_of_a_terminal(content, columns):
+    assert width(content) == columns
 
 
 @pytest.mark.parametrize(
@@ -48,11 +63,17 @@ def test_width_counts_two_columns_for_chinese():
         ("0123456789", 9, "012345..."),
         ("长城长城长城", 10, "长城长..."),
         ("长城长城长城", 12, "长城长城长城"),
+        ("a" + "\u0301" * 200 + "bcdef", 4, "a" + "\u0301" * 31 + "..."),
     ],
 )
 def test_fitted_truncates_to_columns(content, columns, shown):
     assert fitted(content, columns) == shown
     assert width(shown) <= columns
+
+
+def test_aligned_puts_columns_of_numbers_at_the_right():
+    rows = [("model", "tokens", "n"), ("a", "7", "10"), ("长城", "12", "")]
+    assert aligned(rows, [1, 2]) == ["model  tokens   n", "a           7  10", "长城       12"]
 
 
 def test_aligned_lines_up_chinese_columns():

@@ -163,6 +163,8 @@ def test_text_after_options_is_unchanged(shell, line, text):
         ("into=2x", "Python variable"),
         ("into=class", "Python variable"),
         ("once=true", "Unknown option 'once'"),
+        ("base=coding", "base is a setting of the notebook.*%qf set base="),
+        ("max_token=5", "Unknown option 'max_token'. Did you mean max_tokens"),
         ("some text", "in the cell's body"),
         ("timeout=-1", "timeout"),
         ("chat=", "chat"),

@@ -24,6 +24,7 @@ _LAST = re.compile(
     r"credentials?|authorization|auth)(?:_id)?"
 )
 _OTHERS = ("cache_key", "no_auth", "pad_token_id", "eos_token_id")  # endings of parameters that hold no key
+_LIMITS = ("max_", "min_", "num_", "stop_", "pad_", "eos_", "bos_")  # beginnings of parameters about tokens of text
 _DEFAULT = "QIANFAN_BEARER_TOKEN"
 
 
@@ -37,4 +38,6 @@ def key_variable(name: str) -> str | None:
     plain = re.sub(r"[^a-z0-9]+", "_", parted).strip("_").removeprefix("qianfan_")
     if plain in _VARIABLES:
         return _VARIABLES[plain]
-    return _DEFAULT if _LAST.fullmatch(plain) and not plain.endswith(_OTHERS) else None
+    if plain.endswith(_OTHERS) or (plain.startswith(_LIMITS) and plain.endswith("_token")):
+        return None
+    return _DEFAULT if _LAST.fullmatch(plain) else None

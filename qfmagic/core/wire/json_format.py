@@ -1,30 +1,45 @@
-"""How a request asks for JSON: the two envelopes of a JSON Schema, and the requests of earlier versions."""
+"""How a request asks for JSON: the forms a service may accept, and the requests of earlier versions."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from ..errors import RequestError
 from ..i18n import text
+from ..messages import text_of
 from .request import ChatRequest
 
 _FIELD = "response_format"
+_ENVELOPES = ("wrapped", "bare")  # OpenAI's around a JSON Schema, and the schema alone
+_NAMES = (_FIELD, "json_schema", "json_object")  # what an error about the field names
 
 
-def in_other_envelope(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def json_forms(body: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """
-    Return *body* with its JSON Schema in the other envelope: bare in place of OpenAI's, or OpenAI's in place of bare.
+    The bodies that ask for the same JSON, by the name of their form; *body* itself is the first.
 
-    None for a body that asks for no JSON Schema.
+    A JSON Schema has two envelopes. Where ``schema=`` has put it into the question as well, the answer may be asked
+    for as any JSON object, and in words alone.
     """
-    asked = body.get(_FIELD)
-    if not isinstance(asked, Mapping) or asked.get("type") != "json_schema":
-        return None
-    given = asked.get("json_schema")
-    if not isinstance(given, Mapping):
-        return None
-    wrapped = isinstance(given.get("schema"), Mapping)
-    schema = given["schema"] if wrapped else {"name": "answer", "schema": given, "strict": True}
-    return {**body, _FIELD: {**asked, "json_schema": schema}}
+    given = body.get(_FIELD)
+    asked = given if isinstance(given, Mapping) else {}
+    kind, schema = asked.get("type"), asked.get("json_schema")
+    forms: dict[str, Mapping[str, Any]] = {}
+    if kind == "json_schema" and isinstance(schema, Mapping):
+        wrapped = isinstance(schema.get("schema"), Mapping)
+        other = schema["schema"] if wrapped else {"name": "answer", "schema": schema, "strict": True}
+        names = _ENVELOPES if wrapped else _ENVELOPES[::-1]
+        forms = dict(zip(names, (body, {**body, _FIELD: {**asked, "json_schema": other}}), strict=True))
+    if kind in ("json_object", "json_schema") and _has_instruction(body):
+        forms["json_object"] = {**body, _FIELD: {"type": "json_object"}}
+        forms["words"] = {name: value for name, value in body.items() if name != _FIELD}
+    return forms or {"words": body}
+
+
+def may_take(form: str, error: RequestError) -> bool:
+    """Whether a service that rejected a request may accept another form of it."""
+    named = any(name in error.detail for name in _NAMES)
+    return named or (form in _ENVELOPES and error.cause == "cause.argument")
 
 
 def as_earlier_versions(request: ChatRequest) -> Iterator[ChatRequest]:
@@ -46,5 +61,5 @@ def as_earlier_versions(request: ChatRequest) -> Iterator[ChatRequest]:
 def _has_instruction(body: Mapping[str, Any]) -> bool:
     """Whether a message ends with a schema, as ``schema=`` puts it there."""
     told = [text("schema.instruction", lang) for lang in ("en", "zh")]
-    contents = [message["content"] for message in body["messages"]]
-    return any(one in content for one in told for content in contents if isinstance(content, str))
+    contents = [text_of(message.get("content")) for message in body["messages"]]
+    return any(one in content for one in told for content in contents)

@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import PromptError
 from ..messages import Message
 from ..models import Target, Wire
-from ..params import EXTRA, check_parameters
+from ..models.params import EXTRA, check_parameters
 
 STREAM_OPTIONS: Mapping[str, Any] = {"include_usage": True}  # without it a V2 stream promises no usage at all
 
@@ -110,6 +110,7 @@ def encode(
         PromptError: ``system`` is given twice, as a parameter and as the first message.
     """
     sent = {target.parameters[name].wire_name: value for name, value in parameters.items() if name != EXTRA.name}
+    sent.pop("", None)
     extra = parameters.get(EXTRA.name, {})
     if target.wire == "v1":
         return {"messages": [_encode_v1(message) for message in messages], "stream": stream, **sent, **extra}

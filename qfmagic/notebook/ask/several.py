@@ -5,12 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from ...batch.agreement import check_fields
 from ...core.answer import Answer
 from ...core.errors import BudgetError, OptionError, QianfanError, SchemaError
 from ...core.i18n import text
 from ...core.models import registry
-from ...structured.schema import Schema
 from ..interrupts import Interrupts
 from ..output.formats import EXCLUSIVE
 from ..output.views import MultiView, View
@@ -79,11 +77,10 @@ def prepare_several_structured(
     The same where each answer must fit a schema: each model is asked in its own way.
 
     Raises:
-        InputError: As there; or a field has the name of a column of ``into=``.
+        InputError: As there.
     """
     from .structured import prepare_structured  # noqa: PLC0415 - few questions have a schema
 
-    check_fields(Schema.of(given["schema"], namespace).names)
     return _of_several(given, lambda options: prepare_structured(session, prompt, options, flags, namespace)[1])
 
 

@@ -66,14 +66,14 @@ def _one_model(model: Model, listed: Sequence[ListedModel], lang: str) -> Render
         for name, parameter in api.parameters.items()
     ]
     in_table = model.name in registry().models
-    names = {one.name for one in listed}
+    names = {one.name: one for one in listed}
     unlisted = not in_table and model.name not in names
     hint = did_you_mean(registry().suggest(model.name, names)) if unlisted else ""
     facts = [
         f"{model.title} ({', '.join((model.name, *model.aliases))})" if in_table else model.name,
         "" if in_table else text("said.model_generic", lang),
         hint if isinstance(hint, str) else hint.describe(lang),
-        _limits(model, lang),
+        _limits(model, lang) if in_table else ", ".join(_listed_sizes(names.get(model.name), lang)),
         _features(model.capabilities, lang),
         model.retirement.said(model.name).describe(lang) if model.retirement else "",
         text("said.model_listed" if model.name in names else "said.model_unlisted", lang) if names else "",
@@ -104,6 +104,12 @@ def _limits(model: Model, lang: str) -> str:
 def capability_facts(known: Capabilities, lang: str) -> list[str]:
     """The sizes V2's catalogue prints."""
     sizes = {"context": known.context, "input": known.max_input, "output": known.max_output}
+    return [text(f"word.max_{name}", lang, size=size) for name, size in sizes.items() if size is not None]
+
+
+def _listed_sizes(listed: ListedModel | None, lang: str) -> list[str]:
+    """The sizes in the service's own list, for a model the table lacks."""
+    sizes = {"context": listed.context, "output": listed.max_output} if listed else {}
     return [text(f"word.max_{name}", lang, size=size) for name, size in sizes.items() if size is not None]
 
 

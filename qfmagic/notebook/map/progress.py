@@ -15,6 +15,9 @@ class Progress:
     def __init__(self, publish: Callable[[Bundle, Mapping[str, Any]], object]) -> None:
         self._publish = publish
 
+    def warn(self, said: str) -> None:
+        """Show a warning before the first row is sent."""
+
     def tell(self, tally: Tally) -> None:
         """Another row is done."""
 
@@ -41,6 +44,10 @@ class Bar(Progress):
         super().__init__(publish)
         self._bar, self._lang = bar, lang
         bar.unit = f" {text('map.bar', lang)}"
+
+    def warn(self, said: str) -> None:
+        """Show the warning before the bar."""
+        self._bar.set_description(said.rstrip(".。"))
 
     def tell(self, tally: Tally) -> None:
         """Show how far it has come; tqdm decides how often."""

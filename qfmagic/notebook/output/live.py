@@ -32,7 +32,7 @@ def _script(name: str) -> str:
 
 
 def _view_of(widget: Widget, plain: str) -> Bundle:
-    """A widget's place in an output."""
+    """A widget's place in an output; *plain* is what a document has there that was saved meanwhile."""
     view: Any = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
     return {"application/vnd.jupyter.widget-view+json": view, "text/plain": plain}
 
@@ -192,7 +192,8 @@ class LiveView(View):
 
     def _open(self, now: float) -> None:
         self._answer = self._made(now)
-        self._handle = self._publish(_view_of(self._answer, self._answer.labels["waiting"]), raw=True, display_id=True)
+        unfinished = text("live.unfinished", self._state["lang"])
+        self._handle = self._publish(_view_of(self._answer, unfinished), raw=True, display_id=True)
         self._script_sent()
 
     def _made(self, now: float) -> LiveAnswer:
@@ -286,7 +287,8 @@ class Columns(MultiView):
             overflow="visible",
         )
         self._box = Box(children=self._answers, layout=layout)
-        self._handle = self._display(_view_of(self._box, ""), raw=True, display_id=True)
+        unfinished = text("live.unfinished", self._answers[0].lang)
+        self._handle = self._display(_view_of(self._box, unfinished), raw=True, display_id=True)
 
     def finish(self, bundle: Bundle, metadata: Mapping[str, Any]) -> None:
         """Put the final form in their place."""

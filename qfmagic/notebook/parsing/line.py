@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from ...core.errors import OptionError
 from ...core.keys.names import key_variable
 from ...core.models import did_you_mean, suggest
-from ...core.params import EXTRA
+from ...core.models.params import EXTRA
 from .key_guard import check_no_key
 from .loose import check_form, ends_of, flag_at, option_at, separators_at, typed
 from .option_table import OptionRow, help_table
@@ -125,6 +125,8 @@ def known(name: str, rows: Mapping[str, OptionRow], *, missing: str = "option.un
     if variable is not None:
         raise OptionError("option.secret", name=name, variable=variable)
     check_no_key(name if row is None else "")
+    if row is None and missing == "option.unknown" and name in help_table().settings:
+        raise OptionError("option.setting", name=name)
     if row is None or row.kind == "flag":
         close = suggest(name, rows)
         error = OptionError(missing, name=name, suggestions=did_you_mean(close))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,34 @@ def test_retired_model_is_sent_and_named_once(live, lang, said):
     assert said not in live("%%qianfan model=ernie-5.1\nhi")
 
 
+def test_retired_model_is_named_before_its_answer(start):
+    """The view of a question and the bar of a map show it while the service is silent."""
+    gate, stub = threading.Event(), Current(kept=["ernie-lite-8k"])
+    said = "ernie-lite-8k was retired on 2026-01-27: use ernie-5.1"
+
+    def answer(request):
+        gate.wait()
+        return stub(request)
+
+    with LoopbackServer(answer) as server:
+        kernel = start(**server.environ, **KEY)
+        for cell in ("%%qianfan model=ernie-lite-8k\nhi", "%%qf map list('ab') model=ernie-lite-8k\n{{ item }}"):
+            gate.clear()
+            sent = kernel.send(cell, "cell-1")
+            seen = ""
+            while said not in seen:  # the bar's blanks are as wide as a digit
+                content = kernel.client.get_iopub_msg(timeout=30)["content"]
+                seen = json.dumps(content, ensure_ascii=False).replace("\N{FIGURE SPACE}", " ")
+            gate.set()
+            assert kernel.collect(sent)[0].status == "ok"
+
+
+def test_map_names_no_successor_but_what_the_key_may_use(live):
+    shown = live("%%qf map list('ab') model=deepseek-v3.1-250821\n{{ item }}")
+    assert "retired on 2026-06-30: use ernie-5.1." in shown
+    assert "use deepseek-v4-pro" not in shown
+
+
 def test_answer_older_than_the_retirement_replays_without_note(live, monkeypatch, tmp_path):
     with LoopbackServer(StubService(clock=lambda: 1_700_000_000.0, kept=["ernie-lite-8k"])) as early:
         for name, value in early.environ.items():
@@ -131,6 +160,7 @@ def test_unlisted_model_shows_the_generic_row(live):
     assert "not in the model table: sent to V2 unchanged" in shown
     assert "Did you mean glm-5.3" in shown
     assert "temperature" in shown
+    assert "· none" not in shown, "no limit was read"
 
 
 def test_live_model_list_is_shown_and_feeds_completion(live):
@@ -139,6 +169,7 @@ def test_live_model_list_is_shown_and_feeds_completion(live):
     rows = [line.split() for line in table.splitlines() if line.startswith(("my-", "ernie", "bge"))]
     assert rows == [["ernie-5.1"], ["my-tuned-service", "chat", "131072", "0.004"], ["bge-large-zh", "embeddings"]]
     assert "Did you mean my-tuned-service?" in live("%qf models my-tuned-servic")
+    assert "· context 131072 · listed by the service for this key" in live("%qf models my-tuned-service")
     assert "· listed by the service for this key" in live("%qf models ernie-5.1")
     assert "not listed by the service for this key" in live("%qf models glm-5.3")
     assert [request.path for request in live.server.requests] == ["/v2/models"]

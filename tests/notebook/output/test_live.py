@@ -89,6 +89,7 @@ def test_live_view_sends_only_new_text_and_closes(lab, service):
     cell = Watched(lab, ASK)
     shown = cell.until(lambda message: message["msg_type"] == "display_data")["content"]
     assert WIDGET in shown["data"]  # before any text: the reader sees that the question is on its way
+    assert "%qf resume" in shown["data"]["text/plain"]  # for a document that is saved now and never again
     for text in ("one ", "two "):
         held.let()
         assert cell.update("t") == text

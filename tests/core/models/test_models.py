@@ -205,6 +205,8 @@ def test_retirement_says_day_and_successor(retirement, lang, said):
         ("2026-01-27", None, True),
         ("", 1795824000, True),
         ("", 1700000000, False),
+        ("2026-01-27", 1, True),  # no time stamp of an answer: the service is younger
+        ("2026-01-27", 1672531200, False),
     ],
 )
 def test_retirement_precedes_answers_of_the_day_and_later(day, created, after):
@@ -319,3 +321,12 @@ def test_name_of_resolves_titles_and_keeps_unknown_names():
 def test_did_you_mean_is_empty_without_near_misses():
     assert did_you_mean([]) == ""
     assert did_you_mean(["a", "b"]).describe("en") == "Did you mean a, b?"
+
+
+@pytest.mark.parametrize(
+    "name", ["ernie-4.5-turbo-vl-32k", "ernie-4.5-turbo-vl-128k", "ernie-4.5-turbo-vl", "ernie-functions-8k"]
+)
+def test_name_of_a_v2_model_is_sent_unchanged(name):
+    target = registry().target(name)
+    assert (target.wire, target.model) == ("v2", name)
+    assert target.retirement

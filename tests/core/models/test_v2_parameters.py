@@ -6,7 +6,8 @@ import pytest
 
 from qfmagic.core.errors import ParameterError
 from qfmagic.core.models import registry
-from qfmagic.core.params import EXTRA, Parameter, answer_limit, check_parameters
+from qfmagic.core.models.params import EXTRA, Parameter, answer_limit, check_parameters
+from qfmagic.core.plan import plan_request
 
 UNKNOWN = "a-model-without-a-row"
 ENABLED, DISABLED = {"type": "enabled"}, {"type": "disabled"}
@@ -56,7 +57,7 @@ REFUSED = {
     "thinking_strategy": ["long"],
     "reasoning_effort": ["none", ""],
     "web_search": ["yes", 1, {"search_num": 5}, {"search_number": 29}, {"reference_number": 0}, {"enable": "on"}],
-    "response_format": ["xml", {}, {"type": "xml"}, {"json_schema": {}}],
+    "response_format": ["xml", {}, {"type": "xml"}, {"json_schema": {}}, {"type": "json_schema"}],
     "stop": ["", "a" * 21, ["a"] * 5, [1]],
     "user": [""],
     "metadata": [{f"k{n}": "v" for n in range(17)}],
@@ -113,12 +114,21 @@ def test_parameters_sent_under_one_name_exclude_each_other():
         ("ernie-5.0", "on", ("enable_thinking", True)),
         ("ernie-5.0", False, ("enable_thinking", False)),
         (UNKNOWN, "off", ("thinking", DISABLED)),
+        ("glm-5.3", "on", ("", True)),  # it always thinks, and nothing is sent
     ],
 )
 def test_thinking_is_sent_as_the_switch_of_the_row(model, given, sent):
     parameters = registry().target(model).parameters
     (value,) = check(model, thinking=given).values()
     assert (parameters["thinking"].wire_name, value) == sent
+
+
+def test_switch_of_a_model_that_always_thinks_is_not_sent():
+    plan = plan_request(registry().target("glm-5.3"), "hi", parameters={"thinking": "on", "reasoning_effort": "max"})
+    assert plan.request.body.keys() == {"model", "messages", "stream", "reasoning_effort"}
+    assert plan.request.parameters == {"thinking": True, "reasoning_effort": "max"}
+    with pytest.raises(ParameterError, match=r"Invalid thinking='off' for GLM-5.3. Allowed: on\."):
+        check("glm-5.3", thinking="off")
 
 
 def test_rows_narrow_the_parameters():
@@ -133,6 +143,22 @@ def test_rows_narrow_the_parameters():
         with pytest.raises(ParameterError):
             check(model, **values)
         assert check(**values)  # a model without a row takes them all
+
+
+@pytest.mark.parametrize(
+    ("model", "values"),
+    [
+        ("ernie-x1-turbo-32k", {"response_format": "json_object"}),
+        ("ERNIE-X1-Turbo-32K", {"stop": "END"}),
+        ("deepseek-r1", {"penalty_score": 1.0}),
+        ("qwen2.5-72b-instruct", {"seed": 1}),
+        ("ernie-9", {"web_search": {"search_mode": "auto"}}),
+    ],
+)
+def test_models_without_a_row_lack_what_the_page_excludes(model, values):
+    with pytest.raises(ParameterError):
+        check(model, **values)
+    assert check(**values)
 
 
 def test_rows_of_models_without_a_capability_lack_its_parameters():
@@ -155,7 +181,8 @@ def test_rows_of_models_without_a_capability_lack_its_parameters():
 def test_extra_is_checked_for_any_model():
     assert check("yi_34b_chat", extra={"a": None}) == {"extra": {"a": None}}
     assert list(check(extra={"a": 1}, seed=1)) == ["seed", "extra"]
-    for value in ("on", [1], {1: 2}, {"a": math.nan}, {"a": {1, 2}}):
+    assert check(extra='{"a": 1}') == {"extra": {"a": 1}}, "as the error about an unknown option writes it"
+    for value in ("on", "[1]", [1], {1: 2}, {"a": math.nan}, {"a": {1, 2}}):
         with pytest.raises(ParameterError, match="Invalid extra="):
             check(extra=value)
     for name in ("model", "messages", "stream"):
@@ -176,6 +203,8 @@ def test_unknown_parameters_are_told_about_extra():
         ({"max_tokens": 9, "max_completion_tokens": 7}, 7),
         ({"extra": {"max_tokens": 3}}, 3),
         ({"extra": {"max_tokens": "all"}}, 0),
+        ({"extra": '{"max_tokens": 3}'}, 3),
+        ({"extra": "on"}, 0),
     ],
 )
 def test_answer_limit_is_the_least_that_is_given(parameters, limit):

@@ -2,13 +2,14 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from .errors import ParameterError
-from .i18n import text
-from .safe_json import read_json, write_json
+from ..errors import ParameterError
+from ..i18n import text
+from ..safe_json import read_json, write_json
 
 _RANGE = re.compile(r"([(\[])\s*(-?[\d.]*)\s*,\s*(-?[\d.]*)\s*([)\]])")
 
@@ -64,11 +65,12 @@ class Parameter:
         lone: Whether a string alone is sent as a list of it.
         fields: The fields of an object, by name; without any, every field is allowed.
         needs: The fields an object must have.
+        needs_for: Further fields it must have, by the value of its ``type``.
         max_items: Most elements of a list or entries of a map.
         max_length: Most characters of a list's element.
         default: What the service takes when the parameter is left out; documentation only, never sent.
         requires: Another parameter that must be given when this one is true.
-        wire_name: Its name in the request body.
+        wire_name: Its name in the request body; "" for a parameter that is not sent.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Parameter:
     lone: bool = False
     fields: Mapping[str, "Parameter"] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    needs_for: Mapping[str, Sequence[str]] = field(default_factory=dict)
     max_items: int | None = None
     max_length: int | None = None
     default: Any = None
@@ -141,7 +144,8 @@ class Parameter:
             return None
         for one in value if self.type == "array" else [value]:
             unknown = bool(self.fields) and not one.keys() <= self.fields.keys()
-            if unknown or any(name not in one for name in self.needs):
+            needed = (*self.needs, *self.needs_for.get(str(one.get("type")), ()))
+            if unknown or any(name not in one for name in needed):
                 return Violation(self, one)
             inner = (self.fields[name].violation(found) for name, found in one.items() if name in self.fields)
             if found := next(filter(None, inner), None):
@@ -205,7 +209,8 @@ ANSWER_LIMITS = ("max_output_tokens", "max_completion_tokens", "max_tokens")
 
 def answer_limit(parameters: Mapping[str, Any]) -> int:
     """The most tokens an answer to these parameters may have; 0 where nothing limits them."""
-    extra = parameters.get(EXTRA.name) or {}
+    extra = _read_extra(parameters.get(EXTRA.name))
+    extra = extra if isinstance(extra, Mapping) else {}
     given = (found.get(name) for found in (parameters, extra) for name in ANSWER_LIMITS)
     return min((limit for limit in given if type(limit) is int and limit > 0), default=0)
 
@@ -248,8 +253,17 @@ def check_parameters(
     return checked | extra
 
 
+def _read_extra(extra: Any) -> Any:
+    """The further fields; from their JSON too, as errors and a magic's line write them."""
+    if isinstance(extra, str):
+        with suppress(ValueError):
+            return read_json(extra)
+    return extra
+
+
 def _checked_extra(extra: Any) -> Mapping[str, Any]:
     """The further fields of a body."""
+    extra = _read_extra(extra)
     if not EXTRA.accepts(extra):
         raise ParameterError("parameter.extra", value=repr(extra))
     for name in FIXED_FIELDS:

@@ -3,184 +3,21 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import cache
-from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
-from .errors import ModelError
-from .i18n import Text, read_table
+from ..errors import ModelError
+from ..i18n import Text, read_table
 from .params import ANSWER_LIMITS, EXTRA, Parameter, Range
-
-Wire = Literal["v1", "v2"]
-WIRES: tuple[Wire, ...] = ("v1", "v2")
-JsonWay = Literal["json_object", "json_schema"]
+from .rows import WIRES, Api, Capabilities, DocumentedSource, Model, ModelLimits, Retirement, Target, Wire
 
 # The parameters of models that think, and of those that call tools.
 _THOUGHTS = ("thinking", "enable_thinking", "thinking_budget", "thinking_strategy", "reasoning_effort")
 _TOOLS = ("tools", "tool_choice", "parallel_tool_calls")
 
-DEFAULT_MODEL = "ernie-5.1"  # asked where nothing else is named
-UNDATED = "2026-11-28"  # a row whose day of retirement was not read was retired by this day
-
 # The part of the address behind /chat/; a whole URL or a query here would silently ask another place.
 _ENDPOINT = re.compile(r"(?!\.)[A-Za-z0-9._~-]+(/(?!\.)[A-Za-z0-9._~-]+)*")
-
-
-class ModelLimits(NamedTuple):
-    """What the model takes at most; None is no stated limit."""
-
-    max_chars: int | None = None
-    max_tokens: int | None = None
-    system_counts: bool = False
-
-
-class Api(NamedTuple):
-    """How one API serves a model: the V1 endpoint (None: the user's own) and the parameters."""
-
-    wire: Wire
-    parameters: Mapping[str, Parameter]
-    endpoint: str | None = None
-
-
-class DocumentedSource(NamedTuple):
-    """Where a row comes from."""
-
-    key: str
-    title: str
-    url: str
-
-
-class Capabilities(NamedTuple):
-    """
-    What V2's catalogue says of a model; None is not read.
-
-    Attributes:
-        context: The context as printed: "128k".
-        max_input: The longest input as printed.
-        max_output: Most output tokens.
-        thinking: Whether the model thinks.
-        thinking_switch: The parameter that turns thinking on and off: ``thinking`` or ``enable_thinking``.
-        always_thinks: Thinking cannot be turned off.
-        efforts: The values of ``reasoning_effort``.
-        vision: Whether it reads images.
-        tools: Whether it calls tools.
-        json_schema: Whether ``response_format`` may hold a JSON Schema.
-        web_search: Whether it searches the web.
-        as_of: The day of the reading.
-    """
-
-    context: str | None = None
-    max_input: str | None = None
-    max_output: int | None = None
-    thinking: bool | None = None
-    thinking_switch: str | None = None
-    always_thinks: bool = False
-    efforts: tuple[str, ...] = ()
-    vision: bool | None = None
-    tools: bool | None = None
-    json_schema: bool | None = None
-    web_search: bool | None = None
-    as_of: str | None = None
-
-    @classmethod
-    def from_row(cls, row: Mapping[str, Any]) -> "Capabilities":
-        """Build from a row of ``models.toml``."""
-        known = {name: row[name] for name in cls._fields if name in row}
-        if known.get("thinking_switch") or known.get("always_thinks"):
-            known["thinking"] = True
-        return cls(**{**known, "efforts": tuple(row.get("efforts", ()))})
-
-
-class Retirement(NamedTuple):
-    """
-    When a model was retired.
-
-    Attributes:
-        retired: The day; "" where the day was not read.
-        instead: A current model.
-        announced: The day passed, and nobody confirmed the retirement.
-    """
-
-    retired: str
-    instead: str
-    announced: bool = False
-
-    def said(self, model: str) -> Text:
-        """The warning for a model: the day and the successor."""
-        state = "announced" if self.announced else "dated" if self.retired else "undated"
-        return Text(f"model.retired.{state}", {"model": model, "date": self.retired, "instead": self.instead})
-
-    def precedes(self, created: int | None) -> bool:
-        """Whether an answer's time stamp is later than the retirement; an answer without one counts as of today."""
-        day = datetime.fromisoformat(self.retired or UNDATED).replace(tzinfo=UTC)
-        return created is None or created >= day.timestamp()
-
-
-class Model(NamedTuple):
-    """A row of the model table."""
-
-    name: str
-    title: str
-    source: DocumentedSource
-    apis: Mapping[Wire, Api]
-    aliases: tuple[str, ...] = ()
-    limits: ModelLimits = ModelLimits()
-    note: Mapping[str, str] = MappingProxyType({})
-    capabilities: Capabilities = Capabilities()
-    retirement: Retirement | None = None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All its names: the endpoints of V1 were names of models, too."""
-        endpoints = [api.endpoint for api in self.apis.values() if api.endpoint]
-        return self.name, self.title, *self.aliases, *endpoints
-
-    def retirement_on(self, wire: Wire) -> Retirement | None:
-        """The retirement as far as it concerns an API: rows are retired from the newest API that served them."""
-        newest: Wire = "v2" if "v2" in self.apis else "v1"
-        return self.retirement if wire == newest else None
-
-    @property
-    def wires(self) -> tuple[Wire, ...]:
-        """The APIs that serve it, the default first."""
-        return tuple(self.apis)
-
-    @property
-    def offered(self) -> bool:
-        """Whether lists, completion and hints name it: not if its default API has retired it."""
-        return self.retirement_on(self.wires[0]) is None
-
-
-class Target(NamedTuple):
-    """
-    What a request goes to, with the rules that hold there.
-
-    ``model`` is the name sent on V2 and shown on V1; ``endpoint`` is set on V1 only.
-    """
-
-    wire: Wire
-    model: str
-    title: str
-    endpoint: str | None
-    parameters: Mapping[str, Parameter]
-    limits: ModelLimits
-    source: DocumentedSource
-    known: bool
-    capabilities: Capabilities = Capabilities()
-    retirement: Retirement | None = None
-
-    def warnings(self, lang: str) -> list[str]:
-        """The warning for a model that its API has retired."""
-        return [self.retirement.said(self.model).describe(lang)] if self.retirement else []
-
-    @property
-    def json_way(self) -> JsonWay | None:
-        """How ``response_format`` asks for JSON, on V2 where the model has a row; None where only words do."""
-        if not self.known or self.wire != "v2" or "response_format" not in self.parameters:
-            return None
-        return "json_schema" if self.capabilities.json_schema else "json_object"
 
 
 class Registry:
@@ -202,7 +39,7 @@ class Registry:
                 for alias in model.names:
                     self._names.setdefault(spelled(alias), model)
         self._custom = self._model({"name": "", "wires": ["v1"], **table["custom"]})
-        self._unknown = self._model({"name": "", "wires": ["v2"], **table["unknown"]})
+        self._unknown = {"wires": ["v2"], **table["unknown"]}
 
     def _model(self, row: Mapping[str, Any]) -> Model:
         return Model(
@@ -233,7 +70,8 @@ class Registry:
         self, parameters: Mapping[str, Parameter], name: str, capabilities: Capabilities
     ) -> dict[str, Parameter]:
         """V2's parameters as one model takes them: without those it is known not to take, within its own limits."""
-        most, switch = capabilities.max_output, self._switches.get(capabilities.thinking_switch or "")
+        switch_name = "always" if capabilities.always_thinks else capabilities.thinking_switch or ""
+        most, switch = capabilities.max_output, self._switches.get(switch_name)
         found = dict(parameters)
         if most is not None:
             limit = Range.parse(f"[1, {most}]")
@@ -242,10 +80,10 @@ class Registry:
             found["reasoning_effort"] = replace(found["reasoning_effort"], choices=capabilities.efforts)
         if switch is not None:
             found["thinking"] = switch
-        without = [*_THOUGHTS] if capabilities.thinking is False else ["thinking"] * capabilities.always_thinks
+        without = [*_THOUGHTS] if capabilities.thinking is False else []
         without += [*_TOOLS] if capabilities.tools is False else []
         without += ["web_search"] if capabilities.web_search is False else []
-        without += [one for names, models in self._excluded if _matches(name, models) for one in names]
+        without += [one for names, models in self._excluded if _matches(name.lower(), models) for one in names]
         for one in without:
             outer, _, inner = one.partition(".")
             taken = found.pop(outer, None)
@@ -274,7 +112,7 @@ class Registry:
 
     def generic(self, name: str) -> Model:
         """The row for a V2 model that is not in the table."""
-        return self._unknown._replace(name=name, title=name)
+        return self._model({**self._unknown, "name": name, "title": name})
 
     def suggest(self, name: str, listed: Iterable[str] = (), wire: Wire | None = None) -> list[str]:
         """
@@ -324,7 +162,7 @@ class Registry:
                 raise ModelError("model.not_on_v1", model=model, suggestions=self._v1_names(model))
             if row.apis["v1"].endpoint is None:
                 raise ModelError("model.needs_endpoint", model=row.name, source=row.source.title)
-        chosen = row if row and wire in row.apis else self._unknown
+        chosen = row if row and wire in row.apis else self.generic(row.name if row else model)
         return Target(
             wire=wire,
             model=row.name if row else model,
