@@ -8,8 +8,10 @@ from ..core.answer import Answer
 from ..core.errors import QianfanError
 from ..core.i18n import text
 from ..core.safety import NOTED
+from ..core.usage import added
 from ..structured.column_types import Kinds
 from ..structured.schema import Schema
+from .columns import plain
 from .own_columns import own_column
 from .row import Done
 
@@ -65,7 +67,7 @@ def cells_of(done: Done | None, schema: Schema | None, lang: str, *, searches: b
                 found = schema.columns(done.value)
             except Exception as problem:  # noqa: BLE001 - fields of the user's own may be computed, and fail
                 error = told(fault(problem), lang)
-        fields = {name: found.get(name) for name in schema.names}
+        fields = {name: plain(found.get(name)) for name in schema.names}
     if answer is None:
         return (None, *fields.values(), *([None] if searches else ()), error, None, None, None, None)
     usage = answer.usage
@@ -120,6 +122,8 @@ class Tally:
         failed: How many failed.
         prompt_tokens: Of all answers.
         completion_tokens: Of all answers.
+        repaired: How many rows were asked again as an answer did not fit.
+        repair_tokens: What these repairs came to.
         paid: How many whole answers came now, those that didn't fit included.
         transports: Where the answers come from.
         newest: The latest time stamp of an answer, in seconds since 1970; 0 without one.
@@ -134,6 +138,8 @@ class Tally:
     failed: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    repaired: int = 0
+    repair_tokens: int = 0
     paid: int = 0
     transports: set[str] = field(default_factory=set)
     newest: int = 0
@@ -167,6 +173,9 @@ class Tally:
             self.errors.setdefault(told(done.error, lang), []).append(done.number)
             self.problem = self.problem or done.error
         self.kept += done.kept
+        again = added([answer.usage for answer in done.paid[1:]])
+        self.repaired += len(done.paid) > 1
+        self.repair_tokens += (again.prompt_tokens or 0) + (again.completion_tokens or 0)
         self.paid += sum(answer.complete for answer in done.paid)
         if done.answer is not None:
             for flaw in _flaws(done.answer):

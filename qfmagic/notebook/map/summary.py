@@ -50,6 +50,8 @@ def map_bundle(
         for error, found in failures
     ]
     notes += [text(key, lang, count=len(found), rows=_labels(job, found)) for key, found in tally.flaws.items()]
+    if tally.repaired:
+        notes.append(text("map.repaired", lang, count=tally.repaired, tokens=f"{tally.repair_tokens:,}"))
     if own := renamed(job.questions.schema, job.prefix, searches=job.questions.searches):
         notes.append(text("map.renamed", lang, own=[*own.values()]))
     if into is not None:
