@@ -46,7 +46,7 @@ def steps(
         try:
             plan = questions.first(row)
         except InputError as error:
-            yield Done(number, error=error)
+            yield Done(number=number, error=error)
             continue
         request = plan.request.hash
         asked = RowKey(request, seen.get(request, 0))
@@ -61,9 +61,9 @@ def _kept(number: int, answer: Answer | None, schema: Schema | None) -> Done | N
     if answer is None:
         return None
     if schema is None:
-        return Done(number, answer, kept=True)
+        return Done(number=number, answer=answer, kept=True)
     try:
-        return Done(number, answer, value=schema.parse(answer.text), kept=True)
+        return Done(number=number, answer=answer, value=schema.parse(answer.text), kept=True)
     except SchemaError:  # it was kept for another schema that is told to the model in the same words
         return None
 
