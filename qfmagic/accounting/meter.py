@@ -216,18 +216,18 @@ class Meter:
         known = usage.prompt_tokens is not None and usage.completion_tokens is not None
         prompt, completion = used_of(answer)
         call = Call(
-            self._clock(),
-            answer.model,
-            answer.wire,
-            answer.transport,
-            chat,
-            here if cell is None else cell,
-            kind,
-            prompt,
-            completion,
-            answer.seconds,
-            label if cell in (None, here) else "",
-            not known,
+            at=self._clock(),
+            model=answer.model,
+            wire=answer.wire,
+            transport=answer.transport,
+            chat=chat,
+            cell=here if cell is None else cell,
+            kind=kind,
+            prompt_tokens=prompt,
+            completion_tokens=completion,
+            seconds=answer.seconds,
+            label=label if cell in (None, here) else "",
+            estimated=not known,
             **{name: getattr(usage, name) or 0 for name in DETAILS},
         )
         with self._lock:

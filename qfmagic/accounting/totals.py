@@ -5,8 +5,9 @@ What a recording or the stub answers costs nothing: its tokens are counted, and 
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from ..core.transport_modes import is_free
 from ..core.usage import DETAILS
@@ -17,7 +18,8 @@ By = Literal["cell", "chat", "model", "day"]
 BY: tuple[By, ...] = ("cell", "chat", "model", "day")
 
 
-class Call(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
     """
     An answer that came, or began to come; or several of one cell that differ in numbers only.
 
@@ -62,12 +64,13 @@ class Call(NamedTuple):
         """What calls have in common that may be added up, so that a price by the length of questions still holds."""
         numbers = ("at", "prompt_tokens", "completion_tokens", "seconds", "times", *DETAILS)
         length = length_class(self.used[0] // self.times)
-        return (_day(self.at), length, *(value for name, value in self._asdict().items() if name not in numbers))
+        return (_day(self.at), length, *(getattr(self, name) for name in CALL_FIELDS if name not in numbers))
 
     def plus(self, other: "Call") -> "Call":
         """Both in one; the time is the first's."""
         (prompt, completion), (more, longer) = self.used, other.used
-        return self._replace(
+        return replace(
+            self,
             prompt_tokens=prompt + more,
             completion_tokens=completion + longer,
             seconds=self.seconds + other.seconds,
@@ -101,11 +104,15 @@ class Call(NamedTuple):
         return name, name
 
 
+CALL_FIELDS = tuple(field.name for field in fields(Call))  # in their order, which is that of the journal's columns
+
+
 def _day(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).astimezone().date().isoformat()
 
 
-class Total(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Total:
     """
     What several calls used.
 
@@ -152,17 +159,17 @@ def total(calls: Iterable[Call], prices: Prices, name: str = "") -> Total:
     priced = [(call, price) for call in paid if (price := prices.of(call.model)) is not None]
     times, unpaid = sum(call.times for call in calls), sum(call.times for call in calls if call.free)
     return Total(
-        name,
-        times,
-        unpaid,
-        sum(call.used[0] for call in calls),
-        sum(call.used[1] for call in calls),
-        sum(sum(call.used) for call in paid),
-        round(sum(call.seconds for call in calls), 3),
-        sum(price.cost(*call.spent) for call, price in priced),
-        times - unpaid - sum(call.times for call, _ in priced),
-        any(call.estimated for call in calls),
-        *(sum(getattr(call, name) for call in calls) for name in DETAILS),
+        name=name,
+        calls=times,
+        free=unpaid,
+        prompt_tokens=sum(call.used[0] for call in calls),
+        completion_tokens=sum(call.used[1] for call in calls),
+        spent_tokens=sum(sum(call.used) for call in paid),
+        seconds=round(sum(call.seconds for call in calls), 3),
+        cost=sum(price.cost(*call.spent) for call, price in priced),
+        unpriced=times - unpaid - sum(call.times for call, _ in priced),
+        estimated=any(call.estimated for call in calls),
+        **{name: sum(getattr(call, name) for call in calls) for name in DETAILS},
     )
 
 

@@ -1,12 +1,14 @@
 """A notebook's file as values. Reading it fails nowhere, whatever stands in it: what can't be is left out."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..core.fingerprint import of_json
 
 
-class Provenance(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
     """
     What an answer's output says about it; None where it says nothing, or nothing that could be.
 
@@ -82,7 +84,8 @@ class Exchanges(NamedTuple):
     most: int
 
 
-class Batch(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
     """
     What the output of a question about many rows says; None where it says nothing, or nothing that could be.
 
@@ -117,21 +120,21 @@ class Batch(NamedTuple):
         )
         wires = (_text(written.get("wire")), *(one.wire for one in exchanges))
         return cls(
-            command,
-            _texts(written.get("transports")) or _texts([written.get("transport")]),
-            tuple(dict.fromkeys(filter(None, wires))),
-            _texts(written.get("models")) or _texts([written.get("model")]),
-            _map(written.get("parameters")),
-            _count(written.get("rows" if command == "map" else "asked")),
-            _count(written.get("answered" if command == "map" else "answers")),
-            _count(written.get("failed")),
-            _count(usage.get("prompt_tokens")),
-            _count(usage.get("completion_tokens")),
-            _text(written.get("cell")),
-            _text(written.get("shown")),
-            exchanges,
-            _texts(written.get("served_models")),
-            _count(written.get("flagged")),
+            command=command,
+            transports=_texts(written.get("transports")) or _texts([written.get("transport")]),
+            wires=tuple(dict.fromkeys(filter(None, wires))),
+            models=_texts(written.get("models")) or _texts([written.get("model")]),
+            parameters=_map(written.get("parameters")),
+            asked=_count(written.get("rows" if command == "map" else "asked")),
+            answered=_count(written.get("answered" if command == "map" else "answers")),
+            failed=_count(written.get("failed")),
+            prompt_tokens=_count(usage.get("prompt_tokens")),
+            completion_tokens=_count(usage.get("completion_tokens")),
+            cell=_text(written.get("cell")),
+            shown=_text(written.get("shown")),
+            exchanges=exchanges,
+            served_models=_texts(written.get("served_models")),
+            flagged=_count(written.get("flagged")),
         )
 
     @property

@@ -11,8 +11,8 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
-from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 from ..core.answer import Answer
@@ -41,7 +41,8 @@ _WORD = re.compile(
 _END = ".。!！"
 
 
-class Compared(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
     """
     One of the answers.
 
@@ -62,7 +63,7 @@ class Compared(NamedTuple):
     problem: QianfanError | None = None
     row: int | None = None
     index: Any = None
-    columns: Mapping[str, Any] = MappingProxyType({})
+    columns: Mapping[str, Any] = field(default_factory=dict)
     joins: bool = False
 
     @property
@@ -87,7 +88,8 @@ class Agreement(NamedTuple):
     pairs: int
 
 
-class Summary(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
     """
     What one model's answers come to.
 
@@ -176,15 +178,15 @@ def _summary(model: str, group: Sequence[tuple[Compared, float | None]]) -> Summ
     counted = [one.answer for one, _ in group if one.answered or one.answer.usage != Usage()]
     length = _mean([len(answer.text) for answer in answers])
     return Summary(
-        model,
-        len(group),
-        len(answers),
-        None if length is None else round(length),
-        _sum(answer.usage.prompt_tokens for answer in counted),
-        _sum(answer.usage.completion_tokens for answer in counted),
-        tuple(dict.fromkeys(filter(None, (ending(one) for one, _ in group)))),
-        _mean([like for _, like in group if like is not None]),
-        round(sum(one.answer.seconds for one, _ in group), 3),
+        model=model,
+        asked=len(group),
+        answered=len(answers),
+        characters=None if length is None else round(length),
+        prompt_tokens=_sum(answer.usage.prompt_tokens for answer in counted),
+        completion_tokens=_sum(answer.usage.completion_tokens for answer in counted),
+        finish=tuple(dict.fromkeys(filter(None, (ending(one) for one, _ in group)))),
+        agreement=_mean([like for _, like in group if like is not None]),
+        seconds=round(sum(one.answer.seconds for one, _ in group), 3),
     )
 
 

@@ -163,7 +163,9 @@ def _decided(
         if target.retirement is not None:
             warn_caller(target.retirement.said(target.model), FutureWarning)
         call = CallOptions(timeout, retry_count, backoff_factor).checked()
-        return Work(asked, questions, kept, lambda _: not fresh, call=call, repairs=repairs)
+        return Work(
+            client=asked, questions=questions, kept=kept, usable=lambda _: not fresh, call=call, repairs=repairs
+        )
 
     return decide(
         data, template, work, namespace=namespace, schema=schema, workers=workers, prefix=prefix, sample=sample

@@ -79,13 +79,15 @@ class Payload:
             return self.nothing(partition)
         done: dict[int, Done] = {}
         with self.turn, Qianfan(**self.client) as client:
-            work = Work(client, self.questions, call=self.call, repairs=self.repairs)
+            work = Work(client=client, questions=self.questions, call=self.call, repairs=self.repairs)
             job = Job(read_empty(partition), work, self.workers, self.prefix, lang=self.lang)
             try:
                 for one in completed(job, job.rows()):
                     done[one.number] = one
             except QianfanError as error:  # raised, it would take along what was paid for
-                done = {number: done.get(number) or Done(number, error=error) for number in range(len(partition))}
+                done = {
+                    number: done.get(number) or Done(number=number, error=error) for number in range(len(partition))
+                }
         return job.gather(done)
 
 
@@ -160,7 +162,7 @@ def map_cluster(
         used = {name for expression in parsed.expressions for name in expression.names}
         needed = {name: value for name, value in namespace.items() if name in used}
         questions = Questions(parsed, target, {**defaults, **others}, needed, wanted, stream, check)
-        return Work(asking, questions, call=call, repairs=repairs)
+        return Work(client=asking, questions=questions, call=call, repairs=repairs)
 
     like = data._meta  # noqa: SLF001 - Dask's own way to say what a frame is like: one without rows
     row = like.reset_index(drop=True).reindex([0])  # of nothing: only the columns count

@@ -1,7 +1,7 @@
 """A template over many rows, decided: everything that can be checked before the first row is asked."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from types import MappingProxyType
 from typing import Any
@@ -150,7 +150,7 @@ def decide(
     parsed = Template.parse(template)
     check_template(parsed, table.names, namespace)
     wanted = None if schema is None else Schema.of(schema, namespace)
-    made = work(parsed, wanted)._replace(meter=meter, kind=kind)
+    made = replace(work(parsed, wanted), meter=meter, kind=kind)
     check_repairs(made.repairs)
     target = made.questions.target
     check_parameters(made.questions.parameters, target.parameters, model=target.title, source=target.source.title)

@@ -1,6 +1,6 @@
 """A row on its way: what is to be asked about it, and what has become of it."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from ..accounting.meter import Reservation
@@ -20,7 +20,8 @@ class Task(NamedTuple):
     held: Reservation | None = None
 
 
-class Done(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
     """
     A row that needs nothing more.
 

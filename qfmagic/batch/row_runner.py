@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Generator, Hashable
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 from ..accounting.meter import Meter, Reservation, need_of, used_of
 from ..accounting.totals import Kind
@@ -39,10 +38,13 @@ class _RunningRow:
         self, answer: Answer | None = None, error: QianfanError | None = None, value: object = None, *more: Answer
     ) -> Done:
         """What has become of it."""
-        return Done(self.task.number, answer, error, value, paid=(*self.paid, *more), held=self.held)
+        return Done(
+            number=self.task.number, answer=answer, error=error, value=value, paid=(*self.paid, *more), held=self.held
+        )
 
 
-class Work(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
     """
     How a row is asked.
 

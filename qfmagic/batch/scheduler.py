@@ -47,7 +47,7 @@ def steps(
         try:
             plan = questions.first(row)
         except InputError as error:
-            yield Done(number, error=error)
+            yield Done(number=number, error=error)
             continue
         request = plan.request.hash
         asked = RowKey(request, seen.get(request, 0))
@@ -62,12 +62,12 @@ def _kept(number: int, answer: Answer | None, schema: Schema | None) -> Done | N
     if answer is None:
         return None
     if schema is None:
-        return Done(number, answer, kept=True)
+        return Done(number=number, answer=answer, kept=True)
     try:
         found = schema.read(answer.text)
     except SchemaError:  # it was kept for another schema that is told to the model in the same words
         return None
-    return Done(number, replace(answer, despite=found.despite), value=found.value, kept=True)
+    return Done(number=number, answer=replace(answer, despite=found.despite), value=found.value, kept=True)
 
 
 class Pipeline:

@@ -32,7 +32,21 @@ def test_meter_counts_answer_with_its_cell_and_stores_it():
     counted = meter(keep=kept.append, where=lambda: ("id-1", "In 3"))
     counted.after(answer(), kind="ask", chat="main")
     assert kept == list(counted.calls)
-    assert kept == [Call(86400.0, "a", "v2", "live", "main", "id-1", "ask", 10, 20, 1.5, "In 3")]
+    assert kept == [
+        Call(
+            at=86400.0,
+            model="a",
+            wire="v2",
+            transport="live",
+            chat="main",
+            cell="id-1",
+            kind="ask",
+            prompt_tokens=10,
+            completion_tokens=20,
+            seconds=1.5,
+            label="In 3",
+        )
+    ]
 
 
 def test_meter_call_of_given_cell_has_no_label():
@@ -88,10 +102,57 @@ def test_meter_merges_calls_of_same_kind():
 
 def test_totals_group_by_each_key():
     calls = [
-        Call(0.0, "a", "v2", "live", "main", "id-1", "ask", 100, 100, 1.0, "In 1"),
-        Call(90000.0, "a", "v2", "live", "main", "id-1", "ask", 100, 100, 1.0, "In 7"),
-        Call(90000.0, "b", "v2", "replay", None, "id-2", "ask", 50, 50, 1.0, "In 2"),
-        Call(90000.0, "c", "v1", "live", None, None, "compare", 5, 5, 1.0),
+        Call(
+            at=0.0,
+            model="a",
+            wire="v2",
+            transport="live",
+            chat="main",
+            cell="id-1",
+            kind="ask",
+            prompt_tokens=100,
+            completion_tokens=100,
+            seconds=1.0,
+            label="In 1",
+        ),
+        Call(
+            at=90000.0,
+            model="a",
+            wire="v2",
+            transport="live",
+            chat="main",
+            cell="id-1",
+            kind="ask",
+            prompt_tokens=100,
+            completion_tokens=100,
+            seconds=1.0,
+            label="In 7",
+        ),
+        Call(
+            at=90000.0,
+            model="b",
+            wire="v2",
+            transport="replay",
+            chat=None,
+            cell="id-2",
+            kind="ask",
+            prompt_tokens=50,
+            completion_tokens=50,
+            seconds=1.0,
+            label="In 2",
+        ),
+        Call(
+            at=90000.0,
+            model="c",
+            wire="v1",
+            transport="live",
+            chat=None,
+            cell=None,
+            kind="compare",
+            prompt_tokens=5,
+            completion_tokens=5,
+            seconds=1.0,
+        ),
     ]
     found = {by: [(one.name, one.calls, one.tokens) for one in totals(calls, by, PRICES)] for by in BY}
     assert found["cell"] == [("In 7", 2, 400), ("In 2", 1, 100), ("-", 1, 10)]  # a cell has its latest number

@@ -1,5 +1,7 @@
 """Each finding: what makes it, and what doesn't. The first cell of each notebook is cell 1; answers begin in cell 2."""
 
+from dataclasses import replace
+
 import pytest
 
 from qfmagic.audit.audit import audit
@@ -340,7 +342,7 @@ def test_audit_matches_answer_without_conversation_by_shown_text(text, shown_tex
 def test_audit_matches_exchange_with_unknown_messages():
     exchange = recorded("hi", "Hello!")
     for body in ({}, {"messages": ["hi"]}, {"messages": [{"role": "user", "content": None}]}):
-        assert found(asked("hi", "Ho!", 2), cassette=cassette(exchange._replace(body={**body, "stream": True}))) == []
+        assert found(asked("hi", "Ho!", 2), cassette=cassette(replace(exchange, body={**body, "stream": True}))) == []
 
 
 def test_audit_reports_unused_exchanges():

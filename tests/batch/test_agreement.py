@@ -13,7 +13,7 @@ FAILED = ConnectError("option.quote", name="x")
 
 
 def said(model, text, n=1, problem=None, usage=Usage(3, 5, 8)):  # noqa: B008 - a value
-    return Compared(model, n, Answer(text, usage, seconds=2.0), problem)
+    return Compared(model=model, n=n, answer=Answer(text, usage, seconds=2.0), problem=problem)
 
 
 def words(text):
@@ -115,7 +115,7 @@ def test_summaries_total_each_model():
 
 
 def test_summaries_count_usage_of_answers_without_text():
-    unasked = Compared("a", 2, Answer("", finish_reason=""))
+    unasked = Compared(model="a", n=2, answer=Answer("", finish_reason=""))
     (summary,) = summaries([said("a", ""), unasked, said("a", "", 3, FAILED, Usage())], (None,) * 3)
     assert (summary.answered, summary.asked, summary.prompt_tokens, summary.completion_tokens) == (0, 3, 3, 5)
     assert summary.finish == ("stop", "ConnectError")

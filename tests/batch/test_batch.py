@@ -271,7 +271,7 @@ def test_map_budget_stops_before_row_that_exceeds_it(client, service):
     job = decide(
         [str(n) for n in range(50)],
         "{{ item }}",
-        lambda template, schema: Work(client, Questions(template, target, schema=schema)),
+        lambda template, schema: Work(client=client, questions=Questions(template, target, schema=schema)),
         workers=4,
         meter=meter,
     )
@@ -591,7 +591,7 @@ def limited(client, data, tokens, schema=None, repairs=1, **options):
     target, _ = client.target()
 
     def work(template, schema):
-        return Work(client, Questions(template, target, schema=schema), repairs=repairs)
+        return Work(client=client, questions=Questions(template, target, schema=schema), repairs=repairs)
 
     job = decide(data, "{{ item }}", work, schema=schema, meter=meter, **options)
     return meter, completed(job, job.rows())
@@ -618,7 +618,9 @@ def test_map_budget_reserves_tokens_of_repair(client, service):
     job = decide(
         ["a"],
         "{{ item }}",
-        lambda template, schema: Work(client, Questions(template, target, {"max_output_tokens": 500}, schema=schema)),
+        lambda template, schema: Work(
+            client=client, questions=Questions(template, target, {"max_output_tokens": 500}, schema=schema)
+        ),
         schema="mood good|bad",
         meter=meter,
     )
@@ -723,7 +725,7 @@ def test_tally_collects_flawed_answers(client):
             Answer("secret", flag=3),
         ]
     ):
-        tally.add(Done(number, answer), "en")
+        tally.add(Done(number=number, answer=answer), "en")
     flaws = {"map.cut": [0], "map.filtered": [1], "map.flagged": [2, 5], "map.blank": [3], "map.withheld": [6]}
     assert tally.flaws == flaws
     assert tally.flagged == 4
@@ -733,7 +735,7 @@ def test_rows_of_a_search_have_their_sources_and_withheld_ones_nothing():
     found = Answer("Rain", extra={"search_results": [{"url": "https://a.example"}, {"url": "https://b.example"}]})
     names = result_names(None, searches=True)
     cells = [dict(zip(names, cells_of(done, None, "en", searches=True), strict=True)) for done in (
-        Done(0, found), Done(1, replace(found, flag=3)), Done(2, Answer("Sun")), None,
+        Done(number=0, answer=found), Done(number=1, answer=replace(found, flag=3)), Done(number=2, answer=Answer("Sun")), None,
     )]  # fmt: skip
     assert [row["sources"] for row in cells] == ["https://a.example\nhttps://b.example", None, None, None]
     assert [row["answer"] for row in cells] == ["Rain", None, "Sun", None]

@@ -9,6 +9,7 @@ import hashlib
 import os
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -149,7 +150,7 @@ def environment():
 def in_even_time(recorded):
     """The exchange as if its events had come in the same time everywhere."""
     events = [(FIRST + PACE * number, data) for number, (_, data) in enumerate(recorded.events)]
-    return recorded._replace(events=tuple(events))
+    return replace(recorded, events=tuple(events))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 from copy import deepcopy
+from dataclasses import replace
 from types import MappingProxyType
 
 from qfmagic.audit.audit import audit
@@ -94,7 +95,8 @@ def recorded(prompt, answer, history=(), n=0, **changed):
     event = {"id": "as-1", "created": 1, "result": answer, "is_end": True, "is_truncated": False}
     events = [(0.1, f"data: {json.dumps(event, ensure_ascii=False)}\n\n".encode())]
     headers = {"content-type": "text/event-stream"}
-    return recorded_of(request_of(prompt, history), n, status=200, headers=headers, events=events)._replace(**changed)
+    recorded = recorded_of(request_of(prompt, history), n, status=200, headers=headers, events=events)
+    return replace(recorded, **changed)
 
 
 def cassette(*exchanges):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..answer import Delta
 from ..messages import whole_text
@@ -11,7 +11,8 @@ from ..usage import Usage, read_usage
 from .think_tags import ThinkTags
 
 
-class StreamOutcome(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamOutcome:
     """What the events of one response add up to."""
 
     text: str

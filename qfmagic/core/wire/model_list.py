@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from ..models import DEFAULT_MODEL, registry
 
@@ -11,7 +12,8 @@ SHOWN = 5  # names in a hint
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
 
 
-class ListedModel(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedModel:
     """
     A row of the service's list. Every field but the name may be missing.
 

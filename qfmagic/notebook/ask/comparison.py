@@ -118,10 +118,10 @@ class ComparisonView:
         outcomes = [outcome for outcome, _ in pairs]
         compared = [
             Compared(
-                one.question.plan.target.model,
-                one.n,
-                one.answer,
-                one.problem,
+                model=one.question.plan.target.model,
+                n=one.n,
+                answer=one.answer,
+                problem=one.problem,
                 columns=_columns(one),
                 joins=one.question.joins,
             )

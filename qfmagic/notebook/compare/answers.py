@@ -61,7 +61,7 @@ class RowAnswers:
 
     def _take(self, asking: ModelRound, found: Mapping[int, Compared], problem: QianfanError | None) -> None:
         for number in range(len(self._rows)):
-            nothing = Done(number, error=problem)
+            nothing = Done(number=number, error=problem)
             self.compared.append(found[number] if number in found else self._compared(asking, nothing))
         self.unasked += len(self._rows) - len(found)
 
@@ -75,4 +75,12 @@ class RowAnswers:
                 columns = schema.columns(done.value)
             except SchemaError as problem:  # of the user's own class
                 columns, error = schema.columns(None), error or problem
-        return Compared(asking.model, asking.n, came, error, done.number, self._rows[done.number].index, columns)
+        return Compared(
+            model=asking.model,
+            n=asking.n,
+            answer=came,
+            problem=error,
+            row=done.number,
+            index=self._rows[done.number].index,
+            columns=columns,
+        )

@@ -11,9 +11,10 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-from ...accounting.totals import Call
+from ...accounting.totals import CALL_FIELDS, Call
 from ...core.conversation import Conversation, Turn
 from ...core.i18n import Text
 from ...core.safe_json import escaped_halves, read_json, write_json
@@ -43,8 +44,8 @@ create table if not exists calls (
 create index if not exists calls_of on calls (notebook, at);
 """
 
-_ADD_CALL = f"insert into calls values ({', '.join('?' * (len(Call._fields) + 2))})"  # noqa: S608 - ours
-_CALLS = f"select notebook, kernel, {', '.join(Call._fields)} from calls"  # noqa: S608 - ours
+_ADD_CALL = f"insert into calls values ({', '.join('?' * (len(CALL_FIELDS) + 2))})"  # noqa: S608 - ours
+_CALLS = f"select notebook, kernel, {', '.join(CALL_FIELDS)} from calls"  # noqa: S608 - ours
 
 
 def journal_path(environ: Mapping[str, str]) -> Path:
@@ -140,7 +141,9 @@ class Journal:
         self._uncounted.append(call)  # appending to a deque needs no lock
 
         def add() -> None:
-            rows = [(self.notebook, self._kernel, *one) for one in self._uncounted]
+            rows = [
+                (self.notebook, self._kernel, *(getattr(one, name) for name in CALL_FIELDS)) for one in self._uncounted
+            ]
             self._database.executemany(_ADD_CALL, rows)
 
         self._keep(add, self._uncounted.clear)
@@ -159,13 +162,13 @@ class Journal:
         names = _told_apart({notebook for notebook, *_ in rows}) if everywhere else {}
         found = []
         for notebook, kernel, *values in rows:
-            call = Call(*values)
+            call = Call(**dict(zip(CALL_FIELDS, values, strict=True)))
             cell = call.cell or f"{kernel}\0{call.label}"
-            call = call._replace(estimated=bool(call.estimated), cell=cell)
+            call = replace(call, estimated=bool(call.estimated), cell=cell)
             if everywhere:
                 name = names[notebook]
                 chat = None if call.chat is None else f"{name}: {call.chat}"
-                call = call._replace(chat=chat, cell=f"{notebook}\0{cell}", label=f"{name}: {call.label or '-'}")
+                call = replace(call, chat=chat, cell=f"{notebook}\0{cell}", label=f"{name}: {call.label or '-'}")
             found.append(call)
         return found
 

@@ -40,13 +40,13 @@ def row_work(
         stream = bool(preferences.setting("stream", given).value)
         questions = Questions(template, target, parameters, cell.namespace, schema, stream, session.keys.check_not_in)
         return Work(
-            client,
-            questions,
-            opened(kept_of(session, kept_as)),
-            usable(session, job, fresh=fresh),
-            job,
-            call,
-            int(preferences.setting("repairs", given).value),
+            client=client,
+            questions=questions,
+            kept=opened(kept_of(session, kept_as)),
+            usable=usable(session, job, fresh=fresh),
+            job=job,
+            call=call,
+            repairs=int(preferences.setting("repairs", given).value),
         )
 
     return work

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...core.errors import OptionError
 from ...core.i18n import read_table, text
@@ -10,7 +10,8 @@ from ...core.models import registry
 from ...core.models.params import Range, parse_value
 
 
-class OptionRow(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionRow:
     """One option, setting, parameter or command."""
 
     group: str
@@ -116,20 +117,28 @@ _VALUE = {
 
 def _parameter(name: str, kind: str, row: dict[str, Any]) -> OptionRow:
     syntax = row.get("syntax", f"{name}={_VALUE[kind]}")
-    return OptionRow("parameter", name, syntax, row.get("en", ""), row.get("zh", ""), kind, settable=True)
+    return OptionRow(
+        group="parameter",
+        name=name,
+        syntax=syntax,
+        en=row.get("en", ""),
+        zh=row.get("zh", ""),
+        kind=kind,
+        settable=True,
+    )
 
 
 def _row(group: str, row: dict[str, Any]) -> OptionRow:
     return OptionRow(
-        group,
-        row["name"],
-        row.get("syntax", f"{row['name']}={'|'.join(row.get('choices', ())) or 'true|false'}"),
-        row["en"],
-        row["zh"],
-        row.get("kind", "string"),
-        tuple(row.get("choices", ())),
-        row.get("default"),
-        row.get("env"),
+        group=group,
+        name=row["name"],
+        syntax=row.get("syntax", f"{row['name']}={'|'.join(row.get('choices', ())) or 'true|false'}"),
+        en=row["en"],
+        zh=row["zh"],
+        kind=row.get("kind", "string"),
+        choices=tuple(row.get("choices", ())),
+        default=row.get("default"),
+        env=row.get("env"),
         settable=row.get("set", group == "setting"),
         range=Range.parse(row["range"]) if "range" in row else None,
     )

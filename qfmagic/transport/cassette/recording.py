@@ -11,6 +11,7 @@ import json
 import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
@@ -62,7 +63,8 @@ class Played(NamedTuple):
         return self.error is None and self.outcome.finish_reason != "incomplete"
 
 
-class Recorded(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
     """
     One exchange.
 

@@ -7,6 +7,7 @@ A stream cuts a word apart, so the pieces of an answer's text are searched as on
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from ...core.keys.spellings import MASK, Spellings, spellings_of
@@ -31,7 +32,7 @@ def redacted(recorded: Recorded, words: Sequence[str]) -> Recorded:
     The hash stays that of the request as it was sent, so that it still answers a notebook that wasn't changed.
     """
     made = _taken_out(recorded, _Given(words))
-    return recorded if made == recorded else made._replace(redacted=True)
+    return recorded if made == recorded else replace(made, redacted=True)
 
 
 def hidden(recorded: Recorded, keys: Sequence[str]) -> Recorded:
@@ -41,9 +42,9 @@ def hidden(recorded: Recorded, keys: Sequence[str]) -> Recorded:
         return recorded
     words = _Keys(spellings)
     headers = {name: words.out_of(value) for name, value in recorded.headers.items()}
-    made = _taken_out(recorded, words)._replace(cut=words.out_of(recorded.cut), headers=headers)
-    made = made._replace(endpoint=recorded.endpoint and words.out_of(recorded.endpoint))
-    return made._replace(redacted=recorded.redacted or made.body != recorded.body)
+    made = replace(_taken_out(recorded, words), cut=words.out_of(recorded.cut), headers=headers)
+    made = replace(made, endpoint=recorded.endpoint and words.out_of(recorded.endpoint))
+    return replace(made, redacted=recorded.redacted or made.body != recorded.body)
 
 
 class _Words(Protocol):
@@ -107,7 +108,7 @@ class _Keys:
 
 
 def _taken_out(recorded: Recorded, words: _Words) -> Recorded:
-    return recorded._replace(body=_without(recorded.body, words), events=_events(recorded, words))
+    return replace(recorded, body=_without(recorded.body, words), events=_events(recorded, words))
 
 
 def may_be_redacted(request: ChatRequest) -> bool:

@@ -15,7 +15,17 @@ FULL = {
     "max_tokens": "32768",
     "pricing": {"prompt": "0.004", "completion": 0.018},
 }
-READ = ListedModel("ernie-5.1", "chat", "Baidu", 1778300000, 131072, 65536, 32768, "0.004", "0.018")
+READ = ListedModel(
+    name="ernie-5.1",
+    kind="chat",
+    owner="Baidu",
+    created=1778300000,
+    context=131072,
+    max_output=65536,
+    max_answer=32768,
+    input_price="0.004",
+    output_price="0.018",
+)
 
 
 def test_model_list_reads_every_field():
@@ -23,7 +33,7 @@ def test_model_list_reads_every_field():
 
 
 def test_model_list_row_is_written_like_service():
-    assert read_model_list({"data": [READ.row(), ListedModel("a").row()]}) == (READ, ListedModel("a"))
+    assert read_model_list({"data": [READ.row(), ListedModel(name="a").row()]}) == (READ, ListedModel(name="a"))
 
 
 @pytest.mark.parametrize(
@@ -37,7 +47,7 @@ def test_model_list_row_is_written_like_service():
     ],
 )
 def test_model_list_missing_fields_are_none(row):
-    assert read_model_list({"data": [row]}) == (ListedModel("a"),)
+    assert read_model_list({"data": [row]}) == (ListedModel(name="a"),)
 
 
 @pytest.mark.parametrize("written", [131072, "131072", 131072.0, "131072.0"])
@@ -65,7 +75,7 @@ def test_model_list_names_are_printable_ascii(name, fine):
 
 
 def listed(*names, **fields):
-    return [ListedModel(name, **fields) for name in names]
+    return [ListedModel(name=name, **fields) for name in names]
 
 
 def test_usable_names_begin_with_near_misses_and_the_successor():
@@ -76,11 +86,11 @@ def test_usable_names_begin_with_near_misses_and_the_successor():
 
 
 def test_usable_names_skip_rejected_retired_and_other_models():
-    models = [*listed("ernie-5.1", "ernie-lite-8k", "own-1"), ListedModel("bge-large-zh", "embeddings")]
+    models = [*listed("ernie-5.1", "ernie-lite-8k", "own-1"), ListedModel(name="bge-large-zh", kind="embeddings")]
     assert usable_names("ernie-5.1", models) == ["own-1"]
     assert usable_names("ernie-5.1", []) == []
 
 
 def test_usable_names_of_a_key_with_models_of_its_own_are_the_newest():
-    models = [ListedModel(f"own-{number}", created=number) for number in range(SHOWN + 3)]
+    models = [ListedModel(name=f"own-{number}", created=number) for number in range(SHOWN + 3)]
     assert usable_names("zzz", models) == [f"own-{number}" for number in range(SHOWN + 2, 2, -1)]

@@ -9,7 +9,7 @@ from qfmagic.core.wire.model_list import ListedModel
 from qfmagic.notebook.session.model_lists import KEPT_S, ModelLists
 
 SETTINGS = Settings(bearer_token="bce-v3/ALTAK-x/1")
-MODELS = (ListedModel("ernie-5.1", "chat", context=131072), ListedModel("own"))
+MODELS = (ListedModel(name="ernie-5.1", kind="chat", context=131072), ListedModel(name="own"))
 NOW = 1_000_000.0
 
 

@@ -1,6 +1,7 @@
 """Every way to spell a key, at every place where keys are looked for: errors, cassettes, audits, requests."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -41,7 +42,7 @@ def a_cause(said):
 
 def recorded(*data, status=200, **more):
     exchange = recorded_of(request_of(stream=True), 0, status=status, headers={}, events=[(0.0, one) for one in data])
-    return hidden(exchange._replace(**more), [KEY]).line()
+    return hidden(replace(exchange, **more), [KEY]).line()
 
 
 def a_stream_in_pieces(said):

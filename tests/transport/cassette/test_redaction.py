@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -88,7 +89,7 @@ def test_hidden_removes_keys_in_any_case_chunks_and_escapes():
     key = "SEKRET-key/1"
     one = streamed(["it is SEK", "RET-KEY", "/1!"])
     escaped = b'data: {"result":"SEKRET\\u002dkey\\/1"}\n\n'
-    one = one._replace(events=((0.0, escaped), *one.events, (0.0, b"\xff sekret-KEY/1")), cut=f"at {key}")
+    one = replace(one, events=((0.0, escaped), *one.events, (0.0, b"\xff sekret-KEY/1")), cut=f"at {key}")
     after = hidden(one, [key])
     assert after.play().outcome.text == "***it is ***!"
     assert after.events[-1][1] == b"\xff ***"
@@ -108,5 +109,5 @@ def test_redacted_protocol_words_stay_decodable(wire):
     assert after.play().complete
     assert after.play().outcome.text == "the […] of […] and its […]"
     assert after.body["messages"] == [{"role": "user", "content": "of […]"}]
-    own = before._replace(body={**before.body, "metadata": {"role 张三": "x"}})
+    own = replace(before, body={**before.body, "metadata": {"role 张三": "x"}})
     assert "张三" not in redacted(own, words).line()
