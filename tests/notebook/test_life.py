@@ -320,7 +320,7 @@ def test_kernel_ends_with_open_stream(start, service, tmp_path, way):
     service.script = FINE["v2"]
     kernel.client.wait_for_ready(timeout=30)
     kernel.run("%load_ext qfmagic")
-    kernel.run("%qf resume")
+    kernel.run("%qf resume .")
     assert "interrupted" in kernel.run("%qf history").plain
     assert kernel.run(f"%%qianfan model={MODEL}\nnext").plain == GOOD
 

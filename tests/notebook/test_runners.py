@@ -64,6 +64,12 @@ def papermill(source, target):
     run("papermill", source, target, "-y", json.dumps(PARAMETERS), "--no-progress-bar")
 
 
+SURROUNDINGS = {
+    "QFMAGIC_TRANSPORT": "stub",
+    "QFMAGIC_LANG": "en",
+    "QFMAGIC_JOURNAL": "false",
+    "QFMAGIC_FOOTER": "false",
+}
 RUNNERS = [nbclient, nbconvert, jupyter_execute, papermill]
 
 
@@ -72,7 +78,7 @@ def made(tmp_path_factory):
     """What each made of the notebook, by name."""
     folder = tmp_path_factory.mktemp("runners")
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {"QFMAGIC_TRANSPORT": "stub", "QFMAGIC_LANG": "en", "QFMAGIC_JOURNAL": "false"}.items():
+        for name, value in SURROUNDINGS.items():
             patch.setenv(name, value)
 
         def make(runner):
@@ -114,8 +120,7 @@ def test_papermill_parameters_reach_prompts_options_and_expect(made):
 
 
 def test_nbval_finds_no_difference(made, monkeypatch):
-    monkeypatch.setenv("QFMAGIC_TRANSPORT", "stub")
-    monkeypatch.setenv("QFMAGIC_LANG", "en")
-    monkeypatch.setenv("QFMAGIC_JOURNAL", "false")
+    for name, value in SURROUNDINGS.items():
+        monkeypatch.setenv(name, value)
     said = run("pytest", "--nbval", made["papermill"], "-q", "-p", "no:cacheprovider", "-c", "/dev/null")
     assert f"{len(CELLS) + 1} passed" in said

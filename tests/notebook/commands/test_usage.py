@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
@@ -143,10 +144,10 @@ def test_usage_reads_other_kernels_and_notebooks_from_journal(shell, service, us
     ask(shell, text="a secret question")
     own = session(shell)
     other = own.journal.__class__(own.journal.path, "/elsewhere/other.ipynb", lambda: 0.0)
-    other.save_call(own.meter.calls[0]._replace(label="In 9"))
+    other.save_call(replace(own.meter.calls[0], label="In 9"))
     other.close()
     earlier = own.journal.__class__(own.journal.path, own.journal.notebook, lambda: 0.0)
-    earlier.save_call(own.meter.calls[0]._replace(at=0.0, model="older"))
+    earlier.save_call(replace(own.meter.calls[0], at=0.0, model="older"))
     earlier.close()
     assert [row[0] for row in rows(usage("by=model"))[1:]] == ["m"]
     assert [row[0] for row in rows(usage("notebook by=model"))[1:]] == ["m", "older", "total"]
@@ -165,10 +166,10 @@ def test_usage_separates_unnamed_cells_of_kernels(shell, service, usage, journal
     (call,) = own.meter.calls
     earlier = own.journal.__class__(own.journal.path, own.journal.notebook, lambda: 0.0)
     for cell in (None, "id"):
-        earlier.save_call(call._replace(at=0.0, cell=cell, label="In 9"))
+        earlier.save_call(replace(call, at=0.0, cell=cell, label="In 9"))
     earlier.close()
-    own.journal.save_call(call._replace(cell="id"))
-    own.journal.save_call(call._replace(label="In 9"))
+    own.journal.save_call(replace(call, cell="id"))
+    own.journal.save_call(replace(call, label="In 9"))
     here = call.label.removeprefix("In ")
     told = [row[1:3] for row in rows(usage("notebook"))[1:-1]]
     assert told == [["9", "1"], [here, "2"], [here, "1"], ["9", "1"]]

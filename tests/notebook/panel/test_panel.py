@@ -416,9 +416,9 @@ SESSION = "session = get_ipython().magics_manager.registry['QianfanMagics'].engi
 def test_panel_usage_shows_last_rows_and_counts_rest(page):
     page.run("%%qianfan model=yi_34b_chat\nhi")
     page.run(
-        f"{SESSION}(call,) = session.meter.calls\n"
+        f"{SESSION}from dataclasses import replace\n(call,) = session.meter.calls\n"
         "for n in range(150):\n"
-        "    one = call._replace(cell=str(n), label=f'In {n}')\n"
+        "    one = replace(call, cell=str(n), label=f'In {n}')\n"
         "    session.meter._calls[one.alike] = one"
     )
     group = page.traits["usage"]["by"]["cell"]
