@@ -8,8 +8,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-export QFMAGIC_LANG ?= en
-export QFMAGIC_JOURNAL ?= false
+
+# Everything but the lab is compared with what is written down, in English.
+demo check test fuzz bench notebooks: export QFMAGIC_LANG ?= en
+demo check test fuzz bench notebooks: export QFMAGIC_JOURNAL ?= false
+# The lab is the reader's own, and the stub answers at the pace of a model there.
+lab: export QFMAGIC_STUB_PACE ?= 0.03
 
 .PHONY: demo lab static check test fuzz bench bundle notebooks clean
 

@@ -35,6 +35,7 @@ def clean_environment(monkeypatch, tmp_path):
     for name in list(os.environ):
         if name.upper().startswith(("QIANFAN_", "QFMAGIC_")) or name.upper().endswith("_PROXY"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("QFMAGIC_FOOTER", "false")  # most tests look at what stands above it
     monkeypatch.chdir(tmp_path)
 
 

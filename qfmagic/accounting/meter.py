@@ -15,7 +15,7 @@ from ..core.context import measure
 from ..core.errors import BudgetError
 from ..core.i18n import Text
 from ..core.messages import text_of
-from ..core.params import answer_limit
+from ..core.models.params import answer_limit
 from ..core.plan import Plan
 from ..core.usage import DETAILS
 from .prices import Budget, Prices, Used, amount, length_class

@@ -16,8 +16,9 @@ from itertools import combinations
 from typing import Any, NamedTuple, Self
 
 from ..core.answer import Answer
-from ..core.errors import OptionError, QianfanError
+from ..core.errors import QianfanError
 from ..core.usage import Usage
+from .own_columns import own_column
 
 # Written without blanks between words: Chinese with its extensions, kana, hangul.
 _CHARACTER = (
@@ -199,28 +200,11 @@ def records(compared: Sequence[Compared], agreed: Sequence[float | None], lang: 
     return [_record(one, like, lang) for one, like in zip(compared, agreed, strict=True)]
 
 
-def check_fields(names: Iterable[str]) -> None:
-    """
-    Check that a schema's fields can stand beside the columns of the data.
-
-    Raises:
-        OptionError: One has the name of a column.
-    """
-    taken = {"row", "index", *_record(Compared(model="", n=1, answer=Answer("")), None, "en")}
-    for name in names:
-        if name in taken:
-            raise OptionError("compare.column", name=name)
-
-
 def _record(one: Compared, like: float | None, lang: str) -> dict[str, Any]:
     answer = one.answer
     row: Mapping[str, Any] = {} if one.row is None else {"index": one.index}
-    return {
-        **row,
-        "model": one.model,
-        "n": one.n,
-        "answer": answer.shown if one.answered else None,
-        **one.columns,
+    before = {**row, "model": one.model, "n": one.n, "answer": answer.shown if one.answered else None}
+    behind = {
         "error": None if one.problem is None else one.problem.message(lang),
         "finish": ending(one) or None,
         "characters": len(answer.text),
@@ -230,6 +214,8 @@ def _record(one: Compared, like: float | None, lang: str) -> dict[str, Any]:
         "agreement": None if like is None else round(like, 4),
         "id": answer.id or None,
     }
+    first, last = ({own_column(name, one.columns): cell for name, cell in cells.items()} for cells in (before, behind))
+    return {**first, **one.columns, **last}
 
 
 def _mean(values: Sequence[float]) -> float | None:

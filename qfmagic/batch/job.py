@@ -9,7 +9,7 @@ from typing import Any
 from ..accounting.meter import Meter
 from ..accounting.totals import Kind
 from ..core.errors import OptionError
-from ..core.params import check_parameters
+from ..core.models.params import check_parameters
 from ..prompts.template import Template
 from ..structured.repair import check_repairs
 from ..structured.schema import Schema

@@ -1,6 +1,5 @@
 """What a map leaves: columns beside the data, and what it all came to."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,13 +8,19 @@ from ..core.answer import Answer
 from ..core.errors import QianfanError
 from ..core.i18n import text
 from ..core.safety import NOTED
+from ..core.usage import added
 from ..structured.column_types import Kinds
 from ..structured.schema import Schema
+from .columns import plain
+from .own_columns import own_column
 from .row import Done
 
 _BEFORE: Kinds = {"answer": str}
 _SOURCES: Kinds = {"sources": str}
 _BEHIND: Kinds = {"error": str, "prompt_tokens": int, "completion_tokens": int, "seconds": float, "id": str}
+
+
+MEASURES = tuple(_BEHIND)[1:]  # tokens, time and ids
 
 
 def result_kinds(schema: Schema | None, prefix: str = "", *, searches: bool = False) -> Kinds:
@@ -28,14 +33,23 @@ def result_kinds(schema: Schema | None, prefix: str = "", *, searches: bool = Fa
         searches: Whether the answers come with the addresses of pages.
     """
     fields = schema.kinds if schema is not None else {}
-    columns = {**_BEFORE, **fields, **(_SOURCES if searches else {}), **_BEHIND}
+    behind = {
+        own_column(name, fields): kind for name, kind in (*(_SOURCES if searches else {}).items(), *_BEHIND.items())
+    }
+    columns = {**{own_column(name, fields): kind for name, kind in _BEFORE.items()}, **fields, **behind}
     return {f"{prefix}{name}": kind for name, kind in columns.items()}
 
 
 def result_names(schema: Schema | None, prefix: str = "", *, searches: bool = False) -> tuple[str, ...]:
-    """The names alone, one that is there twice included."""
+    """The names alone."""
+    return tuple(result_kinds(schema, prefix, searches=searches))
+
+
+def renamed(schema: Schema | None, prefix: str = "", *, searches: bool = False) -> dict[str, str]:
+    """The columns of ours that have another name, as the schema has a field of theirs: that field, and the name."""
     fields = schema.names if schema is not None else ()
-    return tuple(f"{prefix}{name}" for name in (*_BEFORE, *fields, *(_SOURCES if searches else ()), *_BEHIND))
+    own = (*_BEFORE, *(_SOURCES if searches else ()), *_BEHIND)
+    return {f"{prefix}{name}": f"{prefix}{own_column(name, fields)}" for name in own if name in fields}
 
 
 def cells_of(done: Done | None, schema: Schema | None, lang: str, *, searches: bool = False) -> tuple[Any, ...]:
@@ -53,7 +67,7 @@ def cells_of(done: Done | None, schema: Schema | None, lang: str, *, searches: b
                 found = schema.columns(done.value)
             except Exception as problem:  # noqa: BLE001 - fields of the user's own may be computed, and fail
                 error = told(fault(problem), lang)
-        fields = {name: found.get(name) for name in schema.names}
+        fields = {name: plain(found.get(name)) for name in schema.names}
     if answer is None:
         return (None, *fields.values(), *([None] if searches else ()), error, None, None, None, None)
     usage = answer.usage
@@ -91,6 +105,7 @@ def _flaws(answer: Answer) -> list[str]:
         "map.withheld": answer.withheld,
         "map.flagged": not answer.withheld and (answer.need_clear_history or answer.flag >= NOTED),
         "map.filtered": answer.filtered,
+        "map.despite": bool(answer.despite),
         "map.blank": answer.complete and not answer.text.strip(),
     }
     return [key for key, there in found.items() if there]
@@ -107,10 +122,12 @@ class Tally:
         failed: How many failed.
         prompt_tokens: Of all answers.
         completion_tokens: Of all answers.
+        repaired: How many rows were asked again as an answer did not fit.
+        repair_tokens: What these repairs came to.
         paid: How many whole answers came now, those that didn't fit included.
         transports: Where the answers come from.
         newest: The latest time stamp of an answer, in seconds since 1970; 0 without one.
-        errors: For how many rows each error came, in words.
+        errors: The rows that failed, from 0, by the error in words.
         served: The models that answered, where the service names others than were asked.
         flaws: The rows whose answers came and need a look, from 0, by what is to be said of them.
         problem: The first error.
@@ -121,10 +138,12 @@ class Tally:
     failed: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    repaired: int = 0
+    repair_tokens: int = 0
     paid: int = 0
     transports: set[str] = field(default_factory=set)
     newest: int = 0
-    errors: Counter[str] = field(default_factory=Counter)
+    errors: dict[str, list[int]] = field(default_factory=dict)
     served: set[str] = field(default_factory=set)
     flaws: dict[str, list[int]] = field(default_factory=dict)
     problem: QianfanError | None = None
@@ -151,9 +170,12 @@ class Tally:
             self.answered += 1
         else:
             self.failed += 1
-            self.errors[told(done.error, lang)] += 1
+            self.errors.setdefault(told(done.error, lang), []).append(done.number)
             self.problem = self.problem or done.error
         self.kept += done.kept
+        again = added([answer.usage for answer in done.paid[1:]])
+        self.repaired += len(done.paid) > 1
+        self.repair_tokens += (again.prompt_tokens or 0) + (again.completion_tokens or 0)
         self.paid += sum(answer.complete for answer in done.paid)
         if done.answer is not None:
             for flaw in _flaws(done.answer):

@@ -3,7 +3,6 @@
 import builtins
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from keyword import iskeyword
 from typing import Any
 
@@ -13,10 +12,10 @@ from ..core.errors import OptionError, PromptError
 from ..core.messages import Message
 from ..core.models import Target, did_you_mean, suggest
 from ..core.plan import Plan, plan_request
-from ..prompts.rendering import show, show_whole
 from ..prompts.template import Template
 from ..structured.repair import NextRequest, Structured, exchanges, question_of, room_in
 from ..structured.schema import Schema
+from .row_names import RowNames
 from .table import ITEM, DataRow
 
 ROW_NAMES = ("row", ITEM, "index")
@@ -55,16 +54,11 @@ class Questions:
         Fill the template.
 
         Raises:
-            PromptError: An expression failed, or a column it names alone has no value in this row.
+            PromptError: An expression failed, or a column it reads has no value in this row.
         """
-        names = {"row": row.item, ITEM: row.item, "index": row.index, **row.columns}
-        for expression in self.template.expressions:
-            if expression.source in names and _missing(names[expression.source]):
-                raise PromptError("map.no_value", column=expression.source)
-        try:
-            return self.template.fill({**self.namespace, **names}, partial(_shown, row))
-        except PromptError as error:
-            raise PromptError("map.expression", **error.values) from error.__cause__
+        given = RowNames.of(row)
+        names = {**self.namespace, **given.names}
+        return "".join(part if isinstance(part, str) else given.shown(part, names) for part in self.template.parts)
 
     def first(self, row: DataRow) -> Plan:
         """
@@ -150,25 +144,8 @@ def check_columns(columns: Sequence[str], new: Sequence[str]) -> None:
 def offered(columns: Sequence[str]) -> list[str]:
     """The placeholders a template may have, for an error."""
     shown = [name if _is_name(name) else f"row[{name!r}]" for name in columns[:10]]
-    return [f"{{{{ {name} }}}}" for name in (*shown, *ROW_NAMES)]
+    return [f"{{{{ {name} }}}}" for name in dict.fromkeys((*shown, *ROW_NAMES))]
 
 
 def _is_name(column: str) -> bool:
     return column.isidentifier() and not iskeyword(column)
-
-
-def _shown(row: DataRow, value: object) -> str:
-    """A value in a prompt. The row's own texts, and the row itself, are what is asked about: they go whole."""
-    if isinstance(value, str):
-        return value
-    return show_whole(value) if value is row.item and isinstance(value, Mapping) else show(value)
-
-
-def _missing(value: object) -> bool:
-    """Whether it is None, or not equal to itself as NaN and its like are."""
-    if value is None:
-        return True
-    try:
-        return bool(value != value)  # noqa: PLR0124 - that is what NaN is
-    except Exception:  # noqa: BLE001 - pandas.NA says neither yes nor no, an array both, another's own class anything
-        return type(value).__name__ == "NAType"

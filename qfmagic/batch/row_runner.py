@@ -11,6 +11,7 @@ from ..client.client import Qianfan
 from ..core.answer import Answer
 from ..core.callbacks import always
 from ..core.errors import QianfanError, TransportError
+from ..core.follow_up import FollowUp
 from ..core.plan import Plan
 from ..structured.repair import NextRequest, Structured, advance
 from .answer_cache import AnswerCache, RowKey
@@ -21,7 +22,8 @@ from .row_prompts import Questions
 
 def slot_of(job: str, asked: RowKey, number: int = 0) -> Hashable:
     """Who asks, for a tape: a row of a job; each question that follows on an answer is another asker."""
-    return "map", job, *asked, number
+    first = ("map", job, *asked, 0)
+    return FollowUp(asked.request, first, number) if number else first
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from functools import partial
 from ..accounting.meter import used_of
 from ..core.callbacks import always, ignore
 from ..core.errors import QianfanError
-from ..core.params import answer_limit
+from ..core.models.params import answer_limit
 from .job import Job
 from .row import Done
 from .scheduler import Pipeline, steps

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from ..accounting.meter import Reservation
 from ..core.answer import Answer
@@ -63,9 +64,10 @@ def _kept(number: int, answer: Answer | None, schema: Schema | None) -> Done | N
     if schema is None:
         return Done(number=number, answer=answer, kept=True)
     try:
-        return Done(number=number, answer=answer, value=schema.parse(answer.text), kept=True)
+        found = schema.read(answer.text)
     except SchemaError:  # it was kept for another schema that is told to the model in the same words
         return None
+    return Done(number=number, answer=replace(answer, despite=found.despite), value=found.value, kept=True)
 
 
 class Pipeline:

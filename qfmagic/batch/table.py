@@ -4,19 +4,19 @@ Data of any kind as rows, and rows with results as data of the same kind.
 Frames of every library, lists, dicts of columns, files, and iterators of unknown length.
 """
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from importlib import import_module
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..core.errors import OptionError
+from .columns import new_series, pandas_column
 from .files import read_file
+from .own_columns import own_column
 
 Columns = Mapping[str, Sequence[Any]]
 Kinds = Mapping[str, type | None]
@@ -124,61 +124,52 @@ def _rows(names: Sequence[str], values: Iterable[Sequence[Any]], labels: Iterabl
         yield DataRow(label, columns if single is None else columns[single], columns)
 
 
-# Where one is missing, integers stay integers.
-_PANDAS: Mapping[type | None, str] = {int: "Int64", float: "float64", bool: "boolean", str: "string", None: "object"}
-_NARWHALS: Mapping[type, str] = {int: "Int64", float: "Float64", bool: "Boolean", str: "String"}
+class LabeledRow(dict[Any, Any]):
+    """A row by the labels of its columns; a label that is not a text is found by its text, too."""
+
+    def __missing__(self, key: Any) -> Any:
+        for label, value in self.items():
+            if str(label) == str(key):
+                return value
+        raise KeyError(key)
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """The value of a column, found as with ``[]``."""
+        try:
+            return self[key]
+        except KeyError:
+            return default
 
 
 def _pandas(frame: Any, single: str | None) -> DataTable:
-    names = tuple(map(str, frame.columns))
+    labels = tuple(frame.columns)
+    names = tuple(map(_name_of, labels))
 
     def with_columns(columns: Columns, kinds: Kinds) -> Any:
         pandas = sys.modules["pandas"]
         count = len(next(iter(columns.values())))
         found = frame.iloc[:count].copy()
+        if found.columns.nlevels == 1 and found.columns.dtype.kind not in "OTi":  # categories take no other name
+            found.columns = found.columns.astype(object)
         for name, values in columns.items():
             # By position: an index may have a label twice.
-            found[name] = _pandas_array(pandas, list(values), kinds.get(name))
+            found[name] = pandas_column(pandas, list(values), kinds.get(name))
         return found
 
-    return DataTable(
-        names,
-        len(frame),
-        lambda: _rows(names, frame.itertuples(index=False, name=None), frame.index, single),
-        with_columns,
-    )
+    def rows() -> Iterator[DataRow]:
+        for label, row in zip(frame.index, frame.itertuples(index=False, name=None), strict=True):
+            columns = dict(zip(names, row, strict=True))
+            item = LabeledRow(zip(labels, row, strict=True)) if single is None else columns[single]
+            yield DataRow(label, item, columns)
+
+    return DataTable(names, len(frame), rows, with_columns)
 
 
-def _pandas_array(pandas: Any, values: list[Any], kind: type | None) -> Any:
-    """A column; one that a value doesn't fit holds what it is given."""
-    there = [value for value in values if value is not None]
-    try:
-        if kind is None and there and all(isinstance(value, datetime) for value in there):
-            return pandas.array(pandas.to_datetime(values))
-        return pandas.array(values, dtype=_PANDAS[kind])
-    except Exception:  # noqa: BLE001 - too large, another type, zones that differ: it is paid for, and must be there
-        found = sys.modules["numpy"].empty(len(values), dtype=object)
-        for at, value in enumerate(values):  # one by one, as lists of one length would be taken for more columns
-            found[at] = value
-        return found
-
-
-def _new_series(nw: Any, name: str, values: list[Any], kind: type | None, backend: Any) -> Any:
-    """The same through narwhals; where a library has no column for values of several kinds, they are texts."""
-    known = kind is not None or all(value is None for value in values)
-    dtype = getattr(nw, _NARWHALS[kind or str])() if known else None
-    try:
-        return nw.new_series(name, values, dtype, backend=backend)
-    except Exception:  # noqa: BLE001 - as above
-        texts = [value if value is None or isinstance(value, str) else _as_text(value) for value in values]
-        return nw.new_series(name, texts, nw.String(), backend=backend)
-
-
-def _as_text(value: Any) -> str:
-    try:
-        return json.dumps(value, ensure_ascii=False)
-    except (TypeError, ValueError):
-        return str(value)
+def _name_of(label: Any) -> str:
+    """A column's name; of several levels of which only the first has a text, that."""
+    if isinstance(label, tuple) and label and all(part == "" for part in label[1:]):
+        return str(label[0])
+    return str(label)
 
 
 def _framed(data: Any) -> DataTable | None:
@@ -199,7 +190,7 @@ def _framed(data: Any) -> DataTable | None:
 
     def with_columns(columns: Columns, kinds: Kinds) -> Any:
         backend = frame.implementation
-        new = [_new_series(nw, name, list(values), kinds.get(name), backend) for name, values in columns.items()]
+        new = [new_series(nw, name, list(values), kinds.get(name), backend) for name, values in columns.items()]
         whole = frame.head(len(new[0])).with_columns(*new)
         return whole.lazy().to_native() if lazy else whole.to_native()
 
@@ -217,6 +208,9 @@ def _columns(data: Mapping[Any, Any], name: str) -> DataTable:
         if isinstance(values, (str, bytes)) or not isinstance(values, Iterable) or not hasattr(values, "__len__"):
             raise OptionError("map.column_kind", name=name, column=column, kind=type(values).__name__)
     lists = {str(column): list(values) for column, values in data.items()}
+    if len(lists) < len(data):
+        texts = [str(column) for column in data]
+        raise OptionError("map.two_columns", name=name, column=next(text for text in texts if texts.count(text) > 1))
     lengths = {len(values) for values in lists.values()}
     if len(lengths) > 1:
         sizes = [f"{column}: {len(values)}" for column, values in lists.items()]
@@ -225,14 +219,17 @@ def _columns(data: Mapping[Any, Any], name: str) -> DataTable:
 
     def with_columns(columns: Columns, _: Kinds) -> Any:
         count = len(next(iter(columns.values())))
-        return {column: values[:count] for column, values in lists.items()} | {
+        return {label: list(values)[:count] for label, values in data.items()} | {
             column: list(values) for column, values in columns.items()
         }
 
     names = tuple(lists)
-    return DataTable(
-        names, length, lambda: _rows(names, zip(*lists.values(), strict=True), range(length), None), with_columns
-    )
+
+    def rows() -> Iterator[DataRow]:
+        for number, row in enumerate(zip(*lists.values(), strict=True)):
+            yield DataRow(number, LabeledRow(zip(data, row, strict=True)), dict(zip(names, row, strict=True)))
+
+    return DataTable(names, length, rows, with_columns)
 
 
 def _item(index: int, item: Any, names: Iterable[str]) -> DataRow:
@@ -268,4 +265,4 @@ def _stream(items: Iterator[Any]) -> DataTable:
 
 def with_results(item: Any, results: Mapping[str, Any]) -> dict[str, Any]:
     """A row of a list with its results."""
-    return {**item, **results} if isinstance(item, Mapping) else {ITEM: item, **results}
+    return {**item, **results} if isinstance(item, Mapping) else {own_column(ITEM, results): item, **results}

@@ -10,6 +10,9 @@ from ..core.keys.pasted import unquoted
 CHAT = "/chat/completions"  # the end of an address that is whole
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _VERSION = re.compile(r"v\d+")
+_UPPER = re.compile(r"(?<=/)V(?=\d+(?:/|$))")
+_SLASHES = re.compile(r"(?<=[^:/])//+")
+_TWICE = re.compile(r"(/v\d+)\1(?=/|$)")
 
 
 def read_address(written: str, *, proxy: bool = False) -> str:
@@ -20,6 +23,8 @@ def read_address(written: str, *, proxy: bool = False) -> str:
     ``https``.
     """
     address = unicodedata.normalize("NFKC", unquoted(written)).strip().rstrip("/")
+    if not proxy:  # a proxy's address has no path, but may have a password
+        address = _TWICE.sub(r"\1", _SLASHES.sub("/", _UPPER.sub("v", address)))
     if not address or _SCHEME.match(address):
         return address
     address = address.lstrip("/:")

@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ..core.errors import OptionError
+from ..core.models.params import Parameter, Range
 from ..core.pacing.retry import RetryPolicy
-from ..core.params import Parameter, Range
 
 _ALLOWED = (
     Parameter("timeout", "float", Range.parse("(0, )")),

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 from ..core.errors import OptionError
 from ..core.i18n import Text
 from ..core.keys.pasted import read_key, unquoted
+from ..core.models.params import parse_value
 from ..core.pacing.limits import RateLimits
 from ..core.pacing.retry import RetryPolicy
-from ..core.params import parse_value
 from ..home import HomeError, check_regular
 from .addresses import place_of_route, read_address, without_route
 from .bases import DEFAULT_BASE, Base, base_of, bases

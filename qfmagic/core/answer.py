@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from .pause import Wait
 from .safe_json import read_json
-from .safety import WITHHELD
+from .safety import BANNED, WITHHELD
 from .sources import sources_of
 from .usage import Usage
 
@@ -23,12 +23,15 @@ class Delta(NamedTuple):
         wait: A pause that has begun before the answer has: then there is no text. It is over with the next delta.
         takes_back: What of the deltas before this one no longer counts: ``"text"`` where it was reasoning, which comes
             again as such; ``"all"`` where the service withdraws the answer.
+        status: What the service says it is doing, as "searching": no part of the answer, and out of date with the
+            next delta.
     """
 
     text: str = ""
     reasoning: str = ""
     wait: Wait | None = None
     takes_back: Literal["text", "all"] | None = None
+    status: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Answer:
             answer that comes from a file.
         rejected: The texts of the answers before this one that didn't fit the schema.
         raw_json: The response as JSON, for :attr:`raw`; not kept with a conversation.
+        despite: The defects of the text that leave one meaning, where ``value`` was read in spite of some.
     """
 
     text: str
@@ -84,6 +88,7 @@ class Answer:
     flag: int = 0
     served_model: str = ""
     raw_json: str = field(default="", repr=False, compare=False)
+    despite: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def complete(self) -> bool:
@@ -99,6 +104,11 @@ class Answer:
     def filtered(self) -> bool:
         """Whether the safety check cut or replaced the text."""
         return self.finish_reason == "content_filter"
+
+    @property
+    def banned(self) -> bool:
+        """Whether the safety check allows no further talk about it."""
+        return self.flag >= BANNED or self.need_clear_history
 
     @property
     def withheld(self) -> bool:

@@ -9,7 +9,7 @@ A turn knows by a hash what went along with it. Where that is no longer what sta
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -40,6 +40,7 @@ class Turn:
         versions: What stood here before, oldest first.
         id: The number of its slot in the conversation; kept through new versions and moves.
         count: The number the front end shows beside the cell that asked, ``In [n]``.
+        text: The fingerprint of the text of the cell that asked, where that is known.
     """
 
     prompt: str
@@ -54,6 +55,7 @@ class Turn:
     versions: "tuple[Turn, ...]" = ()
     id: int = 0
     count: int | None = None
+    text: str | None = None
     exchange: Exchange = field(init=False, repr=False, compare=False)
     in_history: bool = field(init=False, repr=False, compare=False)
 
@@ -163,19 +165,17 @@ class Conversation:
             return None
         return next((i for i, turn in enumerate(self.turns) if turn.cell == cell and turn.place == place), None)
 
-    def place_for(self, cell: str | None, order: Sequence[str] = ()) -> int:
+    def place_for(self, cell: str | None, order: Sequence[str] = (), outside: Collection[str] = ()) -> int:
         """
         Where a cell's new turn belongs.
 
         Behind the cell's other turns; else where the document *order* of the cells puts it, as far as that is known;
-        else at the end.
+        else at the end, but before the turns of cells *outside* the document.
         """
         own = [index for index, turn in enumerate(self.turns) if cell is not None and turn.cell == cell]
         if own:
             return own[-1] + 1
-        if cell not in order:
-            return len(self.turns)
-        later = set(order[order.index(cell) + 1 :])
+        later = {*outside, *(order[order.index(cell) + 1 :] if cell in order else ())} - {cell}
         if not later:
             return len(self.turns)
         return next((i for i, turn in enumerate(self.turns) if turn.cell in later), len(self.turns))

@@ -17,8 +17,9 @@ def turn_to_record(turn: Turn) -> dict[str, Any]:
     answer["usage"] = _record(turn.answer.usage)
     answer |= {name: dict(answer[name]) for name in ("request", "headers", "extra")}
     plain = {name: getattr(turn, name) for name in _PLAIN}
+    later = {} if turn.text is None else {"text": turn.text}  # so that a file of 0.1 stays as it was
     versions = [turn_to_record(version) for version in turn.versions]
-    return {"version": VERSION, **plain, "answer": answer, "versions": versions}
+    return {"version": VERSION, **plain, **later, "answer": answer, "versions": versions}
 
 
 def turn_from_record(record: Mapping[str, Any]) -> Turn:
@@ -35,7 +36,9 @@ def turn_from_record(record: Mapping[str, Any]) -> Turn:
         answer["usage"] = Usage(**answer["usage"])
         answer["rejected"] = tuple(answer.get("rejected", ()))
         versions = tuple(turn_from_record(version) for version in record["versions"])
-        return Turn(answer=Answer(**answer), versions=versions, **{name: record[name] for name in _PLAIN})
+        plain = {name: record[name] for name in _PLAIN}
+        text = record.get("text")
+        return Turn(answer=Answer(**answer), versions=versions, text=text if isinstance(text, str) else None, **plain)
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a turn: {error}") from error
 
@@ -51,5 +54,5 @@ def _default(value: Answer | Usage, name: str) -> object:
 
 
 _LATER = ("flag", "served_model", *DETAILS)
-_UNSAVED = ("value", "raw_json")
+_UNSAVED = ("value", "despite", "raw_json")
 _PLAIN = ("prompt", "state", "cell", "place", "window", "parent", "fresh", "removed", "id", "count")

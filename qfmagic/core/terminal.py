@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 
 from wcwidth import wcswidth, wcwidth
@@ -127,10 +127,17 @@ def fitted(content: str, columns: int) -> str:
     return f"{line[:kept]}..."
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of as many cells each, as lines whose cells stand under each other."""
+def aligned(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
+    """Rows of as many cells each, as lines whose cells stand under each other; in the columns *right*, at the right."""
     widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
     return [
-        "  ".join(cell + " " * (wide - width(cell)) for cell, wide in zip(row, widths, strict=True)).rstrip()
+        "  ".join(
+            _padded(cell, wide, at in right) for at, (cell, wide) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
         for row in rows
     ]
+
+
+def _padded(cell: str, wide: int, right: bool) -> str:
+    blanks = " " * (wide - width(cell))
+    return blanks + cell if right else cell + blanks

@@ -26,6 +26,7 @@ class Usage:
     reasoning_tokens: int | None = None
 
 
+_OTHER_NAMES = {"prompt": "input", "completion": "output"}  # as some gateways call the parts
 DETAILS = ("cached_tokens", "search_tokens", "reasoning_tokens")  # counts that are parts of others
 
 
@@ -36,14 +37,23 @@ def added(usages: Sequence[Usage]) -> Usage:
 
 
 def _count(value: object) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 16:
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def _detail(raw: Mapping[str, object], part: str, name: str) -> int | None:
     """A count inside a part's details, or beside the counts."""
-    details = raw.get(f"{part}_tokens_details")
-    inner = details.get(name) if isinstance(details, Mapping) else None
+    details = (raw.get(f"{called}_tokens_details") for called in (part, _OTHER_NAMES[part]))
+    inner = next((found[name] for found in details if isinstance(found, Mapping) and name in found), None)
     return _count(raw.get(name) if inner is None else inner)
+
+
+def _part(raw: Mapping[str, object], part: str) -> int | None:
+    count = _count(raw.get(f"{part}_tokens"))
+    return _count(raw.get(f"{_OTHER_NAMES[part]}_tokens")) if count is None and part in _OTHER_NAMES else count
 
 
 def read_usage(raw: object, *, streamed: bool = False, complete: bool = True) -> Usage:
@@ -56,7 +66,7 @@ def read_usage(raw: object, *, streamed: bool = False, complete: bool = True) ->
     """
     if not isinstance(raw, Mapping):
         return Usage()
-    prompt, completion, total = (_count(raw.get(f"{part}_tokens")) for part in ("prompt", "completion", "total"))
+    prompt, completion, total = (_part(raw, part) for part in ("prompt", "completion", "total"))
     cached, search = _detail(raw, "prompt", "cached_tokens"), _detail(raw, "prompt", "search_tokens")
     if streamed and not complete:
         return Usage(prompt_tokens=prompt, cached_tokens=cached, search_tokens=search)

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from IPython.core.interactiveshell import InteractiveShell
 
@@ -11,12 +11,23 @@ from ..core.answer import Answer
 from ..core.i18n import text
 from ..core.plan import Plan
 from ..prompts.template import render
-from .frontend import FrontEnd, write
+from .conversation.conversations import TurnSlot
+from .frontend.front_end import FrontEnd, write
 from .output.bundle import Bundle, answer_bundle, notes
 from .output.views import View
 from .parsing.line import EXPRESSIONS
 from .parsing.option_table import OptionRow, help_table
 from .session.session import Session
+
+
+class Asked(Protocol):
+    """A question: its place, and how many turns went along with it."""
+
+    @property
+    def slot(self) -> TurnSlot: ...  # noqa: D102 - as the class says
+
+    @property
+    def sent(self) -> int: ...  # noqa: D102 - as above
 
 
 class CellContext:
@@ -96,12 +107,17 @@ class CellContext:
         body = json.dumps(plan.request.body, ensure_ascii=False, indent=2)
         from .output.tables import code  # noqa: PLC0415 - a first question doesn't need it
 
-        shown = f"POST {self.session.url_of(plan.request)}\nContent-Type: application/json\n\n{body}"
+        # A whole request line: highlighters show the rest of a request without it as an error.
+        shown = f"POST {self.session.url_of(plan.request)} HTTP/1.1\nContent-Type: application/json\n\n{body}"
         marked = f"{said}\n\n{code(shown, 'http')}"
         self.front.publish({"text/markdown": marked, "text/plain": f"{said}\n\n{shown}"})
 
-    def conversation_notes(self, chat: str | None) -> list[str]:
-        """What has become of other turns of *chat*, None for none; it stands below the newest answer alone."""
+    def conversation_notes(self, chat: str | None, sent: int = 0) -> list[str]:
+        """
+        What has become of other turns of *chat*, None for none; it stands below the newest answer alone.
+
+        *sent* is how many turns went along with that answer's question.
+        """
         self._take_back_notes()
         if chat is None:
             return []
@@ -110,10 +126,20 @@ class CellContext:
         left_out = self.session.chats.take_left_out(chat)
         if left_out:
             found.append(text("note.left_out", lang, count=len(left_out), turns=left_out, first=left_out[0]))
-        stale = [index + 1 for index in sorted(self.session.chats.get(chat).stale)]
+        stale = [index + 1 for index in self.session.chats.stale(chat)]
         if stale:
             found.append(text("note.stale", lang, count=len(stale), turns=stale))
-        return found
+        unknown = self.session.chats.take_unknown_order(sent)
+        return [*found, text(f"note.order.{unknown}", lang)] if unknown else found
+
+    def history_notes(self, question: "Asked") -> list[str]:
+        """What the reader must know about the turns that went along with a question."""
+        lang = self.session.lang
+        edited = self.session.chats.edited(question.slot, question.sent)
+        if not edited:
+            return []
+        cells = [f"[{turn.count}]" for turn in edited if turn.count is not None]
+        return [text("note.edited", lang, count=len(edited), cells=cells)]
 
     def has_told(self, view: View, bundle: Bundle, metadata: dict[str, Any]) -> None:
         """*view* shows such notes; *bundle* is what it shows without them, for when the next answer takes them back."""

@@ -11,7 +11,7 @@ from IPython.utils.dir2 import dir2
 
 from ..core.errors import ModelError, OptionError
 from ..core.models import registry
-from ..core.params import EXTRA, Parameter
+from ..core.models.params import EXTRA, Parameter
 from .cell import CellContext
 from .parsing.option_table import OptionRow, help_table
 from .parsing.scanner import _KEY, _WORD, _skip_blanks, _value

@@ -1,6 +1,7 @@
 """What the magics do: each line and cell goes to the room that does it, and what ends it is told."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -13,7 +14,8 @@ from ..core.terminal import printable
 from .ask.cell import Asking
 from .ask.sending import failed
 from .cell import CellContext
-from .frontend import display
+from .frontend.front_end import display, request_of
+from .frontend.metadata import notebook_of
 from .interrupts import Interrupted
 from .output.tables import Rendered
 from .parsing.cell_guard import check_cell, check_magics
@@ -46,7 +48,8 @@ class Engine:
         source: str | None = None,
     ) -> None:
         self._config = config
-        self.session = Session(environ, config)
+        self._shell: Any = shell
+        self.session = Session(environ, config, self._notebook)
         self.cell = CellContext(shell, self.session)
         self._asking = Asking(self.cell)
         self.begin_cell(source)
@@ -58,9 +61,11 @@ class Engine:
 
     def begin_cell(self, source: str | None) -> None:
         """A cell is about to run: *source* is what it says."""
-        metadata = self.cell.front.metadata
-        deleted = metadata.get("deletedCells")
-        self.session.begin_cell(metadata.get("cellId"), source, deleted if isinstance(deleted, list) else ())
+        self.session.begin_cell(self.cell.front.running_cell(source), source)
+
+    def _notebook(self) -> Path | None:
+        """The notebook's file, where the front end names it other than in the environment."""
+        return notebook_of(self._shell.user_ns, request_of(self._shell).get("metadata") or {})
 
     def end_cell(self) -> None:
         """The cell has run."""

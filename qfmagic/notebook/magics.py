@@ -19,6 +19,7 @@ from traitlets import Any as Anything
 from traitlets import Bool, Dict, Enum, Float, HasTraits, Int, List, TraitType, Unicode
 
 from ..core.i18n import read_table
+from .frontend.page_channel import channel_of, listen, stop_listening
 
 if TYPE_CHECKING:
     from ..core.answer import Answer
@@ -125,6 +126,8 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
             self._withheld = len(self._cells)
             forget_run(result)
         error = result.error_before_exec or result.error_in_exec
+        if error is not None:
+            channel_of(self._shell).forget_queued()
         if error is not None and result.execution_count is not None:
             self._errors[result.execution_count] = _told(error)
             while len(self._errors) > ERRORS_KEPT:
@@ -292,6 +295,7 @@ def load(shell: InteractiveShell, environ: Mapping[str, str] | None = None) -> N
     shell.Completer.custom_matchers.append(magics.completing)
     shell.events.register("pre_run_cell", magics.before_cell)
     shell.events.register("post_run_cell", magics.after_cell)
+    listen(shell)
     _LOADED[shell] = magics
 
 
@@ -300,6 +304,7 @@ def unload(shell: InteractiveShell) -> None:
     magics = _LOADED.pop(shell, None)
     if magics is None:
         return
+    stop_listening(shell)
     for kind, names in magics.magics.items():
         for name in names:
             shell.magics_manager.magics[kind].pop(name, None)

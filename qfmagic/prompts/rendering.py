@@ -4,7 +4,7 @@ import json
 import re
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from itertools import islice
@@ -51,9 +51,9 @@ def show(value: object) -> str:
     return _cut(_said(value, str))
 
 
-def show_whole(entries: Mapping[Any, Any]) -> str:
-    """The same for a mapping of which every entry is wanted; what stands in an entry is capped as ever."""
-    return _json(entries, [NESTED_CAP + len(entries)], most=len(entries))
+def whole_json(value: object) -> str:
+    """JSON of a container of which everything is wanted."""
+    return _json(value, [sys.maxsize], most=sys.maxsize, deepest=sys.maxsize)
 
 
 def _said(value: object, speak: Callable[[object], str]) -> str:
@@ -143,27 +143,29 @@ def _plain(value: Any, room: list[int]) -> bool:
     return all(_plain(entry, room) for entry in inside)
 
 
-def _json(value: Any, room: list[int], path: tuple[int, ...] = (), most: int = ENTRIES_CAP) -> str:
+def _json(
+    value: Any, room: list[int], path: tuple[int, ...] = (), most: int = ENTRIES_CAP, deepest: int = DEPTH_CAP
+) -> str:
     """
     JSON, with lines in it for what is left out.
 
-    *room* entries may still come, *most* of them here; *path* are the containers around.
+    *room* entries may still come, *most* of them in each; *path* are the containers around.
     """
     if not isinstance(value, _CONTAINERS):
         return _leaf(value)
     if id(value) in path:
         return "[... itself ...]"
     total, inner = len(value), (*path, id(value))
-    shown = min(total, most, room[0]) if len(path) < DEPTH_CAP else 0
+    shown = min(total, most, room[0]) if len(path) < deepest else 0
     room[0] -= shown
     if isinstance(value, dict):
         named = [
             (json.dumps(_said(key, repr), ensure_ascii=False), entry) for key, entry in islice(value.items(), shown)
         ]
-        lines = [f"{name}: {_json(entry, room, inner)}" for name, entry in named]
+        lines = [f"{name}: {_json(entry, room, inner, most, deepest)}" for name, entry in named]
     else:
         ordered = sorted(value, key=lambda entry: _said(entry, repr)) if isinstance(value, set | frozenset) else value
-        lines = [_json(entry, room, inner) for entry in islice(ordered, shown)]
+        lines = [_json(entry, room, inner, most, deepest) for entry in islice(ordered, shown)]
     opening, closing = "{}" if isinstance(value, dict) else "[]"
     short = f"{opening}{', '.join(lines)}{closing}"
     if shown == total and len(short) <= SHORT and "\n" not in short:

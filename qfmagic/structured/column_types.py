@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .json_schemas import at
+
 Kinds = Mapping[str, type | None]
 _OF_JSON: Kinds = {"string": str, "integer": int, "number": float, "boolean": bool}
 _DEEPEST = 10  # references that follow on each other
@@ -45,18 +47,10 @@ def _resolved(described: Any, root: Mapping[str, Any]) -> Mapping[str, Any]:
             return {}
         several = described.get("anyOf") or described.get("oneOf") or described.get("allOf")
         if isinstance(described.get("$ref"), str):
-            described = _at(described["$ref"], root)
+            described = at(described["$ref"], root)
         elif isinstance(several, list):
             left = [one for one in several if one != {"type": "null"}]
             described = left[0] if len(left) == 1 else {}
         else:
             return described
     return {}
-
-
-def _at(reference: str, root: Mapping[str, Any]) -> Any:
-    found: Any = root
-    for step in reference.removeprefix("#").strip("/").split("/"):
-        if step:
-            found = found.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
-    return found

@@ -4,12 +4,16 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from enum import Enum
 from functools import cached_property
 from typing import Any
 
 from ..core.errors import OptionError
 from ..core.i18n import Text
+from ..core.safe_json import read_json
 from .column_types import Kinds, kinds_of
+from .guards import faults, guarded, marked
+from .old_models import old_models
 from .typed_dicts import checkable
 from .validator import VALUE, Unfit, columns_of, line, loaded, why
 
@@ -34,16 +38,21 @@ class TypeChecker:
         if kind is pydantic.BaseModel or kind is pydantic.RootModel:
             raise OptionError("schema.kind", kind=kind.__name__)
         self._kind, self._shown = kind, shown
+        if not hasattr(pydantic, "TypeAdapter"):
+            raise OptionError("schema.extra", package="pydantic>=2")
+        for name in old_models(kind):
+            raise OptionError("schema.v1", name=name)
         try:
             self._adapter = pydantic.TypeAdapter(checkable(kind))
             self.json_schema: Mapping[str, Any] = shown or self._adapter.json_schema(schema_generator=_untitled())
             json.dumps(self.json_schema)
+            self._guard = marked(shown) if shown else self._adapter.json_schema(schema_generator=guarded())
         except Exception as error:  # the class is the user's, and may fail in any way
             raise OptionError("schema.type", name=_name(kind), reason=line(str(error))) from error
 
     @cached_property
     def _fields(self) -> tuple[str, ...]:
-        if getattr(self._kind, "__pydantic_root_model__", False):
+        if getattr(self._kind, "__pydantic_root_model__", False) or _is_enum(self._kind):
             return ()
         if hasattr(self._kind, "model_fields"):
             return tuple(self._kind.model_fields)
@@ -79,6 +88,9 @@ class TypeChecker:
 
     def check(self, written: str) -> Any:
         """As :meth:`Checker.check`."""
+        told = faults(read_json(written), self._guard)
+        if told:
+            raise Unfit("; ".join(map(line, told[:_SHOWN])))
         texts = dict.fromkeys((_STRING_OR_NUMBER.sub(_exactly, written), written) if self._exact else (written,))
         for text in texts:
             try:
@@ -113,6 +125,10 @@ class TypeChecker:
     @cached_property
     def _anything(self) -> Any:
         return loaded("pydantic").TypeAdapter(Any)
+
+
+def _is_enum(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Enum)
 
 
 def _exactly(found: re.Match[str]) -> str:

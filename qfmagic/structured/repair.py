@@ -114,8 +114,9 @@ def exchanges(
     An answer that doesn't fit goes back with what is wrong with it, in place of the one before it: what the model sees
     is its question, its last answer and the fault, in the language it was asked in. Where there is no room for that, it
     isn't asked again: without the question, it would make something up. One that was cut at its output limit is not
-    asked for again either: it would be cut again; nor is one that broke off. An error thrown in, where there is an
-    answer already, ends it with that answer.
+    asked for again either: it would be cut again; nor is one that broke off, nor one about which the safety check
+    allows no further talk. An error thrown in, where there is an answer already, ends it with
+    that answer.
 
     Args:
         asked: The question (:func:`question_of`).
@@ -135,12 +136,13 @@ def exchanges(
                 raise
             return _failed(judged, problem)
         try:
-            value = schema.parse(answer.text)
+            found = schema.read(answer.text)
         except SchemaError as error:
-            judged.append(_Judged(answer, error))
+            judged.append(_Judged(answer, SchemaError("schema.withheld") if answer.withheld else error))
         else:
-            return _came([one.answer for one in judged], answer, value, None, len(judged))
-        if answer.truncated or not answer.complete or len(judged) > repairs:
+            fitting = replace(answer, despite=found.despite)
+            return _came([one.answer for one in judged], fitting, found.value, None, len(judged))
+        if answer.truncated or not answer.complete or answer.banned or len(judged) > repairs:
             return _failed(judged)
         needed = _again(messages[-1], *judged[-1], lang)
         if not room(needed):
@@ -156,8 +158,13 @@ class _Judged(NamedTuple):
 
     @property
     def hint(self) -> str | None:
-        """What else there is to say: it isn't whole."""
-        return "schema.cut" if self.answer.truncated else None if self.answer.complete else "schema.broke_off"
+        """What else there is to say: it isn't whole, or nothing more may be said about it."""
+        found = (
+            ("schema.cut", self.answer.truncated),
+            ("schema.broke_off", not self.answer.complete),
+            ("schema.banned", self.answer.banned),
+        )
+        return next((key for key, applies in found if applies), None)
 
 
 def _failed(judged: Sequence[_Judged], problem: QianfanError | None = None) -> Structured:

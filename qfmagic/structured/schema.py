@@ -2,20 +2,24 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, is_dataclass, replace
+from enum import Enum
 from functools import cached_property
+from pathlib import Path
 from types import GenericAlias, MappingProxyType
-from typing import Any, Union, get_origin
+from typing import Any, Literal, Union, get_origin
 
 from ..core.errors import OptionError, SchemaError
 from ..core.i18n import text
 from ..core.models import JsonWay, did_you_mean, suggest
 from ..core.safe_json import read_json, write_json
 from .column_types import Kinds
-from .json_in_text import JsonCandidate, NoJSON, found_json
 from .json_schema import JSONSchemaChecker
+from .old_models import is_old_model
 from .python_types import TypeChecker
+from .reading import Reading, read_answer
+from .schema_file import is_path, read_schema
 from .short_form import Field, json_schema_of, parse_short_form, type_of
 from .validator import Checker, Unfit, loaded
 
@@ -49,14 +53,16 @@ class Schema:
         Read a schema.
 
         Args:
-            spec: A pydantic model, a dataclass, a TypedDict, or ``list[...]`` of one; a JSON Schema as a dict or as
-                text; a short form such as ``"name str, score float"``; or the name of one of these, or
-                ``"list[NAME]"``.
+            spec: A pydantic model, a dataclass, a TypedDict, an Enum, a Literal, or ``list[...]`` of one; a JSON Schema
+                as a dict, as text, or the path of a ``.json`` file; a short form such as ``"name str, score float"``;
+                or the name of one of these, or ``"list[NAME]"``.
             namespace: Where a name is looked up.
 
         Raises:
             OptionError: It is none of these, can't be checked, or what checks it isn't installed.
         """
+        if isinstance(spec, Path) or (isinstance(spec, str) and is_path(spec.strip(), namespace)):
+            spec = read_schema(spec)
         if isinstance(spec, str):
             spec = _named(spec.strip(), namespace)
         if isinstance(spec, Schema):
@@ -128,39 +134,23 @@ class Schema:
         Return the object in a model's text, which may stand in fenced code or within prose.
 
         Raises:
+            SchemaError: As :meth:`read`.
+        """
+        return self.read(answer).value
+
+    def read(self, answer: str) -> Reading:
+        """
+        Return the object in a model's text, and in spite of what it was read.
+
+        Raises:
             SchemaError: There is none, it doesn't fit, or several do.
         """
-        try:
-            places = found_json(answer, lists=not self.is_object)
-        except NoJSON as error:
-            key = "schema.broken" if error.reason else "schema.no_json"
-            raise SchemaError(key, reason=error.reason) from None
-        faults: list[str] = []
-        for place in places:
-            if fitting := self._fitting(place, faults):
-                if len(fitting) > 1:
-                    raise SchemaError("schema.several", count=len(fitting))
-                return self._completed(fitting[0])
-        raise SchemaError("schema.unfit", reason=faults[0])
-
-    def _fitting(self, place: Sequence[JsonCandidate], faults: list[str]) -> list[Any]:
-        """The different objects that fit, of those at one place; what is wrong with the others goes to *faults*."""
-        written = {json.dumps(found.value, sort_keys=True): found.written for found in place}
-        fitting: list[Any] = []
-        for one in written.values():
-            try:
-                value = self.checker.check(one)
-                self.checker.columns(value)
-            except Unfit as error:
-                faults.append(str(error))
-            else:
-                if not any(_same(value, other) for other in fitting[:1]):
-                    fitting.append(value)
-        return fitting
+        found = read_answer(answer, self.checker, lists=not self.is_object)
+        return replace(found, value=self._completed(found.value)) if self.fields else found
 
     def _completed(self, value: Any) -> Any:
         """With every field of a short form, in its order: one that was left out is None."""
-        return {field.name: value.get(field.name) for field in self.fields} if self.fields else value
+        return {field.name: value.get(field.name) for field in self.fields}
 
     def columns(self, value: Any) -> dict[str, Any]:
         """
@@ -229,27 +219,24 @@ def _json(spec: Mapping[str, Any]) -> dict[str, Any]:
     return copy
 
 
-def _same(one: Any, other: Any) -> bool:
-    try:
-        return bool(one == other)
-    except Exception:  # noqa: BLE001 - the class is the user's
-        return False
-
-
 def _checkable(spec: Any) -> Any:
     if isinstance(spec, Mapping) and spec:
         return _json(spec)
     if _is_type(spec):
         return spec
+    if is_old_model(spec):
+        raise OptionError("schema.v1", name=spec.__name__)
     raise OptionError("schema.kind", kind=type(spec).__name__)
 
 
 def _is_type(spec: Any) -> bool:
-    """Whether it is a class with fields, or a list of one."""
+    """Whether it is a class with fields, choices, or a list of one."""
     origin = get_origin(spec)
     if origin is not None:
-        return origin is Union or isinstance(origin, type) or not callable(origin)
-    return isinstance(spec, type) and (is_dataclass(spec) or any(hasattr(spec, name) for name in _MARKS))
+        return origin in (Union, Literal) or isinstance(origin, type) or not callable(origin)
+    if not isinstance(spec, type):
+        return False
+    return is_dataclass(spec) or issubclass(spec, Enum) or any(hasattr(spec, name) for name in _MARKS)
 
 
 def _kind(schema: Mapping[str, Any], root: Mapping[str, Any]) -> object:

@@ -1,8 +1,10 @@
 """
 The short form of a schema: ``"name str, score float, tags list[str], note str?, mood good|bad"``.
 
-Fields with commas between them; each is a name and a type. A ``?`` behind the type says that the field may be left out
-or null; words with ``|`` between them are the values that are allowed, numbers if all of them are whole numbers.
+Fields with commas or line ends between them; each is a name and a type, and may be followed by a colon and a
+description: ``"score float: from 0 to 1, reason: why, in a sentence"``. Without a type it is a text. A ``?`` behind the
+type says that the field may be left out or null; words with ``|`` between them are the values that are allowed, numbers
+if all of them are whole numbers.
 """
 
 import re
@@ -27,8 +29,8 @@ _NULL = ("None", "null")
 _PUNCTUATION = str.maketrans({"，": ",", "、": ",", "｜": "|", "？": "?", "：": ":", "［": "[", "］": "]"})
 _LIST = re.compile(r"list\s*\[(.*)\]")
 _NAME = re.compile(r"([^\s:]*)\s*:?\s*(.*)", re.DOTALL)
+_COLON = re.compile(r"[:：](\s|$)?")
 _WHOLE_NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,14})")  # with zeros in front it is a code
-_DATE = re.compile(r"\s*[0-9]{4}-[0-9]")
 
 
 class Field(NamedTuple):
@@ -41,6 +43,7 @@ class Field(NamedTuple):
         choices: The values that are allowed, all of them strings or all ints.
         many: Whether it is a list of these.
         optional: Whether it may be left out or null.
+        description: What it is, in words.
     """
 
     name: str
@@ -48,13 +51,15 @@ class Field(NamedTuple):
     choices: tuple[str | int, ...] = ()
     many: bool = False
     optional: bool = False
+    description: str = ""
 
     @property
     def schema(self) -> dict[str, Any]:
         """The field as a JSON Schema."""
         one: dict[str, Any] = {"enum": list(self.choices)} if self.choices else dict(TYPES[self.kind])
         whole = {"type": "array", "items": one} if self.many else one
-        return {"anyOf": [whole, {"type": "null"}]} if self.optional else whole
+        told = {"description": self.description} if self.description else {}
+        return {**({"anyOf": [whole, {"type": "null"}]} if self.optional else whole), **told}
 
 
 def parse_short_form(written: str) -> tuple[Field, ...]:
@@ -65,7 +70,7 @@ def parse_short_form(written: str) -> tuple[Field, ...]:
         OptionError: It is none; the error names the part that is wrong.
     """
     fields: list[Field] = []
-    for part in _parts(written.translate(_PUNCTUATION)):
+    for part in _parts(written):
         field = _field(part)
         if any(field.name == other.name for other in fields):
             raise _wrong(part, "schema.field.twice", name=field.name)
@@ -87,13 +92,12 @@ def json_schema_of(fields: tuple[Field, ...]) -> dict[str, Any]:
 def type_of(fields: tuple[Field, ...]) -> Any:
     """The TypedDict that pydantic checks an object with these fields against."""
     from datetime import date, datetime  # noqa: PLC0415 - only who asks for a schema
-    from typing import Annotated, Literal, NotRequired  # noqa: PLC0415 - as above
+    from typing import Literal, NotRequired  # noqa: PLC0415 - as above
 
-    from pydantic import BeforeValidator, ConfigDict, FiniteFloat  # noqa: PLC0415 - an extra
+    from pydantic import ConfigDict, FiniteFloat  # noqa: PLC0415 - an extra
     from typing_extensions import TypedDict  # noqa: PLC0415 - comes with pydantic, which wants this one
 
-    day, time = (Annotated[kind, BeforeValidator(_no_number)] for kind in (date, datetime))
-    types = {"str": str, "int": int, "float": FiniteFloat, "bool": bool, "date": day, "datetime": time}
+    types = {"str": str, "int": int, "float": FiniteFloat, "bool": bool, "date": date, "datetime": datetime}
 
     def annotation(field: Field) -> Any:
         one: Any = Literal[field.choices] if field.choices else types[field.kind]
@@ -107,29 +111,80 @@ def type_of(fields: tuple[Field, ...]) -> Any:
     return made
 
 
-def _no_number(value: object) -> object:
-    """A date as it is written; a number would be taken for the seconds since 1970."""
-    if isinstance(value, str) and _DATE.match(value):
-        return value
-    raise ValueError("a date is written like 2025-01-08")
-
-
 def _parts(written: str) -> list[str]:
-    """What stands between the commas, but for those inside brackets."""
-    parts = re.split(r",(?![^\[\]]*\])", written)
+    """What stands between the commas and line ends, but for those inside brackets; a description may have commas."""
+    lines = [line for line in _split(written, "\n") if line.strip()]
+    if len(lines) < 2:
+        return _fields_in(written)
+    parts: list[str] = []
+    for line in lines:
+        inside = _fields_in(line)
+        first, *others = map(_field_or_none, inside)
+        described = first is not None and first.description and others and not any(others)
+        parts += [line.strip().rstrip(",，")] if described else inside
+    return parts
+
+
+def _fields_in(line: str) -> list[str]:
+    parts = _split(line, ",")
     if parts and not parts[-1].strip():
         parts.pop()
     return [part.strip() for part in parts]
 
 
+def _split(written: str, sign: str) -> list[str]:
+    """Split a text at signs that aren't inside brackets."""
+    parts, start, depth = [], 0, 0
+    for at, character in enumerate(written.translate(_PUNCTUATION)):
+        depth = max(depth + {"[": 1, "(": 1, "]": -1, ")": -1}.get(character, 0), 0)
+        if character == sign and not depth:
+            parts.append(written[start:at])
+            start = at + 1
+    return [*parts, written[start:]]
+
+
+def _field_or_none(part: str) -> Field | None:
+    try:
+        return _field(part)
+    except OptionError:
+        return None
+
+
 def _field(part: str) -> Field:
-    found = _NAME.fullmatch(part)
+    found = _NAME.fullmatch(part.translate(_PUNCTUATION))
     assert found is not None  # any text has that form
-    name, written = found[1], found[2].strip()
+    name, told = found[1], part[found.start(2) :].strip()
     if not name.isidentifier():
         raise _wrong(part, "schema.field.name" if name else "schema.field.empty", name=name)
-    if not written:
+    if not told:
         raise _wrong(part, "schema.field.untyped", name=name)
+    kind, description = _kind_and_description(told)
+    after_colon = ":" in found[0][: found.start(2)]
+    # One word that is like a type is rather a slip of the pen.
+    slip = told.isascii() and " " not in told and suggest(told.rstrip("?"), TYPES)
+    if after_colon and not slip and not _is_kind(kind):
+        return Field(name, "str", description=told)
+    return _typed(part, name, kind)._replace(description=description)
+
+
+def _kind_and_description(told: str) -> tuple[str, str]:
+    """A type and what follows on its colon; without a blank behind it, that may be part of a choice: 10:00|12:00."""
+    usual = told.translate(_PUNCTUATION)
+    for colon in _COLON.finditer(told):
+        kind = usual[: colon.start()].strip()
+        if _is_kind(kind) and ("|" not in kind or colon[1] or colon[0] == "："):
+            return kind, told[colon.end() :].strip()
+    return usual.strip(), ""
+
+
+def _is_kind(written: str) -> bool:
+    inside = written.removesuffix("?").strip()
+    listed = _LIST.fullmatch(inside)
+    kind = listed[1].strip() if listed else inside
+    return kind in TYPES or "|" in kind
+
+
+def _typed(part: str, name: str, written: str) -> Field:
     optional = written.endswith("?")
     inside = written.removesuffix("?").strip()
     listed = _LIST.fullmatch(inside)

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
 from io import StringIO
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -12,7 +12,9 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from ..core.conversation import Conversation
-from ..notebook.frontend import FrontEnd
+from ..core.page_order import PageOrder
+from ..notebook.conversation.cell_order import RunningCell, text_of
+from ..notebook.frontend.front_end import FrontEnd
 from ..notebook.magics import load, unload
 from ..notebook.output.bundle import Bundle
 from ..notebook.output.views import MultiView, StaticView, View
@@ -130,7 +132,14 @@ class NotebookHarness:
         """The conversation of that name; an empty one if there is none."""
         return self.session.chats.get(name)
 
-    def run(self, cell: str, cell_id: str | None = None, *, deleted: Iterable[str] = ()) -> CellResult:
+    def run(
+        self,
+        cell: str,
+        cell_id: str | None = None,
+        *,
+        deleted: Iterable[str] = (),
+        order: Iterable[str] | None = None,
+    ) -> CellResult:
         """
         Run a cell.
 
@@ -139,6 +148,8 @@ class NotebookHarness:
             cell_id: The cell's ID, as JupyterLab sends it: a cell that is run again replaces its turn. Without one,
                 turns are appended.
             deleted: The IDs of the cells that were deleted since the last run.
+            order: The IDs of all cells from top to bottom, as JupyterLab's page reports them. When not given, new
+                cells are below those that were run before, and stay there.
 
         Returns:
             What it left.
@@ -148,7 +159,7 @@ class NotebookHarness:
                 left.
         """
         printed = StringIO()
-        self._front.begin_cell(cell_id, deleted)
+        self._front.begin_cell(cell_id, deleted, order)
         with redirect_stdout(printed):
             ran = self.shell.run_cell(cell, store_history=True)
         error = ran.error_before_exec or ran.error_in_exec
@@ -227,11 +238,33 @@ class _SavedFrontEnd(FrontEnd):
         super().__init__(shell, session)
         self.outputs: list[Output] = []
         self._cell: dict[str, Any] = {}
+        self._order: dict[str, None] = {}
+        self._texts: dict[str, str | None] = {}
 
-    def begin_cell(self, cell_id: str | None, deleted: Iterable[str]) -> None:
+    def begin_cell(self, cell_id: str | None, deleted: Iterable[str], order: Iterable[str] | None) -> None:
         """Another cell is about to run."""
         self.outputs = []
         self._cell = {"cellId": cell_id, "deletedCells": [*deleted]}
+        if order is not None:
+            self._order = dict.fromkeys(order)
+        elif cell_id is not None:
+            self._order = {cell: None for cell in self._order if cell not in self._cell["deletedCells"]}
+            self._order.setdefault(cell_id)
+
+    def running_cell(self, source: str | None) -> RunningCell:
+        """The cell that runs, on a page with the cells that were named so far."""
+        cell = self._cell.get("cellId")
+        if cell is None:
+            return RunningCell()
+        return RunningCell(
+            cell, None if source is None else text_of(source), (), PageOrder.of(self._on_page(cell, source))
+        )
+
+    def _on_page(self, running: str, source: str | None) -> Iterator[tuple[str, str | None]]:
+        """The cells; the text of another than the running one is the one it last ran."""
+        if source is not None:
+            self._texts[running] = text_of(source)
+        return ((cell, self._texts.get(cell)) for cell in self._order)
 
     @property
     def terminal(self) -> bool:

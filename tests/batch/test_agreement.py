@@ -1,6 +1,6 @@
 """How alike answers are, and what they come to."""
 
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 import pytest
 from hypothesis import given
@@ -125,7 +125,7 @@ def test_summaries_count_usage_of_answers_without_text():
 
 
 def test_records_list_answers_as_data():
-    compared = [said("a", "yes")._replace(row=0, index=7), said("b", "", problem=FAILED)]
+    compared = [replace(said("a", "yes"), row=0, index=7), said("b", "", problem=FAILED)]
     first, second = records(compared, (0.123456, None))
     assert first == {
         "index": 7,

@@ -1,6 +1,7 @@
 """A template over many rows: what is sent, what comes back, what is asked again, and what goes wrong."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -107,7 +108,7 @@ def test_map_rejects_row_over_model_limit_before_sending(service):
         (["a"], "{{ item }}", {"workers": 101}, "option.value"),
         (["a"], "{{ item }}", {"workers": True}, "option.value"),
         ([{"answer": 1}], "{{ answer }}", {}, "map.column_taken"),
-        (["a"], "{{ item }}", {"schema": "error str"}, "map.column_taken"),
+        ([{"error": 1}], "{{ error }}", {"schema": "error str"}, "map.column_taken"),
         (["a"], "{{ item }}", {"model": "yi_34b_chat", "temperature": 9}, "parameter.value"),
     ],
     ids=str,
@@ -488,6 +489,30 @@ def test_map_error_for_invalid_column_name_suggests_row_access(client, service, 
     assert not service.bodies
 
 
+FIELDS = "answer str, error str, seconds str, id str, prompt_tokens str"
+
+
+@pytest.mark.parametrize("prefix", ["", "x_"])
+@pytest.mark.parametrize("schema", [FIELDS, f"{FIELDS}, qf_error str"])
+def test_map_schema_field_may_be_named_like_own_column(client, service, schema, prefix):
+    said = {part.split()[0]: f"the {part.split()[0]}" for part in schema.split(", ")}
+    service.answers["m"] = v2(json.dumps(said))
+    for data in ([{"t": "a"}], pd.DataFrame({"t": ["a"]})):
+        found = qfmagic.map(data, "{{ t }}", client=client, schema=schema, prefix=prefix)
+        (row,) = found if isinstance(found, list) else found.to_dict("records")
+        assert {name: row[f"{prefix}{name}"] for name in said} == said
+        own = "qf_qf_error" if "qf_error" in said else "qf_error"
+        assert row[f"{prefix}qf_answer"] == json.dumps(said)
+        assert row[f"{prefix}{own}"] is None or pd.isna(row[f"{prefix}{own}"])
+        assert row[f"{prefix}qf_id"] is None or isinstance(row[f"{prefix}qf_id"], str)
+
+
+def test_map_schema_field_may_be_named_item(client, service):
+    service.answers["m"] = v2('{"item": "thing"}')
+    (row,) = qfmagic.map(["a"], "{{ item }}", client=client, schema="item str")
+    assert (row["qf_item"], row["item"]) == ("a", "thing")
+
+
 def test_map_builtin_function_is_not_a_column(client, service):
     with pytest.raises(PromptError, match="Unknown column or variable 'input'"):
         qfmagic.map([{"text": "a"}], "{{ input }} {{ text }}", client=client)
@@ -512,7 +537,7 @@ def test_map_fresh_keeps_stored_answers_until_replaced(client, service, tmp_path
     ask = partial(qfmagic.map, ["a", "b", "c"], "{{ item }}", client=client, keep=keep)
     ask()
     with pytest.raises(OptionError):
-        ask(fresh=True, schema="error str")
+        ask(fresh=True, schema="error strng")
     service.answers["m"] = refusal("invalid_iam_token", "no", 401)
     with pytest.raises(AuthenticationError):
         ask(fresh=True)
@@ -673,15 +698,15 @@ def test_map_computed_field_error_fails_its_row(client, service):
 @pytest.mark.parametrize("raised", [Odd, SystemExit, asyncio.CancelledError, ZeroDivisionError])
 def test_map_validator_error_fails_its_row(client, service, raised, monkeypatch):
     service.answers["m"] = lambda body: v2('{"score": 1}')
-    parse = Schema.parse
+    read = Schema.read
 
     def odd(self, text):
         if threading.current_thread() is threading.main_thread() or not faults:
-            return parse(self, text)
+            return read(self, text)
         raise faults.pop()
 
     faults = [raised()]
-    monkeypatch.setattr(Schema, "parse", odd)
+    monkeypatch.setattr(Schema, "read", odd)
     rows = qfmagic.map(range(6), "{{ item }}", client=client, schema="score int", workers=3)
     assert [row["error"] is None for row in rows].count(False) == 1
     assert text_of(client, "still there") == '{"score": 1}'

@@ -6,6 +6,7 @@ from typing import Self
 from qfmagic.core.answer import Answer
 from qfmagic.notebook.ask.question import prepare
 from qfmagic.notebook.ask.single import run
+from qfmagic.notebook.conversation.cell_order import RunningCell
 from qfmagic.notebook.output.views import View
 from qfmagic.notebook.session.session import Session
 
@@ -46,7 +47,7 @@ def _session(turns: int, home: str) -> Session:
 
 
 def _turn(session: Session, number: int) -> None:
-    session.chats.begin_cell(f"cell-{number}")
+    session.chats.begin_cell(RunningCell(f"cell-{number}"))
     ask = prepare(session, f"question {number}", {"model": "ernie-5.1", "context": SENT})
     run(session, ask, lambda _: View(), lambda *_: None)
     session.chats.end_cell()

@@ -17,6 +17,7 @@ from tests.support.browser.page import launch
 playwright = pytest.importorskip("playwright.sync_api")
 
 ROOT = Path(__file__).parents[2]
+EXTENSIONS = ROOT / "qfmagic" / "notebook" / "labextensions"  # before any that is installed
 SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
 # What a user can set in JupyterLab's settings; nothing is asked of the network.
 WIDGET_STATE = "@jupyter-widgets/jupyterlab-manager/plugin"
@@ -125,6 +126,7 @@ def start_lab(folder, settings=(), **environ):
         "--AsyncMappingKernelManager.kernel_manager_class=tests.support.browser.forked.ForkedKernelManager",
         *("--ServerApp.port=0", "--ServerApp.ip=127.0.0.1", f"--IdentityProvider.token={token}"),
         *("--LabApp.expose_app_in_browser=True", f"--LabApp.user_settings_dir={user_settings}"),
+        f"--LabApp.extra_labextensions_path={EXTENSIONS}",
         *("--LabApp.extension_manager=readonly", "--LabApp.news_url=", "--ServerApp.terminals_enabled=False"),
     ]
     with (folder / "server.log").open("w") as log:

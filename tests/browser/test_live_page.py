@@ -8,6 +8,7 @@ import nbformat
 import pytest
 
 from tests.support.browser.page import LABELS, LINES, STATIC, live_page, long_texts, measure
+from tests.support.emphasis import CASES, inner
 
 ROOT = Path(__file__).parents[2]
 CORPUS = json.loads((Path(__file__).parent / "payloads.json").read_text("ascii"))
@@ -77,6 +78,17 @@ def test_live_view_renders_math_between_delimiters(shown, text, formulas):
     assert shown(text).locator("math").count() == formulas
 
 
+def test_live_view_emphasis_equals_saved_form(page, shown):
+    """The cases of tests/notebook/output/test_emphasis.py, one after the other."""
+    wrong = {}
+    for number, (text, expected) in enumerate(CASES):
+        found = inner(shown(text, f"m{number}").inner_html())
+        if found != expected:
+            wrong[text] = found
+        page.page.evaluate("document.body.replaceChildren()")
+    assert wrong == {}
+
+
 def test_live_view_renders_incomplete_markdown(page, shown):
     text = shown("```python\nx = 1")
     assert text.locator("pre code").inner_text() == "x = 1"
@@ -113,14 +125,16 @@ def test_live_view_head_shows_status(page):
     page.send(wait="", r="First, <b>think</b>.")
     page.page.wait_for_function("!document.querySelector('.qf-reasoning').hidden")
     details = view.locator("details")
-    assert not details.evaluate("details => details.open")
-    details.locator("summary").click()
-    assert details.locator(".qf-thinking").inner_text() == "First, <b>think</b>."
+    assert details.locator("summary").inner_text() == "Reasoning · 20 characters"
+    assert details.locator(".qf-thinking").inner_text() == "First, <b>think</b>."  # open while the model thinks
     assert view.locator(".qf-status").is_hidden()
     page.send(t="长城🎉")
     page.page.wait_for_function("document.querySelector('.qf-size').textContent === '3 characters'")
+    assert not details.evaluate("details => details.open")
+    details.locator("summary").click()
     page.send(tokens=7)
     page.page.wait_for_function("document.querySelector('.qf-size').textContent === '7 tokens'")
+    assert details.evaluate("details => details.open")  # the reader's choice stays
     before = float(view.locator(".qf-time").inner_text().split()[0])
     assert before >= 12.3
     page.page.wait_for_function(f"parseFloat(document.querySelector('.qf-time').textContent) > {before}")

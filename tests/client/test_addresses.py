@@ -26,6 +26,12 @@ HOST = "https://qianfan.baidubce.com"
         ("gateway.example:4000", "http://gateway.example:4000"),
         ("printer.local", "http://printer.local"),
         ("host:port", "https://host:port"),
+        (f"{HOST}/V2/", f"{HOST}/v2"),
+        (f"{HOST}//v2", f"{HOST}/v2"),
+        (f"{HOST}/v2/v2", f"{HOST}/v2"),
+        (f"{HOST}/V2/v2/chat/completions", f"{HOST}/v2/chat/completions"),
+        (f"{HOST}/v2/v20", f"{HOST}/v2/v20"),
+        (f"{HOST}/Vendor", f"{HOST}/Vendor"),
     ],
 )
 def test_read_address_parses_addresses(written, read):
@@ -34,6 +40,7 @@ def test_read_address_parses_addresses(written, read):
 
 def test_read_address_of_a_proxy_is_http():
     assert read_address("proxy.example.com", proxy=True) == "http://proxy.example.com"
+    assert read_address("u:a//b/V2@proxy.example.com", proxy=True) == "http://u:a//b/V2@proxy.example.com"
 
 
 @pytest.mark.parametrize(

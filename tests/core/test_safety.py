@@ -2,7 +2,7 @@
 
 import pytest
 
-from qfmagic.core.answer import Answer
+from qfmagic.core.answer import Answer, Delta
 from qfmagic.core.conversation import Conversation
 from qfmagic.core.safety import flagged_rounds
 from qfmagic.core.wire import Accumulator
@@ -73,8 +73,9 @@ def test_accumulator_withdraws_its_text_once():
     assert collector.take().text == "secret"
     collector.flag = 4
     collector.add_content(" more")
-    assert collector.take() == ("", "", None, "all")
+    assert collector.take() == Delta(takes_back="all")
     assert collector.take() is None
     silent = Accumulator(streamed=True, flag=3)
     silent.add_content("secret")
+    assert silent.take() == Delta(takes_back="all")
     assert silent.take() is None

@@ -71,6 +71,11 @@ def test_fitted_truncates_to_columns(content, columns, shown):
     assert width(shown) <= columns
 
 
+def test_aligned_puts_columns_of_numbers_at_the_right():
+    rows = [("model", "tokens", "n"), ("a", "7", "10"), ("长城", "12", "")]
+    assert aligned(rows, [1, 2]) == ["model  tokens   n", "a           7  10", "长城       12"]
+
+
 def test_aligned_lines_up_chinese_columns():
     assert aligned([("a", "b", "c"), ("长城", "x", ""), ("hello", "长", "z")]) == [
         "a      b   c",

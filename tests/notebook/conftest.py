@@ -2,6 +2,7 @@
 
 import builtins
 import os
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+from qfmagic.notebook.conversation.cell_order import text_of
 from tests.support.kernels import start_kernel
 
 
@@ -85,7 +87,13 @@ class Kernel:
         plain = {k: v for k, v in os.environ.items() if not (k.startswith(machine) or k.upper().endswith("_PROXY"))}
         # Never in the user's own folder.
         own = {"QFMAGIC_JOURNAL": "false", "QFMAGIC_HOME": str(Path("home").absolute())}
-        environ = {"QFMAGIC_LANG": "en", **({} if "QFMAGIC_HOME" in environ else own), **plain, **environ}
+        environ = {
+            "QFMAGIC_LANG": "en",
+            "QFMAGIC_FOOTER": "false",
+            **({} if "QFMAGIC_HOME" in environ else own),
+            **plain,
+            **environ,
+        }
         quiet = ["--IPKernelApp.log_level=40"]
         self.manager, self.client = start_kernel(env=environ, cwd=cwd, extra_arguments=quiet)
 
@@ -93,7 +101,14 @@ class Kernel:
     def client_pid(self):
         return self.manager.provisioner.process.pid
 
-    def send(self, code, cell=None, deleted=()):
+    def report(self, cells, running=None):
+        """Report the order of the cells as JupyterLab's extension does: IDs with sources, and which is queued."""
+        texts = [text_of(source) for _, source in cells]
+        data = {"cells": [cell for cell, _ in cells], "texts": texts, **({} if running is None else {"at": running})}
+        content = {"comm_id": uuid.uuid4().hex, "target_name": "qfmagic", "data": data}
+        self.client.shell_channel.send(self.client.session.msg("comm_open", content))
+
+    def send(self, code, cell=None, deleted=(), metadata=None):
         content = {
             "code": code,
             "silent": False,
@@ -110,6 +125,8 @@ class Kernel:
                 "trusted": True,
                 "recordTiming": False,
             }
+        if metadata is not None:
+            message["metadata"] = metadata
         self.client.shell_channel.send(message)
         return message["header"]["msg_id"]
 
@@ -143,8 +160,8 @@ class Kernel:
             ran[name].status = replies[name]
         return [ran[name] for name in ids]
 
-    def run(self, code, cell=None, deleted=(), timeout=30):
-        return self.collect(self.send(code, cell, deleted), timeout=timeout)[0]
+    def run(self, code, cell=None, deleted=(), timeout=30, metadata=None):
+        return self.collect(self.send(code, cell, deleted, metadata), timeout=timeout)[0]
 
     def value(self, expression):
         return self.run(f"print({expression})").stdout.strip()

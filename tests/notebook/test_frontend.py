@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from qfmagic.version import __version__
+
 NOTEBOOK = Path(__file__).parents[2] / "qfmagic" / "notebook"
-FRONTEND, STATIC = NOTEBOOK / "js", NOTEBOOK / "static"
+FRONTEND, STATIC, EXTENSION = NOTEBOOK / "js", NOTEBOOK / "static", NOTEBOOK / "labextensions" / "qfmagic"
 # Bytes. Every page with an answer gets live.js once, and stub.js with each answer after that.
-SIZES = {"live.js": 500_000, "panel.js": 100_000, "stub.js": 3200}
+SIZES = {"live.js": 500_000, "panel.js": 100_000, "stub.js": 3200, "extension": 4000}
 ASKING = [
     r"\bimport\s*\(?\s*[\"'`](?:https?:)?//",
     r"\bfrom\s*[\"'`](?:https?:)?//",
@@ -34,9 +36,13 @@ def sources_hash():
     return digest.hexdigest()
 
 
+def bundle(name):
+    return next(EXTENSION.glob("static/*.js")) if name == "extension" else STATIC / name
+
+
 @pytest.mark.parametrize("name", SIZES)
 def test_bundle_matches_its_sources(name):
-    first = (STATIC / name).read_text("utf-8").split("\n", 1)[0]
+    first = bundle(name).read_text("utf-8").split("\n", 1)[0]
     assert sources_hash() in first, "the sources were changed: make bundle"
 
 
@@ -48,14 +54,27 @@ def test_stub_script_and_bundle_share_hash():
 
 @pytest.mark.parametrize("name", SIZES)
 def test_bundle_requests_nothing_from_network(name):
-    code = (STATIC / name).read_text("utf-8")
+    code = bundle(name).read_text("utf-8")
     found = [(pattern, one.start()) for pattern in ASKING for one in re.finditer(pattern, code)]
     assert [(pattern, code[max(0, at - 60) : at + 100]) for pattern, at in found] == []
 
 
 @pytest.mark.parametrize(("name", "most"), SIZES.items())
 def test_bundle_size_is_bounded(name, most):
-    assert (STATIC / name).stat().st_size < most
+    assert bundle(name).stat().st_size < most
+
+
+def test_extension_is_what_jupyterlab_installs():
+    """JupyterLab lists it by install.json, and loads what package.json names."""
+    manifest = json.loads((EXTENSION / "package.json").read_text("utf-8"))
+    assert (
+        manifest["name"] == EXTENSION.name == json.loads((EXTENSION / "install.json").read_text("utf-8"))["packageName"]
+    )
+    assert manifest["version"] == __version__
+    load = manifest["jupyterlab"]["_build"]["load"]
+    assert [path.relative_to(EXTENSION).as_posix() for path in EXTENSION.glob("static/*")] == [load]
+    digest = hashlib.sha256((EXTENSION / load).read_bytes()).hexdigest()
+    assert load == f"static/remoteEntry.{digest[:20]}.js"
 
 
 def test_bundled_licenses_are_included():

@@ -424,6 +424,206 @@ def test_number_is_not_a_date(kind, value):
         Schema.of(f"d {kind}").parse(f'{{"d": {value}}}')
 
 
+class Event(pydantic.BaseModel):
+    when: dt.datetime | None = None
+    day: dt.date | None = None
+    at: dt.time | None = None
+    lasts: dt.timedelta | None = None
+    price: float = 0
+    count: int = 0
+    days: list[dt.date] = []
+    named: dict[str, dt.date] = {}
+    dated: dict[dt.date, int] = {}
+    either: dt.date | int | None = None
+    words: dt.date | str | None = None
+
+
+@dataclasses.dataclass
+class Dated:
+    when: dt.datetime
+    price: float = 0
+
+
+class Nested(pydantic.BaseModel):
+    events: list[Event]
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ("when", 2024), ("when", "20240506"), ("when", "1714953600"), ("day", 20240506), ("day", "2024"), ("at", 3600),
+        ("at", "3600"), ("lasts", 90), ("price", "NaN"), ("price", "inf"), ("price", True), ("count", True),
+        ("days", [5]), ("named", {"a": 5}), ("dated", {"2024": 1}), ("price", "1e999"), ("either", "20240506"),
+    ],
+)  # fmt: skip
+def test_guards_hold_for_fields_of_classes(field, said):
+    for spec, value in ((Event, {field: said}), (Nested, {"events": [{field: said}]}), (list[Event], [{field: said}])):
+        with pytest.raises(SchemaError, match=f"{field}.*(written like|finite number|should be)"):
+            Schema.of(spec).parse(json.dumps(value))
+
+
+@pytest.mark.parametrize("spec", [Dated, Record])
+def test_guards_hold_for_dataclasses_and_typed_dicts(spec):
+    with pytest.raises(SchemaError, match="written like 2025-01-08"):
+        Schema.of(spec).parse('{"when": 2024, "inner": []}')
+
+
+def test_guards_pass_what_is_written_as_such():
+    said = {"when": "2024-05-06T10:00:00Z", "day": "2024-05-06", "at": "09:30", "lasts": "PT90S", "price": "1.5",
+            "either": 2024, "words": "20240506", "named": {"2024": "2024-05-06"}}  # fmt: skip
+    found = Schema.of(Event).parse(json.dumps(said))
+    assert (found.day, found.at, found.either, found.words) == (dt.date(2024, 5, 6), dt.time(9, 30), 2024, "20240506")
+
+
+class Leaf(pydantic.BaseModel):
+    inner: "Leaf | Twin | None" = None
+    day: dt.date | None = None
+
+
+class Twin(pydantic.BaseModel):
+    inner: "Leaf | Twin | None" = None
+    day: dt.date | None = None
+
+
+def test_guards_take_linear_time_for_unions():
+    said = '{"inner": ' * 16 + '{"day": 5}' + "}" * 16
+    with pytest.raises(SchemaError, match="written like 2025-01-08"):
+        Schema.of(Leaf).parse(said)
+
+
+def test_guards_leave_code_of_the_class_alone():
+    class Year(pydantic.BaseModel):
+        year: dt.date
+        far: float = pydantic.Field(default=0, allow_inf_nan=True)
+
+        @pydantic.field_validator("year", mode="before")
+        @classmethod
+        def of_number(cls, value):
+            return dt.date(value, 1, 1)
+
+    found = Schema.of(Year).parse('{"year": 2024, "far": "inf"}')
+    assert (found.year, found.far) == (dt.date(2024, 1, 1), float("inf"))
+
+
+# ---- choices, old models, files, descriptions
+
+Tone = typing.Literal["good", "bad"]
+
+
+@pytest.mark.parametrize("said", ['"good"', "good", "Good.", "```\ngood\n```", '{"mood": "good"}', '["good"]'])
+@pytest.mark.parametrize(("spec", "value"), [(Mood, Mood.GOOD), ("Mood", Mood.GOOD), (Tone, "good"), ("Tone", "good")])
+def test_choices_are_a_schema(spec, value, said):
+    schema = Schema.of(spec, {"Mood": Mood, "Tone": Tone})
+    found = schema.parse(said)
+    assert found == value
+    assert schema.columns(found) == {"value": "good"}
+    assert schema.kinds == {"value": str}
+
+
+@pytest.mark.parametrize("said", ['"fine"', "fine", "It is good", '["good", "bad"]', "good\nbad", ""])
+def test_choices_reject_other_words(said):
+    for spec in (Mood, Tone):
+        with pytest.raises(SchemaError):
+            Schema.of(spec).parse(said)
+
+
+def test_choices_may_be_listed_and_numbers():
+    assert Schema.of("list[Tone]", {"Tone": Tone}).parse('["good", "Bad"]') == ["good", "bad"]
+    assert Schema.of(list[Mood]).parse('["good"]') == [Mood.GOOD]
+    assert [Schema.of(typing.Literal[1, 2]).parse(said) for said in ("2", '"2"', "2.0")] == [2, 2, 2]
+
+
+def test_model_of_pydantic_1_is_rejected_as_such():
+    old = pytest.importorskip("pydantic.v1")
+
+    class Old(old.BaseModel):
+        a: int
+
+    @dataclasses.dataclass
+    class Around:
+        inner: Old
+
+    for spec in (Old, list[Old], Around, OPTIONAL[Old], "Old"):
+        with pytest.raises(OptionError, match="Old: a model of pydantic 1"):
+            Schema.of(spec, {"Old": Old})
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_schema_is_read_from_file(tmp_path, encoding):
+    path = tmp_path / "review.JSON"
+    path.write_bytes(json.dumps(JSON).encode(encoding))
+    for spec in (path, str(path), f" {path} "):
+        assert Schema.of(spec).names == ("a", "b")
+
+
+def test_schema_file_is_relative_to_folder_or_home(tmp_path, monkeypatch):
+    (tmp_path / "review.json").write_text(json.dumps(JSON))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Schema.of("review.json").names == Schema.of("~/review.json").names == ("a", "b")
+    # A name that is defined counts first, as before.
+    assert Schema.of("review.json", {"review": SimpleNamespace(json=Point)}).names == ("x", "y")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(None, "No such file"), ("{", "not JSON"), ("[1]", "a JSON list, not an object"), ('{"type": 5}', "Invalid")],
+)
+def test_schema_file_is_rejected_with_reason(tmp_path, content, told):
+    path = tmp_path / "review.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(OptionError, match=told) as caught:
+        Schema.of(str(path))
+    assert caught.value.message("zh")
+
+
+@pytest.mark.parametrize(
+    ("written", "fields"),
+    [
+        ("name: the full name, age int: in years", [("name", "str", "the full name"), ("age", "int", "in years")]),
+        (
+            "score float: from (0, 1], note str?: a remark",
+            [("score", "float", "from (0, 1]"), ("note", "str", "a remark")],
+        ),
+        ("name：姓名, 时间 datetime: 如 10:30", [("name", "str", "姓名"), ("时间", "datetime", "如 10:30")]),
+        ("name: str: the full name", [("name", "str", "the full name")]),
+        (
+            "name: first, last\nage int: in years, rounded,\n",
+            [("name", "str", "first, last"), ("age", "int", "in years, rounded")],
+        ),
+        ("a: int, b: str\nc float", [("a", "int", ""), ("b", "str", ""), ("c", "float", "")]),
+        ("page: see https://x.y", [("page", "str", "see https://x.y")]),
+        ("t list[date]?: days", [("t", "date", "days")]),
+    ],
+)
+def test_short_form_accepts_descriptions(written, fields):
+    assert [(field.name, field.kind, field.description) for field in parse_short_form(written)] == fields
+
+
+def test_short_form_choices_may_have_descriptions_and_colons():
+    (mood, time) = parse_short_form("mood good|bad: how it sounds, time 10:00|12:00")
+    assert (mood.choices, mood.description) == (("good", "bad"), "how it sounds")
+    assert (time.choices, time.description) == (("10:00", "12:00"), "")
+
+
+def test_short_form_descriptions_are_in_json_schema():
+    schema = Schema.of("mood good|bad: how it sounds, note str?: a remark")
+    assert schema.json_schema["properties"] == {
+        "mood": {"enum": ["good", "bad"], "description": "how it sounds"},
+        "note": {"anyOf": [{"type": "string"}, {"type": "null"}], "description": "a remark"},
+    }
+    assert schema.parse('{"mood": "good"}') == {"mood": "good", "note": None}
+
+
+@pytest.mark.parametrize(
+    "written", ["name: strng", "name: integer", "name: the name, age", "a str b", ": foo", "name str x: y"]
+)
+def test_short_form_rejects_what_may_be_a_mistake(written):
+    with pytest.raises(OptionError):
+        parse_short_form(written)
+
+
 # ---- what a class may do
 
 
@@ -470,6 +670,26 @@ def test_validator_interrupt_is_raised():
 
     with pytest.raises(KeyboardInterrupt):
         Schema.of(Slow).parse('{"a": 1}')
+
+
+def test_validator_runs_once_for_an_answer():
+    seen = []
+
+    class Counted(pydantic.BaseModel):
+        a: int
+
+        @pydantic.field_validator("a")
+        @classmethod
+        def look(cls, value):
+            seen.append(value)
+            if value < 0:
+                raise ValueError("negative")
+            return value
+
+    Schema.of(Counted).parse('{"a": 1}\n{"a": 1}')
+    with pytest.raises(SchemaError, match="negative"):
+        Schema.of(Counted).parse('{"a": -1}')
+    assert seen == [1, -1]
 
 
 # ---- TypedDicts and unions of typing

@@ -6,9 +6,11 @@ from typing import Any
 from ...core.errors import CredentialError
 from ...core.keys.forms import holds_form
 from ...core.keys.names import key_variable
+from ...core.keys.pasted import form_of, read_key
 from ...core.models import registry
 
 _BEARER = "QIANFAN_BEARER_TOKEN"
+_HEADERS = ("authorization", "api-key", "x-api-key")  # their values are keys in any form
 
 
 def key_among(options: Mapping[str, Any], **others: Any) -> CredentialError | None:
@@ -19,14 +21,27 @@ def key_among(options: Mapping[str, Any], **others: Any) -> CredentialError | No
     """
     known = registry().parameter_names()
     for name, value in {**options, **others}.items():
-        if name in known:
-            continue
-        variable = None if name in others else key_variable(name)
+        variable = None if name in known or name in others else key_variable(name)
         if variable is not None:
             return CredentialError("keys.argument", name=name, **_told(variable))
-        if isinstance(value, str) and holds_form(value):
+        if _is_key(value) if name in known else _holds_key(value):
             return CredentialError("keys.argument_value", name=name, **_told(_BEARER))
     return None
+
+
+def _is_key(value: Any) -> bool:
+    """Whether a parameter's value is a key and nothing else: texts for the model may mention one."""
+    form = form_of(read_key(value)) if isinstance(value, str) else None
+    return form is not None and form.name in ("v2", "access_token")
+
+
+def _holds_key(value: Any) -> bool:
+    """Whether a value is or contains a key, as the headers of other clients do."""
+    if isinstance(value, str):
+        return holds_form(value)
+    if isinstance(value, Mapping):
+        return any(str(name).lower() in _HEADERS or _holds_key(held) for name, held in value.items())
+    return isinstance(value, (list, tuple)) and any(map(_holds_key, value))
 
 
 def check_options(options: dict[str, Any]) -> None:

@@ -61,13 +61,14 @@ class Accumulator:
     taken: int = 0
     taken_thoughts: int = 0
     half: str = ""
+    status: str = ""  # what the service says it is doing
     takes_back: bool = False
     cleared: bool = False
 
     @property
     def answered(self) -> bool:
-        """Whether there is an answer, be it an empty one."""
-        return self.began or self.ended
+        """Whether there is an answer, be it an empty one; unknown events alone are none, with an end mark neither."""
+        return self.began or (self.ended and (self.usage is not None or not self.skipped))
 
     def add_content(self, content: str) -> None:
         """Add content, which may hold reasoning between tags."""
@@ -103,8 +104,11 @@ class Accumulator:
         """What came since the last call; None if nothing."""
         if self.flag >= WITHHELD:
             return self._withdraw()
-        if len(self.pieces) == self.taken and len(self.thoughts) == self.taken_thoughts and not self.takes_back:
-            return None
+        nothing_new = len(self.pieces) == self.taken and len(self.thoughts) == self.taken_thoughts
+        if nothing_new and not self.takes_back:
+            status, self.status = whole_text(self.status), ""
+            return Delta(status=status) if status else None
+        self.status = ""
         text = self.half + "".join(self.pieces[self.taken :])
         self.half = ""
         if text and not self.done and "\ud800" <= text[-1] <= "\udbff":
@@ -117,8 +121,7 @@ class Accumulator:
 
     def _withdraw(self) -> Delta | None:
         """Take back what was handed out of an answer that may not be shown, once."""
-        handed_out = self.taken > 0 or self.taken_thoughts > 0 or self.takes_back
-        if self.cleared or not handed_out:
+        if self.cleared:
             return None
         self.cleared = True
         return Delta(takes_back="all")

@@ -62,11 +62,19 @@ def _belonging(calls: list[dict[str, Any]], fragment: Mapping[str, Any]) -> dict
     """The call a fragment continues: the one with its index; without an index the last, unless its id is a new one."""
     index, name = fragment.get("index"), fragment.get("id")
     if index is not None:
-        return next((call for call in calls if call.get("index") == index), None)
+        call = next((call for call in reversed(calls) if call.get("index") == index), None)
+        return None if call is not None and _is_another(call, fragment) else call
     if name:
         known = next((call for call in calls if call.get("id") == name), None)
         return known or (calls[-1] if calls and not calls[-1].get("id") else None)
     return calls[-1] if calls else None
+
+
+def _is_another(call: Mapping[str, Any], fragment: Mapping[str, Any]) -> bool:
+    """Whether a fragment begins a call of its own under an index that is used: some gateways count every call as 0."""
+    function = fragment.get("function")
+    named = isinstance(function, Mapping) and bool(function.get("name"))
+    return named and fragment.get("id") not in (None, "", call.get("id")) and bool(call.get("id"))
 
 
 def merge_call(call: dict[str, Any], fragment: Mapping[str, Any]) -> None:

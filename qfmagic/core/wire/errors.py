@@ -45,6 +45,8 @@ def service_error(
     inner = payload.get("error")
     if isinstance(inner, Mapping):
         code, detail = inner.get("code"), inner.get("message")
+        if code in (None, ""):  # some gateways have but one of them
+            code = inner.get("type")
     elif isinstance(inner, str):
         code, detail = inner, payload.get("error_description", payload.get("message"))
     elif "error_code" in payload and (payload["error_code"] not in (0, None, "0") or "result" not in payload):

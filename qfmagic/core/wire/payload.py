@@ -32,7 +32,8 @@ _V2_CHOICE_KNOWN = frozenset(
     ["index", "delta", "message", "finish_reason", "flag", "need_clear_history", "ban_round", "is_end", "logprobs"]
 )
 _V2_DELTA_KNOWN = frozenset(("role", "content", "reasoning_content", "reasoning", "tool_calls", "function_call"))
-_FIRST = (0, None)  # the index of the choice that is read; without one, its place counts
+_FIRST = (0, None, "0")  # the index of the choice that is read; without one, its place counts
+_LONGEST_STATUS = 200  # characters
 # One of them makes an event without text part of an answer; any other is a gateway's sign of life.
 _OF_AN_ANSWER = frozenset(("choices", "usage", "is_end", "result", "search_info", *RESULTS))
 
@@ -75,7 +76,7 @@ def feed_v2(collector: Accumulator, payload: dict[str, Any]) -> None:
     the usage comes after it.
     """
     choices = payload.get("choices")
-    if not isinstance(choices, list) or payload.get("error"):
+    if not choices or not isinstance(choices, list) or payload.get("error"):
         error = service_error("v2", payload)
         if error is not None:
             raise error
@@ -108,7 +109,10 @@ def _feed_choice(collector: Accumulator, choice: Mapping[str, Any]) -> None:
     if not isinstance(delta, dict):
         raise unknown_shape(choice)
     collector.began = collector.began or bool(delta)
-    if not (choice.get("delta_tag") or delta.get("delta_tag")):  # else it tells the state of a search
+    if choice.get("delta_tag") or delta.get("delta_tag"):  # it tells the state of a search
+        said = read_content(delta.get("content"))
+        collector.status = " ".join(said.text.split())[:_LONGEST_STATUS] if said is not None else ""
+    else:
         _feed_delta(collector, delta, choice)
     if choice.get("is_end"):
         collector.finish()  # but the usage may still come
@@ -158,9 +162,11 @@ def _note(collector: Accumulator, payload: Mapping[str, Any], known: frozenset[s
     if usage:
         collector.usage = usage
     if not collector.id:
-        created, model = payload.get("created"), payload.get("model")
+        created = payload.get("created")
         collector.id = str(payload.get("id") or "")
         collector.created = created if type(created) is int else None
+    if not collector.served_model:
+        model = payload.get("model")
         collector.served_model = model if isinstance(model, str) else ""
     if not payload.keys() <= known:
         _keep(collector, payload, known)
@@ -197,6 +203,8 @@ def _keep(collector: Accumulator, fields: Mapping[str, Any], known: frozenset[st
         if name == "search_info" and isinstance(value, Mapping) and isinstance(before, Mapping):
             results = value.get("search_results") or before.get("search_results")
             kept[name] = {**before, **value, "search_results": results}
+        elif name == "annotations" and isinstance(value, list) and isinstance(before, list):
+            kept[name] = before + [entry for entry in value if entry not in before]  # each event brings its own
         elif name not in known and (value or not before or name not in (*RESULTS, "search_info")):
             kept[name] = value
 

@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import PromptError
 from ..messages import Message
 from ..models import Target, Wire
-from ..params import EXTRA, check_parameters
+from ..models.params import EXTRA, check_parameters
 
 STREAM_OPTIONS: Mapping[str, Any] = {"include_usage": True}  # without it a V2 stream promises no usage at all
 

@@ -67,6 +67,7 @@ def _feed_other(wire: Wire, collector: Accumulator, event: Event) -> None:
     if data == "[DONE]":
         collector.done = True
         collector.finish()
+        _require_answer(collector)
         return
     # A gateway that leaves the blank lines out makes one event of several; each line is JSON by itself then.
     lines = [line for line in event.data.split("\n") if line]
@@ -100,6 +101,10 @@ def feed_rest(wire: Wire, collector: Accumulator, events: list[Event]) -> None:
             raise
     if collector.finish_reason and not collector.ended:
         collector.finish()
+    _require_answer(collector)
+
+
+def _require_answer(collector: Accumulator) -> None:
     if not collector.answered and collector.skipped:
         raise ProtocolError("protocol.shape", start=start_of(collector.skipped))
 

@@ -82,6 +82,7 @@ class ThinkTags:
     _state: Literal["start", "inside", "blank", "text", "plain"] = "start"
     _held: str = ""
     _thought: bool = False
+    _gap: str = ""
     _around: _Surroundings = field(default_factory=_Surroundings)
     _passed: list[str] = field(default_factory=list)
 
@@ -109,11 +110,27 @@ class ThinkTags:
             data = self._begin(data, last=last)
         if self._state == "start":
             return _NOTHING
-        if self._state == "inside":
-            return self._inside(data, last=last)
-        if self._state == "blank":
-            return self._behind(data)
+        if self._state in ("inside", "blank"):
+            return self._blocks(data, last=last)
         return self._text(data, last=last)
+
+    def _blocks(self, data: str, *, last: bool, thought: str = "") -> Portion:
+        """Read reasoning to its end; there may be several blocks of it, a line each."""
+        while True:
+            if self._state == "inside":
+                found, data = self._inside(data, last=last)
+                if found:
+                    thought, self._gap = thought + self._gap + found, ""
+                if not self._behind_block:
+                    return Portion(thought=thought)
+                self._gap = "\n" if self._thought or found else self._gap
+            text, data = self._behind(data, last=last)
+            if self._state != "inside":
+                return Portion(text, thought)
+
+    @property
+    def _behind_block(self) -> bool:
+        return self._state == "blank"
 
     def _begin(self, data: str, *, last: bool) -> str:
         """Decide what the content begins with; return what is left to be read, nothing if that is not known yet."""
@@ -128,7 +145,8 @@ class ThinkTags:
         self._state = "plain" if begun.startswith("{") else "text"  # an object is no reasoning
         return data
 
-    def _inside(self, data: str, *, last: bool) -> Portion:
+    def _inside(self, data: str, *, last: bool) -> tuple[str, str]:
+        """The reasoning in *data*, and what is behind the closing tag if there is one."""
         if not self._thought:
             data = data.lstrip()
         start = 0
@@ -139,27 +157,33 @@ class ThinkTags:
                 return self._thinking(data, at - 1)
             if quote is None or data[end : end + 1] != quote:
                 self._state = "blank"
-                return Portion(self._behind(data[end:]).text, data[:at].rstrip())
+                return data[:at].rstrip(), data[end:]
             start = end
         if last:
-            return Portion(thought=data.rstrip())
+            return data.rstrip(), ""
         kept = len(data) - _partial(data, _CLOSE)
         kept = len(data[:kept].rstrip())
         # The sign before a tag tells whether it is quoted.
         return self._thinking(data, kept - 1 if data[kept - 1 : kept] in _QUOTES else kept)
 
-    def _thinking(self, data: str, end: int) -> Portion:
+    def _thinking(self, data: str, end: int) -> tuple[str, str]:
         """Hand out reasoning up to *end*, and hold the rest back."""
         end = max(end, 0)
         self._held = data[end:]
         self._thought = self._thought or end > 0
-        return Portion(thought=data[:end])
+        return data[:end], ""
 
-    def _behind(self, data: str) -> Portion:
-        """The text behind the reasoning begins with its first sign that is no blank."""
+    def _behind(self, data: str, *, last: bool) -> tuple[str, str]:
+        """The text behind the reasoning begins with its first sign that is no blank, unless that opens a block."""
         text = data.lstrip()
+        if text.startswith(_OPEN):
+            self._state, self._thought = "inside", False
+            return "", text[len(_OPEN) :]
+        if not last and _OPEN.startswith(text):
+            self._held = text
+            return "", ""
         self._state = "plain" if text else self._state
-        return Portion(text)
+        return text, ""
 
     def _text(self, data: str, *, last: bool) -> Portion:
         if self._state == "plain" or not self.lone:
@@ -181,7 +205,9 @@ class ThinkTags:
                 self._state = "plain"
                 return Portion(data)
             self._state = "blank"
-            return Portion(self._behind(data[found.end() :]).text, data[: found.start()].rstrip(), moves=True)
+            self._gap = "\n"
+            behind = self._blocks(data[found.end() :], last=last, thought=data[: found.start()].rstrip())
+            return behind._replace(moves=True)
         end = len(data) if last else len(data) - max(_partial(data[start:], _OPEN), _partial(data[start:], _CLOSE))
         self._passed.append(data[start:end])
         self._held = data[end:]

@@ -8,7 +8,7 @@ from ...core.answer import Answer
 from ...core.conversation import Turn
 from ...core.errors import InputError, OptionError, PromptError, SchemaError
 from ..cell import CellContext
-from ..output.bundle import Bundle, answer_bundle, notes
+from ..output.bundle import Bundle, answer_bundle, footer, notes
 from ..output.formats import FORMATS, code_blocks
 from ..output.views import View
 from ..parsing.key_guard import check_no_key
@@ -129,9 +129,11 @@ class Asking:
         cell, session = self._cell, self._cell.session
         context = question.plan.context
         along = {"sent": context.sent, "available": context.available}
-        below = notes(answer, session.lang, **along, unsent=question.unsent, joins=question.joins)
-        below += session.take_notes()
-        told = cell.conversation_notes(question.slot.chat if question.joins else None)
+        has_footer = session.preferences.setting("footer").value and not cell.front.terminal
+        below = footer(answer, session.lang, **along) if has_footer else []
+        below += notes(answer, session.lang, **along, unsent=question.unsent, joins=question.joins)
+        below += cell.history_notes(question) + session.take_notes()
+        told = cell.conversation_notes(question.slot.chat if question.joins else None, question.sent)
 
         def final(below: list[str]) -> tuple[Bundle, dict[str, Any]]:
             bundle = answer_bundle(answer, below, style, session.lang)

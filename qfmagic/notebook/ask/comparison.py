@@ -83,7 +83,7 @@ def _recorded(cell: CellContext, first: ModelOutcome, turn: Turn) -> list[str]:
     """Let the first model's answer join the conversation; return what is to be said of that."""
     session, question = cell.session, first.question
     if not question.joins:
-        return cell.conversation_notes(None)
+        return cell.history_notes(question) + cell.conversation_notes(None)
     chats, names = session.chats, {"model": question.plan.target.model}
     if first.problem is not None and not first.answer.text:
         came_to_nothing(session, question)
@@ -92,7 +92,7 @@ def _recorded(cell: CellContext, first: ModelOutcome, turn: Turn) -> list[str]:
     session.last = first.answer
     goes_on = chats.get(question.slot.chat).turns[question.slot.at].in_history
     said = [text("compare.continues", session.lang, **names)] if goes_on else []
-    return [*said, *cell.conversation_notes(question.slot.chat)]
+    return [*said, *cell.history_notes(question), *cell.conversation_notes(question.slot.chat, question.sent)]
 
 
 class ComparisonView:

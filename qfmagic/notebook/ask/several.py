@@ -5,12 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from ...batch.agreement import check_fields
 from ...core.answer import Answer
 from ...core.errors import BudgetError, OptionError, QianfanError, SchemaError
 from ...core.i18n import text
 from ...core.models import registry
-from ...structured.schema import Schema
 from ..interrupts import Interrupts
 from ..output.formats import EXCLUSIVE
 from ..output.views import MultiView, View
@@ -79,11 +77,10 @@ def prepare_several_structured(
     The same where each answer must fit a schema: each model is asked in its own way.
 
     Raises:
-        InputError: As there; or a field has the name of a column of ``into=``.
+        InputError: As there.
     """
     from .structured import prepare_structured  # noqa: PLC0415 - few questions have a schema
 
-    check_fields(Schema.of(given["schema"], namespace).names)
     return _of_several(given, lambda options: prepare_structured(session, prompt, options, flags, namespace)[1])
 
 
@@ -170,7 +167,7 @@ class Several:
                 fault = _of_several_answers(fault)
             fault = fault if isinstance(fault, QianfanError) else None
             found[position] = ModelOutcome(question, outcome.n, answer, fault)
-            _rest(view, fault, self._session.lang)
+            _rest(view, answer, fault, self._session.lang)
             if stop is not None:
                 return stop
         return None
@@ -199,12 +196,17 @@ class _Views:
         for position, one in enumerate(running):
             if one.ended and one.view is not None and position not in self._resting:
                 self._resting.add(position)
-                _rest(one.view, one.problem, self._lang)
+                _rest(one.view, one.answer, one.problem, self._lang)
 
 
-def _rest(view: View, problem: QianfanError | None, lang: str) -> None:
+def _rest(view: View, answer: Answer, problem: QianfanError | None, lang: str) -> None:
     """Show that nothing more comes, and why if there is a reason."""
-    view.end("" if problem is None else text("compare.failed", lang, message=problem.message(lang)))
+    said = ""
+    if problem is not None:
+        said = text("compare.failed", lang, message=problem.message(lang))
+    elif answer.withheld or answer.filtered:
+        said = text("note.withheld" if answer.withheld else "note.filtered", lang)
+    view.end(said)
 
 
 def _of_several_answers(fault: SchemaError) -> SchemaError:

@@ -82,7 +82,7 @@ def fitted(
     whole = came.answer
     for other in came.answers[:-1]:
         whole = joined(replace(other, text="", reasoning=""), whole)
-    told = came.error.with_hint("schema.kept") if came.error and whole.text else came.error
+    told = came.error.with_hint("schema.kept") if came.error and whole.shown else came.error
     if told is not None:
         told.partial = whole
     if repairing.stopped is not None:

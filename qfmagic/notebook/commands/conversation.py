@@ -6,14 +6,17 @@ from pathlib import Path
 from ...core.context import Context, choose_context, parse_policy
 from ...core.conversation import Conversation
 from ...core.errors import OptionError
-from ...core.i18n import text
+from ...core.i18n import Text, text
 from ...core.models import Target, did_you_mean, suggest
 from ..conversation.export import exported, imported
+from ..conversation.journal import Journal
 from ..output.tables import Rendered, TextTable, code, heads, short
 from ..parsing.line import parse_pairs
 from ..parsing.option_table import help_table
 from ..parsing.scanner import split_words
 from ..session.session import Session
+
+_MOST_NAMED = 20  # notebooks in an error
 
 
 def _history(session: Session, words: str) -> Rendered:
@@ -168,14 +171,16 @@ def _reset(session: Session, words: str) -> Rendered:
 
 
 def _resume(session: Session, words: str) -> Rendered:
-    if words:
-        raise OptionError("command.usage", usage="%qf resume")
+    parts = split_words(words)
+    if len(parts) > 1:
+        raise OptionError("command.usage", usage="%qf resume [NOTEBOOK]")
     journal = session.open_journal()
     if journal is None:
         raise OptionError("command.no_journal", reason=session.journal_error or "")
-    found = journal.last()
-    if not found:
-        raise OptionError("command.nothing_to_resume")
+    notebook = _journaled(session, journal, *parts)
+    found = journal.last(notebook)
+    if notebook == str(session.notebook):
+        session.chats.belongs(turn for conversation in found for turn in conversation.turns)
     for conversation in found:
         if session.chats.get(conversation.name).turns:
             session.chats.set_aside(conversation.name)
@@ -187,6 +192,37 @@ def _resume(session: Session, words: str) -> Rendered:
     said = text("said.resumed", session.lang, count=len(turns), names=names, partial=partial)
     unread = text("said.unread", session.lang, count=journal.unread) if journal.unread else ""
     return Rendered.of(f"{said} {unread}".strip())
+
+
+def _journaled(session: Session, journal: Journal, written: str | None = None) -> str:
+    """
+    What the notebook to resume is known by in the journal: this one; or the one that was *written*.
+
+    Raises:
+        OptionError: There is none; the error names those there are.
+    """
+    known = journal.notebooks()
+    if written is None:
+        if session.notebook is not None and str(session.notebook) in known:
+            return str(session.notebook)
+        beside = {Path(journal.notebook), Path(journal.notebook).parent, Path.cwd()}
+        near = [_named(name) for name in known if beside & {Path(name), Path(name).parent}]
+        if session.notebook is None and near:
+            raise OptionError("command.resume_which", allowed=near)
+        raise OptionError(
+            "command.nothing_to_resume", others=Text("command.resume_others", {"names": near}) if near else None
+        )
+    found = [name for name in known if written in (name, _named(name), Path(name).name, Path(name).stem)]
+    if len(found) == 1:
+        return found[0]
+    allowed = found or [_named(name) for name in known]
+    raise OptionError("command.resume_unknown", name=written, allowed=allowed[:_MOST_NAMED])
+
+
+def _named(notebook: str) -> str:
+    """A notebook as a user would write it: as seen from the current folder."""
+    path = Path(notebook)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else notebook
 
 
 def _export(session: Session, words: str) -> Rendered:

@@ -11,7 +11,6 @@ from ...client.checks.diagnosis import Level
 from ...core.errors import OptionError, QianfanError
 from ...core.i18n import text
 from ...version import __version__
-from ..conversation.cell_order import notebook_path
 from ..output.tables import Rendered, TextTable
 from ..session.session import Session
 from .settings import key_rows
@@ -37,7 +36,7 @@ def doctor(session: Session, words: str) -> Rendered:
     if words:
         raise OptionError("command.usage", usage="%qf doctor")
     lang = session.lang
-    own = [*_journal(session), *front_end(installed, _extensions())]
+    own = [*_journal(session), *front_end(installed, _extensions()), *page(session, installed, _extensions())]
     said = [(found.level, text(found.key, lang, **found.values)) for found in own]
     said += _service(session, lang)
     order: list[Level] = ["error", "warning", "ok"]
@@ -74,6 +73,22 @@ def front_end(installed: Installed, extensions: list[Path]) -> Iterator[DoctorFi
             yield DoctorFinding("warning", "doctor.widgets", {"names": missing})
 
 
+def page(session: Session, installed: Installed, extensions: list[Path]) -> Iterator[DoctorFinding]:
+    """Whether the page reports the order of its cells; nothing where there is no page."""
+    if session.chats.reported:
+        yield DoctorFinding("ok", "doctor.page")
+    elif session.chats.paged:
+        if session.chats.lab and _extension(extensions) is None and (installed("jupyterlab") or installed("notebook")):
+            yield DoctorFinding("warning", "doctor.extension", {"folder": "share/jupyter/labextensions/qfmagic"})
+        else:
+            yield DoctorFinding("warning", "doctor.page_silent")
+
+
+def _extension(folders: list[Path]) -> Path | None:
+    """Where our extension of JupyterLab is installed."""
+    return next((folder / "qfmagic" for folder in folders if (folder / "qfmagic" / "package.json").is_file()), None)
+
+
 def _journal(session: Session) -> Iterator[DoctorFinding]:
     session.open_journal()
     error = session.journal.error if session.journal else None
@@ -101,7 +116,8 @@ def _facts(session: Session, lang: str) -> Iterator[tuple[str, object]]:
     yield "qfmagic", __version__
     yield from ((name, found) for name in SHOWN_PACKAGES if (found := installed(name)))
     yield text("word.journal", lang), session.journal.path if session.journal else text("word.off", lang)
-    yield text("word.notebook", lang), notebook_path(session.environ) or text("word.unknown", lang)
+    yield text("word.notebook", lang), session.notebook or text("word.unknown", lang)
+    yield text("word.extension", lang), _extension(_extensions()) or text("word.not_installed", lang)
     with suppress(QianfanError):  # a setting that can't be read is among the findings
         yield from ((name, value) for name, value, _ in key_rows(session))
 

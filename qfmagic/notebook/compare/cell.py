@@ -1,8 +1,6 @@
 """``%%qf compare``: several models beside each other, outside the conversation."""
 
-from ...batch.agreement import check_fields
 from ...core.errors import OptionError, PromptError
-from ...structured.schema import Schema
 from ..ask.comparison import ComparisonView, raise_if_none
 from ..ask.prepare import prepare_any
 from ..ask.sending import turn_of
@@ -33,8 +31,6 @@ def compare_cell(cell: CellContext, line: str, body: str) -> None:
     options = arguments.options if "raw" in arguments.flags else cell.rendered(arguments.options, _rows())
     names = names_of(options["models"], "models")
     given = {name: value for name, value in options.items() if name not in help_table().compare}
-    if "schema" in given:
-        check_fields(Schema.of(given["schema"], cell.namespace).names)
     shower = ComparisonView(cell, given, quiet="quiet" in arguments.flags)
     if "over" in options:
         from .rows import compare_rows  # noqa: PLC0415 - brings the work on many rows

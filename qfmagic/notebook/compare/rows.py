@@ -46,7 +46,9 @@ def _run(cell: CellContext, shower: ComparisonView, asking: Sequence["ModelRound
         return
     if not cell.session.transport.kind.plays:  # there, the cassette may have all of it
         for one in asking:
-            if any(isinstance(step, Task) for step in steps(rows, one.job.questions, one.job.work.there)):
+            # All of them, as a cassette numbers equal rows in the order they are looked at.
+            planned = list(steps(rows, one.job.questions, one.job.work.there))
+            if any(isinstance(step, Task) for step in planned):
                 cell.session.meter.check_priced(one.model)
     warn_of_terms(cell, "v2" if any(one.job.questions.target.wire == "v2" for one in asking) else "v1")
     asked = RowAnswers(cell, rows)

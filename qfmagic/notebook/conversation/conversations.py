@@ -1,12 +1,16 @@
 """The notebook's conversations: which turn a cell's question is, and what becomes of the others."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, Protocol
+import time
+from collections.abc import Callable, Iterable
+from typing import Literal, NamedTuple, Protocol
 
 from ...core.answer import Answer
 from ...core.context import Exchange
 from ...core.conversation import Conversation, Removal, Turn, TurnState, chain_of
 from ...core.errors import OptionError
+from ...core.page_order import PageOrder, arranged
+from .cell_order import RunningCell, SavedPage
+from .documents import Documents
 
 
 class Recorder(Protocol):
@@ -37,18 +41,33 @@ class Conversations:
     All conversations of a notebook.
 
     Args:
-        order: The ids of the document's cells in their order, as far as they are known; asked when a cell is new.
-            Where it doesn't know the cell, ``seen`` counts: the cells in the order in which they were first run.
+        saved: The notebook's page as it was last saved; asked where the page doesn't report its order.
         recorder: Keeps the turns; None keeps them nowhere.
+        now: Seconds since 1970.
+
+    Attributes:
+        page: The order of the page for the cell that runs; None where it is unknown. Then ``seen`` counts: the cells in
+            the order in which they were first run.
+        reported: Whether the page itself reported that order.
+        said_order: Whether the user was told that it doesn't.
     """
 
-    def __init__(self, order: Callable[[], Sequence[str]] = tuple, recorder: Recorder | None = None) -> None:
-        self.order = order
+    def __init__(
+        self,
+        saved: Callable[[], SavedPage | None] = lambda: None,
+        recorder: Recorder | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.saved = saved
         self.recorder = recorder
+        self.now = now
         self.count: Callable[[], int | None] = lambda: None  # the number the front end shows beside the cell that runs
         self.conversations: dict[str, Conversation] = {}
-        self._cell: str | None = None
+        self.page: PageOrder | None = None
+        self.reported = self.said_order = False
         self.seen: dict[str, None] = {}
+        self._running = RunningCell()
+        self._documents = Documents()
         self._asked: dict[str, int] = {}
         self._recent: dict[str, list[int]] = {}
         self._left_out: dict[str, list[int]] = {}
@@ -85,7 +104,7 @@ class Conversations:
     @property
     def cell(self) -> str | None:
         """The id of the cell that runs, where the front end names it."""
-        return self._cell
+        return self._running.id
 
     @property
     def label(self) -> str:
@@ -93,19 +112,73 @@ class Conversations:
         count = self.count()
         return "" if count is None else f"In {count}"
 
-    def begin_cell(self, cell: str | None, deleted: Iterable[str] = ()) -> None:
-        """A cell is about to run; the front end names it, and those deleted since the last run."""
-        self._cell, self._asked = cell, {}
-        if cell is not None:
-            self.seen.setdefault(cell)
-        for one in set(deleted) - {cell}:
+    @property
+    def paged(self) -> bool:
+        """Whether the cell that runs is one of a page, as far as the front end tells."""
+        return self.cell is not None and not self._running.outside
+
+    @property
+    def lab(self) -> bool:
+        """Whether that page is JupyterLab or Notebook 7, which can report its order."""
+        return self._running.lab
+
+    def begin_cell(self, running: RunningCell) -> None:
+        """A cell is about to run: every conversation is brought into the order of the page, as far as it is known."""
+        self._running, self._asked = running, {}
+        self._documents = self._documents.begin(running, self.now())
+        self.reported = running.page is not None and running.id in running.page
+        self.page = running.page if self.reported else None
+        saved = None
+        if running.id is not None and not running.outside:
+            self.seen.setdefault(running.id)
+            if running.page is None:  # one without the running cell says nothing
+                self._delete(set(running.deleted) - {running.id})
+                saved = self.saved()
+                self.page = self._documents.saved(saved, running.id)
+        if self.page is not None:
+            self._documents, deleted = self._documents.show(self.page, saved and self._documents.saved_since(saved))
+            self._delete(deleted)
+            self._arrange(self.page)
+
+    def _arrange(self, page: PageOrder) -> None:
+        for name in list(self.conversations):
+            conversation = self.get(name)
+            found = arranged(conversation, page, self._documents.outside)
+            if found is not conversation:
+                self.put(found)
+
+    def _delete(self, cells: Iterable[str]) -> None:
+        for cell in cells:
             for name in list(self.conversations):
-                self._leave_out(name, self.of_cell(name, one), "deleted")
+                self._leave_out(name, self.of_cell(name, cell), "deleted")
+
+    def belongs(self, turns: Iterable[Turn]) -> None:
+        """These turns are of this notebook, from an earlier kernel: those whose cells are not on the page leave."""
+        self._documents = self._documents.with_loose(turn.cell for turn in turns)
+
+    def stale(self, name: str) -> list[int]:
+        """The indices of the turns whose history is no longer what is above them; a console's has no place above."""
+        conversation, outside = self.get(name), self._documents.outside
+        return [index for index in sorted(conversation.stale) if conversation.turns[index].cell not in outside]
+
+    def take_unknown_order(self, sent: int) -> Literal["saved", "seen"] | None:
+        """Where the order of the cells comes from, if the page doesn't report it and turns went along; told once."""
+        if self.said_order or self.reported or not sent or not self.paged:
+            return None
+        self.said_order = True
+        return "seen" if self.page is None and self.saved() is None else "saved"
+
+    def edited(self, slot: TurnSlot, sent: int) -> list[Turn]:
+        """Of the *sent* turns that go along with a question, those whose cell has another text by now."""
+        if self.page is None or not sent:
+            return []
+        along = [turn for turn in self.get(slot.chat).turns[: slot.at] if turn.in_history][-sent:]
+        return [turn for turn in along if self.page.edited(turn)]
 
     def end_cell(self) -> None:
         """The cell has run: what it asked before and no longer does is no longer in the notebook."""
-        cell, asked = self._cell, self._asked
-        self._cell, self._asked = None, {}
+        cell, asked = self.cell, self._asked
+        self._running, self._asked = RunningCell(), {}
         if cell is None:
             return
         for name in list(self.conversations):
@@ -135,22 +208,22 @@ class Conversations:
 
     def slot(self, chat: str) -> TurnSlot:
         """Where the next question of the running cell belongs in *chat*."""
-        place = self._asked.get(chat, 0)
+        place, cell = self._asked.get(chat, 0), self.cell
         conversation = self.get(chat)
-        own = self.of_cell(chat, self._cell) if self._cell is not None else []
+        own = self.of_cell(chat, cell) if cell is not None else []
         index = next((index for index in own if conversation.turns[index].place == place), None)
         if index is not None:
-            return TurnSlot(chat, self._cell, place, index, over=True)
+            return TurnSlot(chat, cell, place, index, over=True)
         if own:
-            return TurnSlot(chat, self._cell, place, own[-1] + 1, over=False)
-        return TurnSlot(chat, self._cell, place, self._place(conversation), over=False)
+            return TurnSlot(chat, cell, place, own[-1] + 1, over=False)
+        return TurnSlot(chat, cell, place, self._place(conversation), over=False)
 
     def _place(self, conversation: Conversation) -> int:
-        """Where a cell's first turn belongs: by the document's order, else by that in which cells were first run."""
-        if self._cell is None or not conversation.turns:
+        """Where a cell's first turn belongs: by the page's order, else by that in which cells were first run."""
+        if self._running.outside:
             return len(conversation.turns)
-        order = self.order()
-        return conversation.place_for(self._cell, order if self._cell in order else tuple(self.seen))
+        order = tuple(self.seen) if self.page is None else self.page.cells
+        return conversation.place_for(self.cell, order, self._documents.outside)
 
     def skip(self, chat: str) -> None:
         """The running cell has looked at its question without asking it (``dry``): its turn stays."""
@@ -166,11 +239,14 @@ class Conversations:
         parent = chain_of(history[len(history) - sent :])
         window = None if fresh or sent == len(history) else sent
         parent = None if fresh else parent
-        return Turn(prompt, answer, state, slot.cell, slot.place, window, parent, fresh, count=self.count())
+        own = slot.cell == self.cell  # a turn may be asked again from another cell
+        text = self._running.text if own else self.get(slot.chat).turns[slot.at].text
+        count = self.count()
+        return Turn(prompt, answer, state, slot.cell, slot.place, window, parent, fresh, count=count, text=text)
 
     def record(self, slot: TurnSlot, turn: Turn) -> None:
         """Let the turn join its conversation, and do what the service asks for."""
-        if slot.cell == self._cell:  # a turn may be asked again from another cell
+        if slot.cell == self.cell:  # a turn may be asked again from another cell
             self._asked[slot.chat] = slot.place + 1
         conversation = self.get(slot.chat).put(turn, slot.at, over=slot.over)
         self._recent.setdefault(slot.chat, []).append(conversation.turns[slot.at].id)

@@ -16,7 +16,7 @@ from ...core.errors import InputError, OptionError
 from ...core.i18n import Text, text
 from ...core.messages import whole_text
 from ...core.models import registry
-from ...core.params import EXTRA, FIXED_FIELDS
+from ...core.models.params import EXTRA, FIXED_FIELDS
 from ...core.safe_json import escaped_halves, read_json, write_json
 from ...core.serialization import VERSION, turn_from_record, turn_to_record
 from ...core.terminal import NOTE_MARK

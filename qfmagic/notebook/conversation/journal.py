@@ -231,11 +231,23 @@ class Journal:
             (self.notebook, self._kernel, chat, seq),
         )
 
-    def last(self) -> list[Conversation]:
-        """The conversations the last other kernel of this notebook left, a turn that was under way included."""
+    def notebooks(self) -> list[str]:
+        """What the notebooks with turns of other kernels are known by; the last one first."""
+        rows = self._database.execute(
+            "select notebook from turns where kernel <> ? group by notebook order by max(at) desc", (self._kernel,)
+        )
+        return [name for (name,) in rows]
+
+    def last(self, notebook: str | None = None) -> list[Conversation]:
+        """
+        The conversations the last other kernel of a notebook left, a turn that was under way included.
+
+        *notebook* is this one when not given.
+        """
+        notebook = self.notebook if notebook is None else notebook
         found = self._database.execute(
             "select kernel from turns where notebook = ? and kernel <> ? order by at desc limit 1",
-            (self.notebook, self._kernel),
+            (notebook, self._kernel),
         ).fetchone()
         if found is None:
             return []
@@ -244,7 +256,7 @@ class Journal:
         under_way: list[tuple[str, int, Turn]] = []
         for chat, record, partial in self._database.execute(
             "select chat, record, partial from turns where notebook = ? and kernel = ? order by chat, seq",
-            (self.notebook, found[0]),
+            (notebook, found[0]),
         ):
             turns = whole.setdefault(chat, [])
             try:

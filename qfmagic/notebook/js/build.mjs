@@ -2,11 +2,12 @@
 // libraries' licences there.
 // The first line of a bundle names the sources it was made of; tests/notebook/test_frontend.py compares.
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { build } from "esbuild";
 
 const ENTRIES = ["src/live.js", "src/panel.js", "src/stub.js"];
 const OUT = "../static";
+const EXTENSION = "../labextensions/qfmagic"; // as it is installed: share/jupyter/labextensions/qfmagic
 
 const sources = ["build.mjs", "package-lock.json", "package.json", ...readdirSync("src").map((name) => `src/${name}`)];
 const hashed = createHash("sha256");
@@ -52,3 +53,35 @@ const licences = [...used].sort().map((name) => {
 });
 const intro = "The bundles in this folder hold these libraries, under the licences that follow.";
 writeFileSync(`${OUT}/LICENSES.txt`, `${[intro, ...licences].join(`\n\n${"-".repeat(80)}\n\n`)}\n`);
+
+// The extension of JupyterLab. Its script is named after its content: pages keep what they have loaded.
+const extension = await build({
+  entryPoints: ["src/lab_extension.js"],
+  write: false,
+  bundle: true,
+  format: "iife",
+  minify: true,
+  target: ["es2022"],
+  charset: "utf8",
+  banner: { js: `// Made from qfmagic/notebook/js ${hash} by "make bundle"; do not edit.` },
+});
+const script = extension.outputFiles[0].text;
+const load = `static/remoteEntry.${createHash("sha256").update(script).digest("hex").slice(0, 20)}.js`;
+const version = /__version__ = "(.+)"/.exec(readFileSync("../../version.py", "utf8"))[1];
+const manifest = {
+  name: "qfmagic",
+  version,
+  description: "Reports the order of the page's cells to qfmagic in the kernel",
+  license: "MIT",
+  jupyterlab: { extension: true, _build: { load, extension: "./extension" } },
+};
+const installed = {
+  packageManager: "python",
+  packageName: "qfmagic",
+  uninstallInstructions: "Use your Python package manager (pip, conda, ...) to uninstall the package qfmagic",
+};
+rmSync(EXTENSION, { recursive: true, force: true });
+mkdirSync(`${EXTENSION}/static`, { recursive: true });
+writeFileSync(`${EXTENSION}/${load}`, script);
+writeFileSync(`${EXTENSION}/package.json`, `${JSON.stringify(manifest, null, 2)}\n`);
+writeFileSync(`${EXTENSION}/install.json`, `${JSON.stringify(installed, null, 2)}\n`);

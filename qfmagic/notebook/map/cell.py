@@ -12,7 +12,7 @@ from ...batch.runner import completed
 from ...batch.table import read_table
 from ...core.errors import OptionError, PromptError, QianfanError
 from ..cell import CellContext
-from ..frontend import display
+from ..frontend.front_end import display
 from ..interrupts import Interrupts
 from ..parsing.data_argument import data_of, take_word
 from ..parsing.key_guard import check_no_key

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ...accounting.meter import need_of
 from ...batch.job import Job
-from ...batch.results import Tally
+from ...batch.results import MEASURES, Tally, renamed
 from ...batch.row import Done, Task
 from ...batch.scheduler import steps
 from ...core.errors import QianfanError
@@ -44,8 +44,16 @@ def map_bundle(
     lang, kept = session.lang, job.work.kept
     counts = {"prompt": f"{tally.prompt_tokens:,}", "completion": f"{tally.completion_tokens:,}"}
     summary = text("map.summary", lang, answered=tally.answered, rows=rows, failed=tally.failed, **counts)
-    notes = [text("map.failed_rows", lang, count=n, error=error) for error, n in tally.errors.most_common(ERRORS)]
+    failures = sorted(tally.errors.items(), key=lambda found: -len(found[1]))[:ERRORS]
+    notes = [
+        text("map.failed_rows", lang, count=len(found), rows=_labels(job, found), error=error)
+        for error, found in failures
+    ]
     notes += [text(key, lang, count=len(found), rows=_labels(job, found)) for key, found in tally.flaws.items()]
+    if tally.repaired:
+        notes.append(text("map.repaired", lang, count=tally.repaired, tokens=f"{tally.repair_tokens:,}"))
+    if own := renamed(job.questions.schema, job.prefix, searches=job.questions.searches):
+        notes.append(text("map.renamed", lang, own=[*own.values()]))
     if into is not None:
         notes.append(text("map.into", lang, name=into))
     retirement = job.questions.target.retirement
@@ -78,7 +86,7 @@ def _table(job: Job, previews: Sequence[Preview], rows: int, lang: str) -> Rende
     used = {name for expression in job.questions.template.expressions for name in expression.names}
     asked = [name for name in job.table.names if name in used] or ["item"]
     # Tokens are in the sum; time and ids differ from run to run.
-    given = job.names[: job.names.index(f"{job.prefix}error") + 1]
+    given = job.names[: -len(MEASURES)]
     new = [name for name in given if any(preview.cells[name] is not None for preview in previews)]
     shown = [
         (

@@ -11,7 +11,7 @@ from ...core.terminal import printable, unmarked
 from .formats import FORMATS
 from .safe_markdown import safe_markdown
 from .sources import source_lines, source_list
-from .tables import Rendered, note_lines
+from .tables import Rendered, note_lines, short
 
 Bundle = dict[str, str]
 
@@ -48,6 +48,7 @@ def notes(
         ("note.withheld", answer.withheld),
         (f"note.banned{apart}", answer.flag >= BANNED and not answer.withheld),
         ("note.clear_history", answer.need_clear_history),
+        ("note.despite", bool(answer.despite)),
         ("note.repaired", bool(answer.rejected)),
         ("note.context", sent < available),
         ("note.unsent", bool(unsent)),
@@ -55,11 +56,31 @@ def notes(
     ]
     retirement = registry().retirement(answer.model, answer.wire)
     values = {"sent": sent, "available": available, "names": list(unsent), "model": answer.model}
+    values |= {"defects": [text(f"schema.despite.{key}", lang) for key in answer.despite]}
     values |= {"count": len(answer.rejected), "calls": [_name_of(call) for call in answer.tool_calls]}
     said = [text(key, lang, **values) for key, applies in found if applies]
     if retirement is None or not retirement.precedes(answer.created):
         return said
     return [retirement.said(answer.model).describe(lang).rstrip(".。"), *said]
+
+
+def footer(answer: Answer, lang: str, *, sent: int = 0, available: int = 0) -> list[str]:
+    """
+    What answered, what it took and how many turns went along: the beginning of the line under an answer.
+
+    How long it took isn't in it: that differs from run to run, and strict nbval compares the line. Turns that were
+    left out are a note's matter (:func:`notes`).
+    """
+    served, usage = answer.served_model, answer.usage
+    model = text("footer.served", lang, model=answer.model, served=short(served)) if served else answer.model
+    known = usage.prompt_tokens is not None and usage.completion_tokens is not None
+    counts = {"prompt": usage.prompt_tokens, "completion": usage.completion_tokens}
+    said = [
+        (answer.model if served == answer.model else model, True),
+        (text("footer.tokens", lang, **counts) if known else "", known),
+        (text("footer.turns", lang, sent=sent, available=available), 0 < available == sent),
+    ]
+    return [phrase for phrase, applies in said if applies and phrase]
 
 
 def _name_of(call: Mapping[str, Any]) -> str:
@@ -82,9 +103,10 @@ def answer_bundle(answer: Answer, below: Sequence[str], style: str = "markdown",
     line = " · ".join((*about, *below))
     extra = {}
     if FORMATS[style].framed:
-        from .html_frame import html_frame  # noqa: PLC0415 - few answers are shown so
+        from .html_frame import html_frame, text_of_page  # noqa: PLC0415 - few answers are shown so
 
-        extra = {"text/html": html_frame(answer.shown, [*source_lines(answer), *below], lang)}
+        frame = html_frame(answer.shown, [*source_lines(answer), *below], lang)
+        extra = {"text/html": f"{frame}{text_of_page(answer.shown, lang)}"}
     marked, plain, note = body.markdown, body.plain, note_lines(Rendered.of(line))
     return {
         **extra,
@@ -101,7 +123,7 @@ def answer_body(answer: Answer, style: str, lang: str) -> tuple[Rendered, list[s
     listed = source_list(answer)
     if listed.plain:
         marked, shown = f"{marked.rstrip()}\n\n{listed.markdown}", f"{shown}\n\n{listed.plain}"
-    return Rendered(marked, shown), [text(note, lang) for note in notes_about]
+    return Rendered(marked, shown), [] if answer.withheld else [text(note, lang) for note in notes_about]
 
 
 def _folded(title: str, content: str) -> str:

@@ -34,7 +34,7 @@ from .html_elements import (
     start_tag,
     svg_attributes,
 )
-from .html_tokens import End, Raw, Start, TextToken, tokens
+from .html_tokens import End, Raw, Start, TextToken, Token, tokens
 
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
@@ -223,6 +223,32 @@ def html_frame(content: str, below: Sequence[str], lang: str = "en") -> str:
         f'<iframe sandbox="" referrerpolicy="no-referrer" style="width:100%;height:24em;border:1px solid #8884" '
         f'srcdoc="{escape(page, quote=True)}"></iframe>{line}'
     )
+
+
+def text_of_page(content: str, lang: str = "en") -> str:
+    """
+    The text of *content*, folded, for below the frame: a notebook that isn't trusted shows no frame.
+
+    It stands in a ``pre``, where MathJax looks for no formulas.
+    """
+    shown = "".join(map(_plain, tokens(content[:MOST_CHARACTERS])))
+    lines = re.sub(r"\s*\n\s*", "\n", visible(shown.encode("utf-8", "replace").decode("utf-8"))).strip()
+    if not lines:
+        return ""
+    summary = escape(text("note.frame_text", lang))
+    return f"<details><summary>{summary}</summary><pre>{escape(lines, quote=False)}</pre></details>"
+
+
+def _plain(token: Token) -> str:
+    match token:
+        case TextToken(shown):
+            return shown
+        case Start(name) | End(name) if name in BLOCKS or name in ("br", "tr", "li"):
+            return "\n"
+        case Start(name) if name in CELLS:
+            return "\t"
+        case _:
+            return ""
 
 
 def _named(label: str, address: str) -> str:

@@ -32,7 +32,7 @@ def _script(name: str) -> str:
 
 
 def _view_of(widget: Widget, plain: str) -> Bundle:
-    """A widget's place in an output."""
+    """A widget's place in an output; *plain* is what a document has there that was saved meanwhile."""
     view: Any = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
     return {"application/vnd.jupyter.widget-view+json": view, "text/plain": plain}
 
@@ -192,7 +192,8 @@ class LiveView(View):
 
     def _open(self, now: float) -> None:
         self._answer = self._made(now)
-        self._handle = self._publish(_view_of(self._answer, self._answer.labels["waiting"]), raw=True, display_id=True)
+        unfinished = text("live.unfinished", self._state["lang"])
+        self._handle = self._publish(_view_of(self._answer, unfinished), raw=True, display_id=True)
         self._script_sent()
 
     def _made(self, now: float) -> LiveAnswer:
@@ -212,12 +213,13 @@ class LiveView(View):
             message["end"] = True
         answer, thought, back = _summed(self._new)
         message |= {key: value for key, value in (("b", back), ("t", answer), ("r", thought)) if value}
-        wait = self._new[-1].wait if self._new else None
-        if wait is not None or (self._new and self._waiting):
-            message["wait"] = wait.describe(self._state["lang"]) if wait else ""
+        if self._new:
+            doing = _doing(self._new[-1], self._state["lang"])
+            if doing or self._waiting:
+                message["wait"] = doing
+            self._waiting = bool(doing)
         if said:
             message["wait"] = said
-        self._waiting = wait is not None
         self._answer.send(message)
         self._new.clear()
         self._sent += 1
@@ -227,6 +229,13 @@ class LiveView(View):
             if widget is not None:
                 widget.close()
         self._answer = self._stop = None
+
+
+def _doing(delta: Delta, lang: str) -> str:
+    """What is said in place of text, or about text that was taken back."""
+    if delta.takes_back == "all":
+        return text("note.withheld", lang)
+    return delta.wait.describe(lang) if delta.wait is not None else delta.status
 
 
 def _summed(deltas: Sequence[Delta]) -> tuple[str, str, str | None]:
@@ -286,7 +295,8 @@ class Columns(MultiView):
             overflow="visible",
         )
         self._box = Box(children=self._answers, layout=layout)
-        self._handle = self._display(_view_of(self._box, ""), raw=True, display_id=True)
+        unfinished = text("live.unfinished", self._answers[0].lang)
+        self._handle = self._display(_view_of(self._box, unfinished), raw=True, display_id=True)
 
     def finish(self, bundle: Bundle, metadata: Mapping[str, Any]) -> None:
         """Put the final form in their place."""

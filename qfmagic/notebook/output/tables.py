@@ -13,6 +13,10 @@ from .safe_markdown import code_lines, no_directive
 # JupyterLab takes an escaped backslash before a bracket for one, and MathJax looks through the page's text too.
 _SPECIAL = re.compile(r"(\\(?=[(\[]|begin)|\$)|[\\`*_{}\[\]<>#|!&~]")
 
+# A number in a table: 1,234, -0.5, 12%, ¥0.30, 2/3, 1.2 s.
+_NUMBER = re.compile(r"[+-]?[¥$]?\d[\d,]*(?:\.\d+)?(?:%|/\d+| s)?")
+_ABSENT = ("", "-")
+
 
 class Rendered(NamedTuple):
     """
@@ -43,12 +47,19 @@ class TextTable:
     def said(self) -> Rendered:
         """Both forms."""
         rows = [[str(cell) for cell in row] for row in self.rows]
+        numbers = [at for at, column in enumerate(zip(*rows, strict=True)) if _are_numbers(column)]
         marked = [f"| {' | '.join(_literal(cell) for cell in row)} |" for row in (self.head, *rows)]
-        marked.insert(1, "|" + "---|" * len(self.head))
-        lines = aligned((self.head, *([visible(cell) for cell in row] for row in rows)))
+        marked.insert(1, f"|{'|'.join('---:' if at in numbers else '---' for at in range(len(self.head)))}|")
+        lines = aligned((self.head, *([visible(cell) for cell in row] for row in rows)), numbers)
         above = [self.above, ""] if self.above else []
         markdown_above = [_literal(self.above), ""] if self.above else []
         return Rendered("\n".join((*markdown_above, *marked)), "\n".join((*above, *lines)))
+
+
+def _are_numbers(column: Sequence[str]) -> bool:
+    """Whether a column holds numbers, with a unit or a share perhaps, and nothing else."""
+    given = [cell for cell in column if cell not in _ABSENT]
+    return bool(given) and all(_NUMBER.fullmatch(cell) for cell in given)
 
 
 def heads(key: str, lang: str) -> list[str]:

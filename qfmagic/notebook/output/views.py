@@ -88,6 +88,8 @@ class TerminalView(View):
         """Print more."""
         if delta.wait is not None:
             self._write(f"[{printable(delta.wait.describe(self._lang))}]\n")
+        if delta.status and not self._shown:
+            self._write(f"[{printable(delta.status)}]\n")
         if delta.takes_back is not None and self._shown:  # what is printed stays; the whole follows below it
             self._write("\n")
             self._shown = ""

@@ -4,7 +4,7 @@ from typing import Any
 
 from ...core.i18n import text
 from ...core.models import Target
-from ...core.params import Parameter
+from ...core.models.params import Parameter
 from ..parsing.option_table import OptionRow, help_table
 from ..session.session import Session
 from . import command_lines

@@ -1,27 +1,43 @@
 """The DATA of ``%%qf map DATA`` and ``over=DATA``: a variable, an expression, or a file."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...batch.files import KINDS
+from ...batch.files import is_file_name
 from ...core.errors import OptionError
 from ...core.models import did_you_mean, suggest
 from .key_guard import check_no_key
 from .scanner import split_word
 
 _QUOTES = "\"'"
+_CLOSING = ")]}"
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 
 
 def take_word(line: str) -> tuple[str, str]:
     """
-    Take the first word of a line, as it is written; return it and the rest.
+    Take the first word of a line, as it is written, blanks within its brackets included; return it and the rest.
 
     Raises:
         OptionError: A quote doesn't close.
     """
     end = split_word(line)
+    balanced = _balanced(line[:end])
+    for position, character in enumerate(line):
+        if not balanced and position >= end and character in _CLOSING and _balanced(line[: position + 1]):
+            end = position + 1
+            break
     return line[:end], line[end:].lstrip()
+
+
+def _balanced(code: str) -> bool:
+    """Whether each bracket is closed, those in quotes left out."""
+    without = _QUOTED.sub("", code)
+    return all(
+        without.count(opening) <= without.count(closing) for opening, closing in zip("([{", _CLOSING, strict=True)
+    )
 
 
 def data_of(word: str, namespace: Mapping[str, Any]) -> Any:
@@ -32,7 +48,7 @@ def data_of(word: str, namespace: Mapping[str, Any]) -> Any:
         OptionError: It is neither.
     """
     bare = word[1:-1] if word[:1] in _QUOTES and word[-1:] == word[:1] and len(word) > 1 else word
-    if bare not in namespace and Path(bare).suffix.lower() in KINDS and "{{" not in bare:
+    if bare not in namespace and is_file_name(bare) and "{{" not in bare:
         return Path(bare)
     source = word.removeprefix("{{").removesuffix("}}").strip() if word.startswith("{{") else word
     try:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from ...core.errors import OptionError
 from ...core.keys.names import key_variable
 from ...core.models import did_you_mean, suggest
-from ...core.params import EXTRA
+from ...core.models.params import EXTRA
 from .key_guard import check_no_key
 from .loose import check_form, ends_of, flag_at, option_at, separators_at, typed
 from .option_table import OptionRow, help_table

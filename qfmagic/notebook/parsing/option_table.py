@@ -7,7 +7,7 @@ from typing import Any
 from ...core.errors import OptionError
 from ...core.i18n import read_table, text
 from ...core.models import registry
-from ...core.params import Range, parse_value
+from ...core.models.params import Range, parse_value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

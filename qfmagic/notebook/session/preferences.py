@@ -10,7 +10,7 @@ from ...core.context import parse_policy
 from ...core.errors import OptionError
 from ...core.i18n import reader_language
 from ...core.models import DEFAULT_MODEL, Target, registry
-from ...core.params import EXTRA, Parameter, check_parameters
+from ...core.models.params import EXTRA, Parameter, check_parameters
 from ..parsing.option_table import help_table
 from .transport_mode import here, user_path
 

@@ -1,6 +1,7 @@
 """What a notebook holds: settings, conversations, and what answers. Knows nothing of IPython."""
 
 import time
+from collections import ChainMap
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from ...core.transport_modes import TransportMode
 from ...core.wire import ChatRequest
 from ...core.wire.model_list import ListedModel
 from ...home import HomeError
-from ..conversation.cell_order import CellOrder, notebook_path
+from ..conversation.cell_order import NOTEBOOK, CellOrder, RunningCell, notebook_path
 from ..conversation.conversations import Conversations
 from ..conversation.journal import Journal, journal_path
 from .key_check import SessionVerdict
@@ -59,16 +60,23 @@ class Session:
     Args:
         environ: The environment.
         config: The settings made with ``%config`` or in ``ipython_config.py``, read at each use.
+        notebook: The notebook's file, where the front end names it other than in the environment; asked at each use.
 
     Attributes:
         network: A transport that requests are sent through instead of the network, and instead of the stub; None for
             those. A cassette is asked first.
     """
 
-    def __init__(self, environ: Mapping[str, str], config: Callable[[], Mapping[str, Any]] = dict) -> None:
-        self.environ = environ
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        config: Callable[[], Mapping[str, Any]] = dict,
+        notebook: Callable[[], Path | None] = lambda: None,
+    ) -> None:
+        self._environ = environ
+        self._named_notebook = notebook
         self.preferences = Preferences(environ, config)
-        self.chats = Conversations(CellOrder(notebook_path(environ)))
+        self.chats = Conversations(CellOrder(lambda: self.notebook))
         self.journal: Journal | None = None
         self.journal_error: str | None = None
         self._journal_told = False
@@ -100,6 +108,17 @@ class Session:
         )
 
     @property
+    def notebook(self) -> Path | None:
+        """The notebook's file; None where the front end doesn't name it."""
+        return self._named_notebook() or notebook_path(self._environ)
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The environment, which names the notebook as JupyterLab does, whatever the front end."""
+        named = self._named_notebook()
+        return self._environ if named is None else ChainMap({NOTEBOOK: str(named)}, dict(self._environ))
+
+    @property
     def lang(self) -> str:
         """``en`` or ``zh``."""
         return self.preferences.lang
@@ -116,10 +135,10 @@ class Session:
 
     # ---- cells
 
-    def begin_cell(self, cell: str | None, source: str | None, deleted: Iterable[str] = ()) -> None:
-        """A cell is about to run; the front end names it, and those deleted since the last run."""
+    def begin_cell(self, running: RunningCell, source: str | None) -> None:
+        """A cell is about to run: what the front end says about it, and its text."""
         self.source, self._asked_here = source, 0
-        self.chats.begin_cell(cell, deleted)
+        self.chats.begin_cell(running)
 
     def end_cell(self) -> None:
         """The cell has run."""
@@ -348,7 +367,7 @@ class Session:
         if not wanted or self.journal is not None:
             self.chats.recorder = self.journal if wanted else None
             return self.journal if wanted else None
-        path = notebook_path(self.environ) or Path.cwd()
+        path = self.notebook or Path.cwd()
         try:
             self.journal = Journal(journal_path(self.environ), str(path), time.time)
             self._home += self.journal.repaired

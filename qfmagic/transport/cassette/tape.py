@@ -16,6 +16,7 @@ import httpx
 
 from ...core.callbacks import ignore
 from ...core.errors import CassetteError, ContentError, RequestError
+from ...core.follow_up import FollowUp
 from ...core.transport_modes import MODES
 from ...core.wire import ChatRequest
 from ...core.wire.json_format import as_earlier_versions
@@ -192,9 +193,17 @@ class CassetteTape:
 
     def _key(self, asked: str, slot: Hashable) -> Key:
         asking = self._slots.setdefault(asked, {})
-        if slot not in asking:
+        if slot not in asking and isinstance(slot, FollowUp):
+            asking[slot] = self._number_of(asked, self._key(slot.request, slot.slot)[1])
+        elif slot not in asking:
             asking[slot] = self._next(asked, next(reversed(asking.values()), -1) + 1)
         return asked, asking[slot]
+
+    def _number_of(self, asked: str, n: int) -> int:
+        """The number of a question that follows on another's answer; earlier versions numbered them as they came."""
+        if self._mode.records or (asked, n) in self.exchanges:
+            return n
+        return self._next(asked, next(reversed(self._slots[asked].values()), -1) + 1)
 
     def _next(self, asked: str, n: int) -> int:
         """The number of one more who asks; one that is missing was that of a question without an answer."""

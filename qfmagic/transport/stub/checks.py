@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from ...core.context import measure
 from ...core.messages import ROLES, text_of
 from ...core.models import registry
-from ...core.params import ANSWER_LIMITS, Parameter
+from ...core.models.params import ANSWER_LIMITS, Parameter
 from ...core.safe_json import read_json
 from ...core.wire.signing import sign
 from .reply import Incoming, Reply

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...core.context import measure
-from ...core.params import ANSWER_LIMITS
+from ...core.models.params import ANSWER_LIMITS
 
 
 def cut(text: str, body: Mapping[str, Any]) -> str:

@@ -48,6 +48,28 @@ def test_client_rejects_key_by_its_form(name):
     assert name in refused(lambda: Qianfan(**{name: V2.replace(V2, KEY)}))
 
 
+@pytest.mark.parametrize("name", ["headers", "default_headers", "extra_headers", "nonsense"])
+@pytest.mark.parametrize("value", [{"Authorization": f"Bearer {KEY}"}, {"a": [{"b": KEY}]}, {"X-API-Key": KEY}])
+def test_client_rejects_key_within_a_value(name, value):
+    assert name in refused(lambda: Qianfan(model="m", **{name: value}))
+
+
+@pytest.mark.parametrize("name", ["temperature", "user", "system"])
+def test_client_rejects_key_as_a_parameter(name):
+    assert name in refused(lambda: Qianfan(model="m", **{name: KEY}))
+
+
+def test_client_rejects_headers_with_keys_of_any_form():
+    with pytest.raises(CredentialError) as error:
+        Qianfan(model="m", default_headers={"authorization": "Bearer of-a-gateway"})
+    assert "of-a-gateway" not in str(error.value)
+
+
+def test_client_accepts_parameters_without_keys():
+    with Qianfan(model="m", settings=PLAIN, system="Explain bce-v3/ALTAK keys", metadata={"key": "a"}) as client:
+        client.plan("hi")
+
+
 CALLS = {
     "plan": lambda client, **more: client.plan("hi", **more),
     "ask": lambda client, **more: client.ask("hi", **more),

@@ -2,6 +2,7 @@
 
 import json
 
+from qfmagic.core.answer import Delta
 from qfmagic.core.sources import sources_of
 from qfmagic.core.wire.accumulator import Accumulator
 from qfmagic.core.wire.response import feed_events
@@ -75,3 +76,19 @@ def test_sources_are_read_from_every_place_once():
     }
     assert [source["url"] for source in sources_of(extra)] == [f"https://{one}.example" for one in "abc"]
     assert sources_of({"search_results": "none"}) == ()
+
+
+def test_search_status_is_handed_on_until_text_comes():
+    collector = streamed(chunk({"content": [{"type": "text", "text": "reading\n3 pages"}]}, delta_tag="search_status"))
+    assert collector.take() == Delta(status="reading 3 pages")
+    assert collector.take() is None
+    collector = streamed(chunk({"content": "x" * 1000}, delta_tag="search_status"))
+    assert len(collector.take().status) == 200
+    collector = streamed(chunk({"content": "reading"}, delta_tag="search_status"), chunk({"content": "Rain"}))
+    assert (collector.take(), collector.take()) == (Delta("Rain"), None)
+    assert streamed(chunk({"content": 7}, delta_tag="search_status")).take() is None
+
+
+def test_served_model_is_the_first_that_is_named():
+    first, then = {"id": "a", **chunk({"content": "x"})}, {"id": "a", "model": "m-1", **chunk({"content": "y"})}
+    assert streamed(first, then, {**then, "model": "m-2"}).served_model == "m-1"

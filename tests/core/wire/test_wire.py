@@ -294,6 +294,13 @@ def test_read_body_decodes_v2():
         streamed("v1", v1(5))
 
 
+def test_outcome_ignores_message_that_repeats_deltas():
+    whole = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "ab"}, "finish_reason": "stop"}]}
+    pieces = [{"choices": [{"index": 0, "delta": {"content": piece}}]} for piece in "ab"]
+    assert streamed("v2", *pieces, whole, done=True).outcome().text == "ab"
+    assert streamed("v2", whole, done=True).outcome().text == "ab"
+
+
 def test_outcome_ignores_text_after_end_mark():
     assert streamed("v1", v1("a", is_end=True), v1("b")).outcome().text == "a"
 

@@ -154,6 +154,15 @@ def test_schema_repair_is_outside_of_conversation(shell, say, capsys):
     assert "repaired 1×" in capsys.readouterr().out
 
 
+def test_schema_answer_with_defects_is_read_and_noted(shell, say, capsys):
+    transport = say("{'name': 'a', 'score': '0.5',}")
+    answer = ask(shell, "into=row")
+    assert shell.user_ns["row"] == VALUE
+    assert answer.rejected == ()
+    assert len(transport.requests) == 1
+    assert "read despite a trailing comma, missing or other quotation marks" in capsys.readouterr().out
+
+
 def test_schema_repairs_are_counted_in_usage(shell, say):
     say("no", "no", GOOD)
     answer = ask(shell, "repairs=2")

@@ -4,7 +4,10 @@ import socket
 
 import pytest
 
-from qfmagic.notebook.commands.doctor import front_end
+from qfmagic.core.page_order import PageOrder
+from qfmagic.notebook.commands.doctor import front_end, page
+from qfmagic.notebook.conversation.cell_order import RunningCell
+from qfmagic.notebook.session.session import Session
 from qfmagic.testing.stub_server import LoopbackServer
 from qfmagic.transport.stub.reply import Reply
 from tests.notebook.test_kernel import KEYS
@@ -115,3 +118,26 @@ def test_doctor_checks_front_end(tmp_path, versions, folders, keys):
 def test_doctor_on_stub_skips_network(shell, capsys):
     shell.run_line_magic("qf", "doctor")
     assert "network checks skipped" in capsys.readouterr().out
+
+
+REPORT = PageOrder(("a",))
+
+
+@pytest.mark.parametrize(
+    ("running", "folders", "keys"),
+    [
+        (RunningCell("a", page=REPORT, lab=True), [], ["doctor.page"]),
+        (RunningCell("a", lab=True), [], ["doctor.extension"]),
+        (RunningCell("a", lab=True), ["qfmagic"], ["doctor.page_silent"]),
+        (RunningCell("vscode-notebook-cell:/x.ipynb#W1"), [], ["doctor.page_silent"]),
+        (RunningCell("a", outside=True), [], []),
+        (RunningCell(), [], []),
+    ],
+)
+def test_doctor_tells_whether_page_reports_order(tmp_path, running, folders, keys):
+    for folder in folders:
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "package.json").write_text("{}")
+    session = Session({"QFMAGIC_JOURNAL": "false"})
+    session.begin_cell(running, None)
+    assert [found.key for found in page(session, {"jupyterlab": "4.6.6"}.get, [tmp_path])] == keys

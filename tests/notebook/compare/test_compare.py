@@ -22,6 +22,7 @@ from qfmagic.core.i18n import text as text_of
 from qfmagic.notebook.ask import several
 from qfmagic.notebook.ask.question import prepare
 from qfmagic.notebook.ask.sending import RunningRequest
+from qfmagic.notebook.conversation.cell_order import RunningCell
 from qfmagic.notebook.conversation.journal import Journal
 from qfmagic.notebook.output.views import MultiView, View
 from qfmagic.testing.harness import magics_of
@@ -362,7 +363,7 @@ def test_budget_stop_keeps_place_of_turn(shell, service, published, capsys, line
     own = session(shell)
 
     def run(cell, line, text):
-        own.begin_cell(cell, None)
+        own.begin_cell(RunningCell(cell), None)
         try:
             ask(shell, line, text)
         finally:
@@ -849,8 +850,6 @@ def test_several_models_schema_mismatch_of_first_model_fails_cell(shell, service
     assert shell.user_ns["_"].text == "never"
     assert [turn.answer.text for turn in session(shell).chats.get("main").turns] == ["never"]
     assert len(published) == 1
-    with pytest.raises(OptionError, match="field model conflicts with a column"):
-        ask(shell, "model=m,other schema='model str'", "Mood?")
 
 
 def test_compare_schema_reports_failed_repair(shell, service, published):
@@ -874,8 +873,8 @@ def test_compare_schema_checks_answer_once(shell, service, published, monkeypatc
     """A check of the user's own may say otherwise the second time."""
     from qfmagic.structured.schema import Schema
 
-    parse, seen = Schema.parse, []
-    monkeypatch.setattr(Schema, "parse", lambda self, text: (seen.append(text), parse(self, text))[1])
+    read, seen = Schema.read, []
+    monkeypatch.setattr(Schema, "read", lambda self, text: (seen.append(text), read(self, text))[1])
     service.answers = {"m": v2('{"mood": "good"}', "m"), "other": v2('{"mood": "bad"}', "other")}
     compare(shell, "models=m,other schema='mood good|bad' into=found", "Mood?")
     assert sorted(seen) == ['{"mood": "bad"}', '{"mood": "good"}']
@@ -917,6 +916,10 @@ def test_compare_over_schema_binds_objects(shell, service, moods):
     assert shell.user_ns["found"].mood.tolist() == ["good"] * 3 + ["bad"] * 3
 
 
-def test_compare_schema_rejects_field_named_like_column(shell, service):
-    with pytest.raises(OptionError, match="field model conflicts with a column"):
-        compare(shell, "models=m schema='model str'")
+def test_compare_schema_field_may_be_named_like_column(shell, service):
+    service.answers = {"m": v2('{"model": "A1", "error": "none"}', "m")}
+    compare(shell, "models=m schema='model str, error str' into=found", "Which?")
+    (row,) = shell.user_ns["found"].to_dict("records")
+    assert (row["model"], row["error"]) == ("A1", "none")
+    assert row["qf_model"] == "m"
+    assert row["qf_error"] is None

@@ -10,9 +10,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from qfmagic.core.answer import Answer, Delta
 from qfmagic.core.errors import InputError, QianfanError, UnavailableError
+from qfmagic.core.page_order import PageOrder, fingerprint
 from qfmagic.notebook.ask.question import prepare
 from qfmagic.notebook.ask.sending import failed
 from qfmagic.notebook.ask.single import run
+from qfmagic.notebook.conversation.cell_order import RunningCell
 from qfmagic.notebook.output.views import View
 from qfmagic.notebook.session.session import Session
 
@@ -61,6 +63,7 @@ class Notebook:
         self.cells = []
         self.questions = {}
         self.deleted = []
+        self.edited = []
         self.knows_order = knows_order
         self.start()
 
@@ -68,13 +71,19 @@ class Notebook:
         self.session = Session({"QFMAGIC_JOURNAL": "false"})
         self.service = Service()
         self.session.client = lambda: self.service
-        if self.knows_order:
-            self.session.chats.order = lambda: tuple(self.cells)
+
+    def text(self, cell):
+        """What the cell says, as a page reports it; None for one that asks nothing."""
+        return fingerprint(repr(self.questions[cell])) if self.questions[cell] else None
+
+    def running(self, cell):
+        page = PageOrder.of((one, self.text(one)) for one in self.cells) if self.knows_order else None
+        return RunningCell(cell, self.text(cell), tuple(self.deleted), page)
 
     def run(self, cell, outcome="answered"):
         """Run a cell; the outcome is that of its last question. An error or an interrupt ends it."""
         chats = self.session.chats
-        chats.begin_cell(cell, self.deleted)
+        chats.begin_cell(self.running(cell))
         self.deleted = []
         questions = self.questions[cell]
         try:
@@ -84,6 +93,7 @@ class Notebook:
                     failed(self.session, chat=options.get("chat"))
                     raise InputError("prompt.empty")
                 ask = prepare(self.session, prompt, {"model": "ernie-5.1", **options}, frozenset(flags))
+                self.edited = [turn.cell for turn in chats.edited(ask.slot, ask.sent)]
                 run(self.session, ask, lambda _: View(), lambda *_: None)
         except (QianfanError, KeyboardInterrupt):
             pass
@@ -160,6 +170,20 @@ class KnownOrder(RuleBasedStateMachine):
         """JupyterLab reports the cell as deleted, and it is there with its id."""
         self.notebook.deleted.append(self.notebook.cells[which % len(self.notebook.cells)])
 
+    @precondition(lambda self: self.notebook.cells and self.knows_order)
+    @rule(which=st.integers(0, 99), where=st.floats(0, 1))
+    def move(self, which, where):
+        cell = self.notebook.cells.pop(which % len(self.notebook.cells))
+        self.notebook.cells.insert(self.position(where), cell)
+
+    @precondition(lambda self: self.notebook.deleted and self.knows_order)
+    @rule(where=st.floats(0, 1))
+    def undo_delete(self, where):
+        """A deleted cell is back, above or below where it was; the page still reports it as deleted."""
+        cell = self.notebook.deleted[-1]
+        if cell not in self.notebook.cells:
+            self.notebook.cells.insert(self.position(where), cell)
+
     @invariant()
     def run_all_sends_what_a_fresh_kernel_sends(self):
         if not getattr(self, "notebook", None) or self.notebook.stale:
@@ -168,15 +192,103 @@ class KnownOrder(RuleBasedStateMachine):
         lived.session = Session({"QFMAGIC_JOURNAL": "false"})
         lived.session.client = lambda: self.notebook.service
         lived.session.chats = copy.deepcopy(self.notebook.session.chats)
-        lived.session.chats.order = self.notebook.session.chats.order
         fresh.deleted = []
         fresh.start()
-        if self.knows_order:
-            fresh.session.chats.order = self.notebook.session.chats.order
         kept, self.notebook.service.sent = self.notebook.service.sent, []
         self.notebook.service.outcome = "answered"
         assert lived.run_all() == fresh.run_all()
         self.notebook.service.sent = kept
+
+
+class Page(RuleBasedStateMachine):
+    """
+    What is sent with a question is exactly what the page shows above it, whatever was done to the page before.
+
+    The model: each cell remembers the text it last ran and what came back. That is what a user sees.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.notebook = Notebook(knows_order=True)
+        self.shown = {}  # cell: (questions as answered, [question, answer])
+        self.deleted = []
+        self.count = 0
+
+    def position(self, where):
+        return round(where * len(self.notebook.cells))
+
+    def pick(self, which):
+        return self.notebook.cells[which % len(self.notebook.cells)]
+
+    @initialize(prompts=st.lists(st.sampled_from("abcde"), min_size=2, max_size=5))
+    def open(self, prompts):
+        for prompt in prompts:
+            self.insert(1.0, prompt)
+        for cell in list(self.notebook.cells):
+            self.ask(cell, "answered")
+
+    @rule(where=st.floats(0, 1), prompt=st.sampled_from("abcde"))
+    def insert(self, where, prompt):
+        self.count += 1
+        cell = f"cell-{self.count}"
+        self.notebook.cells.insert(self.position(where), cell)
+        self.notebook.questions[cell] = [(prompt, {}, ())]
+
+    @precondition(lambda self: self.notebook.cells)
+    @rule(which=st.integers(0, 99), outcome=OUTCOME)
+    def run(self, which, outcome):
+        self.ask(self.pick(which), outcome)
+
+    def ask(self, cell, outcome):
+        """Run a cell; what was sent is what the cells above it show, and the edited ones are named."""
+        notebook = self.notebook
+        above = notebook.cells[: notebook.cells.index(cell)]
+        seen = [one for one in above if self.shown.get(one)]
+        notebook.service.sent, notebook.edited = [], []
+        notebook.run(cell, outcome)
+        self.shown.pop(cell, None)
+        if not notebook.questions[cell]:
+            return
+        (prompt, _, _) = notebook.questions[cell][0]
+        if outcome != "refused":
+            expected = [text for one in seen for text in self.shown[one][1]]
+            assert notebook.service.sent == [[*expected, prompt]]
+            assert notebook.edited == [one for one in seen if self.shown[one][0] != notebook.questions[one]]
+        if outcome == "answered":
+            turn = next(turn for turn in notebook.session.chats.get("main").turns if turn.cell == cell)
+            self.shown[cell] = (list(notebook.questions[cell]), (prompt, turn.answer.text))
+
+    @precondition(lambda self: self.notebook.cells)
+    @rule(which=st.integers(0, 99), prompt=st.sampled_from(["a", "b", ""]))
+    def edit(self, which, prompt):
+        self.notebook.questions[self.pick(which)] = [(prompt, {}, ())] if prompt else []
+
+    @precondition(lambda self: self.notebook.cells)
+    @rule(which=st.integers(0, 99), where=st.floats(0, 1))
+    def move(self, which, where):
+        cell = self.pick(which)
+        self.notebook.cells.remove(cell)
+        self.notebook.cells.insert(self.position(where), cell)
+
+    @precondition(lambda self: self.notebook.cells)
+    @rule(which=st.integers(0, 99))
+    def delete(self, which):
+        cell = self.pick(which)
+        self.notebook.cells.remove(cell)
+        self.notebook.deleted.append(cell)
+        self.deleted.append(cell)
+
+    @precondition(lambda self: self.deleted)
+    @rule(where=st.floats(0, 1))
+    def undo_delete(self, where):
+        """The page may still report it as deleted, as it does of what is cut and pasted."""
+        self.notebook.cells.insert(self.position(where), self.deleted.pop())
+
+    @precondition(lambda self: self.notebook.cells)
+    @rule()
+    def run_all(self):
+        for cell in list(self.notebook.cells):
+            self.ask(cell, "answered")
 
 
 class UnknownOrder(KnownOrder):
@@ -201,5 +313,7 @@ class UnknownOrder(KnownOrder):
 RUNS = settings(max_examples=settings.default.max_examples * 2 // 5, stateful_step_count=20, deadline=None)
 KnownOrder.TestCase.settings = RUNS
 UnknownOrder.TestCase.settings = RUNS
+Page.TestCase.settings = RUNS
 TestKnownOrder = pytest.mark.timeout(600)(KnownOrder.TestCase)
 TestUnknownOrder = pytest.mark.timeout(600)(UnknownOrder.TestCase)
+TestPage = pytest.mark.timeout(600)(Page.TestCase)

@@ -153,6 +153,7 @@ def test_journal_writes_pending_records_when_disk_has_room(tmp_path, connections
 )
 def test_resume_skips_damaged_records_and_reports_them(shell, monkeypatch, capsys, record):
     monkeypatch.setenv("QFMAGIC_JOURNAL", "true")
+    monkeypatch.setenv("JPY_SESSION_NAME", "/home/me/talk.ipynb")
     session = session_of(shell)
     kept = session.open_journal()
     other = Journal(kept.path, kept.notebook, iter(range(1000)).__next__)

@@ -321,6 +321,18 @@ def test_map_cell_reports_flawed_answers_with_rows(shell, service, frame, capsys
     assert "1 answer truncated at the output limit (row b)" in capsys.readouterr().out
 
 
+def test_map_cell_reports_answers_read_despite_defects(shell, service, frame, capsys):
+    service.answers[MODEL] = lambda body: v2("{'error': 'x'}" if "bad" in str(body) else '{"error": "x"}')
+    for line in ("df into=rated", "df into=again"):  # the second time the answers are there
+        run(shell, f"{line} schema='error str'")
+        told = capsys.readouterr().out
+        assert "1 answer read despite defects that leave one meaning (row b)" in told
+        assert "which are called qf_error" in told
+    rated = shell.user_ns["rated"]
+    assert rated.error.tolist() == ["x", "x", "x"]
+    assert rated.qf_error.isna().all()
+
+
 def test_map_cell_summary_shows_item(shell, service, capsys):
     shell.user_ns["rows"] = iter([{"text": "first", "item": "of its own"}])
     run(shell, "rows into=out")

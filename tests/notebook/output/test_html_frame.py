@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qfmagic.core.answer import Answer
 from qfmagic.notebook.output import html_frame as frames
+from qfmagic.notebook.output.bundle import answer_bundle
 from qfmagic.notebook.output.css import declarations, stylesheet
-from qfmagic.notebook.output.html_frame import html_frame
+from qfmagic.notebook.output.html_frame import html_frame, text_of_page
 from tests.support.frames import KINDS, element_faults, style_faults, tag_soup
 
 URL = "http://evil.test:9/"
@@ -256,3 +258,19 @@ def test_html_frame_time_is_linear(around, piece):
     small = min(took(20_000) for _ in range(2))
     assert took(80_000) < 12 * small + 1  # four times as much; sixteen times would be quadratic
     assert took(1_000_000) < 2
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("<h1>A &lt;b></h1><p>one<br>two<script>alert(1)</script>", "A &lt;b&gt;\none\ntwo"),
+        ("<table><tr><td>1<td>2<tr><td>3</table>", "1\t2\n3"),
+        ("</pre><img src=x onerror=alert(1)>$x$", "$x$"),
+        ("<style>a{}</style>", ""),
+    ],
+)
+def test_text_of_page_is_readable_without_the_frame(content, text):
+    """JupyterLab drops frames of a notebook that isn't trusted, and shows nothing else in their place."""
+    made = text_of_page(content)
+    assert re.sub(r"^<details><summary>[^<]*</summary><pre>([^<]*)</pre></details>$", r"\1", made) == text
+    assert answer_bundle(Answer(content), [], "html")["text/html"].endswith(made)

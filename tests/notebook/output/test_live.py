@@ -89,6 +89,7 @@ def test_live_view_sends_only_new_text_and_closes(lab, service):
     cell = Watched(lab, ASK)
     shown = cell.until(lambda message: message["msg_type"] == "display_data")["content"]
     assert WIDGET in shown["data"]  # before any text: the reader sees that the question is on its way
+    assert "%qf resume" in shown["data"]["text/plain"]  # for a document that is saved now and never again
     for text in ("one ", "two "):
         held.let()
         assert cell.update("t") == text
@@ -256,3 +257,31 @@ def test_live_view_shows_answer_after_retry(lab, service):
     assert cell.of("update_display_data")[-1]["data"]["text/plain"] == "fine"
     texts = [said(message) for message in cell.messages if "t" in said(message)]
     assert all(message.get("wait") == "" for message in texts[:1])
+
+
+def test_live_view_shows_state_of_search_until_text(lab, service):
+    service.reply = held_reply([{"content": "Searching\nthe web", "delta_tag": "search_status"}, "Rain"])
+    cell = Watched(lab, ASK)
+    service.reply.chunks.let()
+    assert cell.update("wait") == "Searching the web"
+    service.reply.chunks.let()
+    assert said(cell.until(lambda message: "t" in said(message))).items() >= {"t": "Rain", "wait": ""}.items()
+    service.reply.chunks.let_all()
+    assert cell.end()["status"] == "ok"
+    (final,) = cell.of("update_display_data")
+    assert final["data"]["text/plain"] == "Rain"
+
+
+def test_live_view_says_why_text_was_taken_back(lab, service):
+    service.reply = held_reply(["secret", {"flag": 4}, "more"])
+    cell = Watched(lab, ASK)
+    service.reply.chunks.let()
+    assert cell.update("t") == "secret"
+    service.reply.chunks.let()
+    found = said(cell.until(lambda message: "b" in said(message)))
+    assert (found["b"], "withheld" in found["wait"]) == ("all", True)
+    service.reply.chunks.let_all()
+    assert cell.end()["status"] == "ok"
+    (final,) = cell.of("update_display_data")
+    assert "withheld" in final["data"]["text/plain"]
+    assert "secret" not in str(final["data"])

@@ -7,7 +7,7 @@ import pytest
 from qfmagic.core.answer import Answer, Delta
 from qfmagic.core.conversation import Conversation
 from qfmagic.notebook.conversation.export import exported
-from qfmagic.notebook.output.bundle import answer_bundle, notes
+from qfmagic.notebook.output.bundle import answer_body, answer_bundle, notes
 from qfmagic.notebook.output.live import _summed
 from qfmagic.notebook.output.views import TerminalView
 
@@ -81,3 +81,20 @@ def test_terminal_prints_the_whole_answer_after_a_withdrawal():
         view.add(delta)
     view.finish({"text/plain": "42"}, {})
     assert "".join(written) == "hm\n42\n"
+
+
+def test_terminal_prints_state_of_search_before_text_alone():
+    written = []
+    view = TerminalView(written.append)
+    for delta in (Delta(status="searching\x1b[1m"), Delta("4"), Delta(status="reading"), Delta("2")):
+        view.add(delta)
+    view.finish({"text/plain": "42"}, {})
+    shown = "".join(written)
+    assert shown.startswith("[searching")
+    assert "\x1b" not in shown
+    assert shown.endswith("]\n42\n")
+
+
+def test_withheld_answer_has_no_note_about_its_format():
+    assert answer_body(Answer("secret", flag=3), "json", "en")[1] == []
+    assert answer_body(Answer("secret"), "json", "en")[1] != []

@@ -30,6 +30,14 @@ def test_text_table_truncated_formula_keeps_other_cells():
     assert list(cells(said.markdown)) == [[["row", "m"], *rows]] * 2
 
 
+def test_text_table_puts_numbers_at_the_right():
+    """A column of numbers, also where some cells have none; not one in which anything else stands."""
+    rows = [["a", 1, "1,234", "50%", "2/3", "-", "7", "1"], ["b", "", "-0.5", "-", "3/3", "", "x", "1.2 s"]]
+    said = TextTable(list("ABCDEFGH"), rows).said()
+    assert said.markdown.splitlines()[1] == "|---|---:|---:|---:|---:|---|---|---:|"
+    assert said.plain.splitlines()[1] == "a  1  1,234  50%  2/3  -  7      1"
+
+
 @pytest.mark.parametrize("text", [r"\(x\)", "$5 and $6", r"\[x\]", r"\begin{a}x\end{a}", "$$x$$", r"\\[x\\]"])
 def test_rendered_text_is_not_a_formula(text):
     """MathJax looks through the page's text too; it takes nothing for a formula that an element divides."""

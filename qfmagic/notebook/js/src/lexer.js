@@ -1,6 +1,7 @@
 // marked, set up to read Markdown as the saved answer does: raw HTML and reference definitions are text, and what
 // stands between mathematical delimiters is nobody else's.
-import { Lexer, Marked } from "marked";
+import { Lexer, Marked, Tokenizer } from "marked";
+import { maskLetters } from "./flanking.js";
 
 const CLOSING = { "$$": "$$", "\\[": "\\]", "\\(": "\\)" };
 const BLOCK = /^ {0,3}(?:(\$\$|\\\[)|\\begin\{([a-zA-Z]+\*?)\})/;
@@ -119,10 +120,31 @@ function wide(src) {
   return src.slice(0, end < 0 ? src.length : end).split("|", COLUMNS + 2).length > COLUMNS + 1;
 }
 
+// marked knows the delimiter behind which it stands from the text itself, not from what is masked.
+function emphasis(src, masked, before = "") {
+  const seen = before && masked[masked.length - src.length - 1];
+  return Tokenizer.prototype.emStrong.call(this, src, masked, seen === " " ? seen : before);
+}
+
+// Two tildes: one stands in 3~5, and GitHub's rule would strike out what is between two of those.
+function strike(src, masked, before = "") {
+  if (!src.startsWith("~~")) return undefined;
+  const seen = before && masked[masked.length - src.length - 1];
+  return Tokenizer.prototype.del.call(this, src, masked, seen === " " ? seen : before);
+}
+
 const nothing = () => undefined;
 const marked = new Marked({
-  tokenizer: { html: nothing, tag: nothing, def: nothing, blockquote: quotation, table: (src) => wide(src) ? undefined : false },
-  hooks: { emStrongMask: maskMath },
+  tokenizer: {
+    html: nothing,
+    tag: nothing,
+    def: nothing,
+    blockquote: quotation,
+    table: (src) => (wide(src) ? undefined : false),
+    emStrong: emphasis,
+    del: strike,
+  },
+  hooks: { emStrongMask: (masked) => maskLetters(maskMath(masked)) },
   extensions: [
     { name: "blockMath", level: "block", start: nextBlockMath, tokenizer: blockMath },
     { name: "inlineMath", level: "inline", start: (src) => src.indexOf("$"), tokenizer: inlineMath },

@@ -1,5 +1,6 @@
 // Formulas as MathML, which needs neither fonts nor styles of ours.
 import katex from "katex";
+import { setLetters } from "./letters.js";
 import { visible } from "./visible.js";
 
 const LARGEST = 20; // em: what a formula may ask for in one place
@@ -30,6 +31,7 @@ function typeset(text, display) {
   // The source beside the formula is for copying; what doesn't know it would show it.
   for (const note of math.querySelectorAll("annotation")) note.remove();
   for (const wrapper of math.querySelectorAll("semantics")) wrapper.replaceWith(...wrapper.childNodes);
+  setLetters(math);
   return bounded(math);
 }
 

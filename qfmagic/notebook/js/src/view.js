@@ -1,5 +1,6 @@
 // One view of a live answer: what it waits for, how long it takes, its reasoning, its text.
 import { Blocks } from "./blocks.js";
+import { hold, isStyled } from "./lab.js";
 import { Source } from "./source.js";
 import { stopButton } from "./stop.js";
 import style from "./style.css";
@@ -28,24 +29,29 @@ export function view(store, el) {
   root.setAttribute("aria-label", [labels.region, visible(store.get("model"))].filter(Boolean).join(": "));
   root.lang = store.get("lang") === "zh" ? "zh-CN" : store.get("lang");
   make("style", "qf-style", root).textContent = style;
-  const head = make("div", "qf-head", root);
-  make("b", "qf-model", head).textContent = visible(store.get("model"));
-  const time = make("span", "qf-time", head);
-  const size = make("span", "qf-size", head);
-  if (store.get("context")) make("span", "qf-context", head).textContent = visible(store.get("context"));
-  const stop = stopButton(store, head);
+  // The order is the saved answer's: what the model thought, its text, and a line about both.
+  const gap = make("div", "qf-gap", root);
+  gap.textContent = labels.gap;
   const status = make("div", "qf-status", root);
   // Only this is read out: a clock and a text that grows would never let a screen reader rest.
   status.setAttribute("aria-live", "polite");
-  const thoughts = make("details", "qf-reasoning", root);
-  make("summary", "", thoughts).textContent = labels.reasoning;
-  const thinking = new Source(make("div", "qf-thinking", thoughts));
-  const gap = make("div", "qf-gap", root);
-  gap.textContent = labels.gap;
   const scroll = make("div", "qf-scroll", root);
   scroll.tabIndex = 0;
-  const text = make("div", "qf-text", scroll);
+  const page = make("div", "qf-page", scroll);
+  const thoughts = make("details", "qf-reasoning", page);
+  const summary = make("summary", "", thoughts);
+  const thinking = new Source(make("div", "qf-thinking", thoughts));
+  const text = make("div", "qf-text", page);
+  if (isStyled()) page.classList.add("jp-RenderedHTMLCommon", "jp-RenderedMarkdown");
+  else root.classList.add("qf-own");
+  const head = make("div", "qf-head", root);
+  make("b", "qf-model", head).textContent = visible(store.get("model"));
+  const size = make("span", "qf-size", head);
+  if (store.get("context")) make("span", "qf-context", head).textContent = visible(store.get("context"));
+  const time = make("span", "qf-time", head);
+  const stop = stopButton(store, head);
   el.replaceChildren(root);
+  const letGo = hold(root);
 
   const written = ["text", "json", "html"].includes(store.get("format"));
   const blocks = written ? new Source(make("pre", "qf-code qf-source", text)) : new Blocks(text, labels);
@@ -57,6 +63,8 @@ export function view(store, el) {
   let slice = SLICE.least;
   let frame = 0;
   let timer = 0;
+  let chosen = false; // whether the reader opened or closed the thoughts: then they stay so
+  summary.addEventListener("click", () => (chosen = true));
 
   const onScroll = () => {
     const atEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 2;
@@ -80,6 +88,8 @@ export function view(store, el) {
     gap.hidden = !store.gap;
     stop.show();
     thoughts.hidden = !reasoning;
+    if (reasoning) summary.textContent = `${labels.reasoning} · ${fill("characters", reasoning.length)}`;
+    if (!chosen) thoughts.open = !characters && store.ended === undefined;
   };
 
   // Reads what is new, a slice at a time, and draws the open block when it is due.
@@ -100,6 +110,7 @@ export function view(store, el) {
     const drawn = !behind && began >= resting;
     if (drawn) blocks.show();
     const made = performance.now();
+    if (following && thoughts.open) thinking.element.scrollTop = thinking.element.scrollHeight;
     if (following) scroll.scrollTop = scroll.scrollHeight; // makes the browser lay the text out: the larger part
     const took = performance.now() - began;
     slice = Math.min(SLICE.most, Math.max(SLICE.least, 2 * (began + took - made)));
@@ -118,6 +129,7 @@ export function view(store, el) {
   work();
 
   const leave = () => {
+    letGo();
     stop.leave();
     clearInterval(clock);
     clearTimeout(timer);

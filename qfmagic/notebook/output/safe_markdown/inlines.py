@@ -9,7 +9,8 @@ from markdown_it.token import Token
 
 from ....core.terminal import unmarked, visible
 from .fence import no_directive
-from .parser import BAR, Node
+from .flanking import needs_mark
+from .parser import BAR, MAX_SPANS, Node
 
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
 # What renderers look for inside code spans too: formulas, and in a text with formulas the quotes of an attribute.
@@ -27,6 +28,8 @@ _BLOCK_START = re.compile(
     r"(?P<sign>[-+*](?=\s|\Z)|#|>|:(?=\s|::)|%(?=\s)|\|?\s*:?-+:?[\s|:-]*\Z|(?:=+|-+)\s*\Z|(?:[-_*]\s*){3,}\Z|__(?=\s))"
     r"|(?P<number>\d{1,9})(?P<mark>[.)](?=\s|\Z))"
 )
+_APART = "<span></span>"
+_RUN = 2 * MAX_SPANS + 1  # parts that may be delimiters of one run, and one before them
 _TITLE = re.compile(r"[\w\s.,;?!/+=()·，。、：；？！（）《》-]*")
 _AUTOLINK = re.compile(r"https?://[^\s<>\x00-\x1f\x7f\"'`\\$@|]+", re.IGNORECASE)
 _ENCODED = re.compile(r"[\x00-\x20\x7f-\x9f\"<>\\^`{|}\[\]$\ud800-\udfff]|@(?=@)")
@@ -170,10 +173,17 @@ class _Writer:
         room = " " if content[0] == "`" or content[-1] == "`" or (content[0] == content[-1] == " ") else ""
         self.put(f"{ticks}{room}{content}{room}{ticks}")
 
-    def marked(self, node: Node, after: str) -> None:  # noqa: ARG002
-        self.put(node.token.markup)
-        self.spans(node.children, node.token.markup[:1])
-        self.put(node.token.markup)
+    def marked(self, node: Node, after: str) -> None:
+        """Emphasis; where CommonMark wouldn't see where it begins or ends, an empty element stands before or behind."""
+        markup, sign = node.token.markup, node.token.markup[:1]
+        if self.last != sign and needs_mark(_first_inside(node, sign), self.last):
+            self.put(_APART)
+        self.put(markup)
+        self.spans(node.children, sign)
+        last_inside = "".join(self.parts[-_RUN:]).rstrip(sign)[-1:]
+        self.put(markup)
+        if after != sign and needs_mark(last_inside, after):
+            self.put(_APART)
 
     def link(self, node: Node, after: str) -> None:  # noqa: ARG002
         address = str(node.token.attrs.get("href", ""))
@@ -224,6 +234,18 @@ def _destination(address: str, title: str) -> str:
         encoded = encoded.replace("(", "%28").replace(")", "%29")
     shown = _ENTITY.sub("&amp;", encoded)
     return f'{shown} "{title}"' if title and _TITLE.fullmatch(title) and "\n" not in title else shown
+
+
+def _first_inside(node: Node, sign: str) -> str:
+    """The first character within *node* that isn't a delimiter of the same kind."""
+    first = next((child for child in node.children if child.kind != "text" or child.token.content), None)
+    if first is None:
+        return ""
+    return _first_inside(first, sign) if _is_marked(first) and first.token.markup[:1] == sign else _begin_of(first)
+
+
+def _is_marked(node: Node) -> bool:
+    return node.kind in ("em", "strong", "s")
 
 
 def _joined(nodes: Sequence[Node]) -> list[Node]:

@@ -8,13 +8,14 @@ no link.
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
+from .flanking import EastAsianInline
 from .formulas import CODE, formula_at, opens_display
 
 MAX_CONTAINERS = 20  # quotations and lists inside each other
@@ -96,7 +97,12 @@ def _nodes(tokens: Iterator[Token], depth: int, most: int = MAX_CONTAINERS) -> l
 
 
 class _Parser(MarkdownIt):
-    """The parser, with our view of addresses; they stay as they are written."""
+    """The parser, with our view of addresses, which stay as they are written, and of emphasis."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.inline = EastAsianInline()
+        self.configure(*args)
 
     def validateLink(self, url: str) -> bool:  # noqa: N802 - the parser's own name
         return ADDRESS.fullmatch(url) is not None

@@ -6,7 +6,7 @@ import pytest
 
 from qfmagic.core.errors import ParameterError
 from qfmagic.core.models import registry
-from qfmagic.core.params import EXTRA, Parameter, answer_limit, check_parameters
+from qfmagic.core.models.params import EXTRA, Parameter, answer_limit, check_parameters
 from qfmagic.core.plan import plan_request
 
 UNKNOWN = "a-model-without-a-row"

@@ -7,9 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from .errors import ParameterError
-from .i18n import text
-from .safe_json import read_json, write_json
+from ..errors import ParameterError
+from ..i18n import text
+from ..safe_json import read_json, write_json
 
 _RANGE = re.compile(r"([(\[])\s*(-?[\d.]*)\s*,\s*(-?[\d.]*)\s*([)\]])")
 

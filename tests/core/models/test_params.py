@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from qfmagic.core.errors import ParameterError
 from qfmagic.core.models import registry
-from qfmagic.core.params import Parameter, Range, check_parameters, parse_value
+from qfmagic.core.models.params import Parameter, Range, check_parameters, parse_value
 
 DOCUMENTED = {
     "rwkv_4_world": {"temperature", "top_k", "top_p", "penalty_score", "stop", "user_id", "metadata"},

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 import IPython.display
 from IPython.core.interactiveshell import InteractiveShell
 
-from ..core.i18n import text
-from ..core.plan import Plan
-from .output.bundle import Bundle
-from .output.views import MultiView, StaticView, TerminalView, View
-from .session.session import Session
+from ...core.i18n import text
+from ...core.plan import Plan
+from ..conversation.cell_order import RunningCell
+from ..output.bundle import Bundle
+from ..output.views import MultiView, StaticView, TerminalView, View
+from ..session.session import Session
+from .page_channel import channel_of
+from .running_cell import CellReader
 
 if TYPE_CHECKING:
-    from .output.live import LiveView
+    from ..output.live import LiveView
 
 display: Callable[..., Any] = IPython.display.display
 
@@ -31,6 +34,7 @@ class FrontEnd:
     def __init__(self, shell: InteractiveShell, session: Session) -> None:
         self._shell: Any = shell
         self._session = session
+        self._cells = CellReader(channel_of(shell))
         self._page: str | None = None  # the page that has the script of the live view
 
     @property
@@ -39,12 +43,19 @@ class FrontEnd:
         return not hasattr(self._shell, "kernel")
 
     @property
+    def request(self) -> Mapping[str, Any]:
+        """The request that runs the cell, as the front end sent it."""
+        return request_of(self._shell)
+
+    @property
     def metadata(self) -> Mapping[str, Any]:
         """What the front end says about the cell that runs."""
-        if self.terminal:
-            return {}
-        metadata = (self._shell.kernel.get_parent() or {}).get("metadata")
+        metadata = self.request.get("metadata")
         return metadata if isinstance(metadata, Mapping) else {}
+
+    def running_cell(self, source: str | None) -> RunningCell:
+        """The cell that runs, and the page it is on; *source* is its text."""
+        return self._cells.read(self.request, source)
 
     @property
     def live(self) -> bool:
@@ -66,7 +77,7 @@ class FrontEnd:
         """Where several answers are shown; *live*: while they come, if the front end keeps up with that."""
         if not (live and self.live):
             return MultiView(self.conclude)
-        from .output.live import Columns  # noqa: PLC0415 - as below
+        from ..output.live import Columns  # noqa: PLC0415 - as below
 
         return Columns(display, lambda plan: self._live_view(plan, style, whole_cell=False), self.conclude)
 
@@ -85,7 +96,7 @@ class FrontEnd:
             display(bundle, raw=True, metadata=dict(metadata))
 
     def _live_view(self, plan: Plan, style: str, *, whole_cell: bool) -> "LiveView":
-        from .output.live import LiveView  # noqa: PLC0415 - brings ipywidgets; meanwhile the question is on its way
+        from ..output.live import LiveView  # noqa: PLC0415 - brings ipywidgets; meanwhile the question is on its way
 
         lang, context = self._session.lang, plan.context
         along = text("live.context", lang, sent=context.sent, available=context.available) if context.available else ""
@@ -109,6 +120,12 @@ class FrontEnd:
             sent=sent,
             stoppable="kernel subshells" in features,
         )
+
+
+def request_of(shell: Any) -> Mapping[str, Any]:
+    """The request a shell's kernel is at; nothing without a kernel."""
+    kernel = getattr(shell, "kernel", None)
+    return {} if kernel is None else kernel.get_parent() or {}
 
 
 def write(shown: str) -> None:
