@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -185,9 +186,9 @@ def test_recording_of_an_earlier_version_matches_a_schema_request(tmp_path):
 
     (recorded,) = cassette.read(path).exchanges.values()
     body = {**recorded.body, "model": NATIVE}
-    asked = recorded._replace(body=body, model=NATIVE).request
+    asked = replace(recorded, body=body, model=NATIVE).request
     path.unlink()
-    cassette.append(path, [recorded._replace(body=body, model=NATIVE, hash=asked.hash)])
+    cassette.append(path, [replace(recorded, body=body, model=NATIVE, hash=asked.hash)])
     tape = CassetteTape(path, "replay")
     with Qianfan(settings=Settings(), transport=NoNetwork(), tape=tape, model=NATIVE) as player:
         assert extract("One?", "n int", client=player).value == {"n": 1}
