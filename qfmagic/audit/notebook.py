@@ -144,7 +144,7 @@ class Batch:
         return None not in counts and (self.answered or 0) + (self.failed or 0) < (self.asked or 0)
 
 
-class Output(NamedTuple):
+class CellOutput(NamedTuple):
     """
     One output of a cell.
 
@@ -194,15 +194,15 @@ class Cell(NamedTuple):
     source: str
     ran: int | None
     tags: frozenset[str]
-    outputs: tuple[Output, ...]
+    outputs: tuple[CellOutput, ...]
 
     @property
-    def answers(self) -> Iterator[tuple[Output, Provenance]]:
+    def answers(self) -> Iterator[tuple[CellOutput, Provenance]]:
         """The answers with their outputs."""
         return ((output, given) for output in self.outputs for given in output.provenances)
 
     @property
-    def batches(self) -> Iterator[tuple[Output, Batch]]:
+    def batches(self) -> Iterator[tuple[CellOutput, Batch]]:
         """The outputs of questions about many rows."""
         return ((output, output.batch) for output in self.outputs if output.batch is not None)
 
@@ -231,7 +231,7 @@ def _cell(number: int, cell: Mapping[str, Any]) -> Cell:
     )
 
 
-def _output(output: Mapping[str, Any]) -> Output:
+def _output(output: Mapping[str, Any]) -> CellOutput:
     data = {
         # A list is the lines of a text; of JSON it is the value itself.
         name: joined(value) if isinstance(value, list) and not name.endswith("json") else value
@@ -239,7 +239,7 @@ def _output(output: Mapping[str, Any]) -> Output:
     }
     metadata = _map(output.get("metadata"))
     batches = {name: metadata.get(f"qfmagic_{name}") for name in ("map", "compare")}
-    return Output(
+    return CellOutput(
         _text(output.get("output_type")) or "",
         data,
         _text(output.get("ename")) or "",

@@ -12,6 +12,7 @@ from ..client.caller_warnings import warn_caller
 from ..client.client import Qianfan
 from ..core.callbacks import ignore
 from ..core.errors import OptionError
+from ..core.models import Target
 from ..prompts.template import Template
 from ..structured.schema import Schema
 from .answer_cache import AnswerCache
@@ -157,11 +158,7 @@ def _decided(
         if keep is not None:
             kept = _opened(keep)
             closing.callback(kept.close)
-        base = asked.settings.named_base
-        if (warning := base.warning(target.wire) if base else None) is not None:
-            warn_caller(warning)
-        if target.retirement is not None:
-            warn_caller(target.retirement.said(target.model), FutureWarning)
+        _warn(asked, target)
         call = CallOptions(timeout, retry_count, backoff_factor).checked()
         return Work(
             client=asked, questions=questions, kept=kept, usable=lambda _: not fresh, call=call, repairs=repairs
@@ -170,6 +167,15 @@ def _decided(
     return decide(
         data, template, work, namespace=namespace, schema=schema, workers=workers, prefix=prefix, sample=sample
     )
+
+
+def _warn(client: Qianfan, target: Target) -> None:
+    """Warn of an address whose terms may not allow many requests, and of a retired model."""
+    base = client.settings.named_base
+    if (warning := base.warning(target.wire) if base else None) is not None:
+        warn_caller(warning)
+    if target.retirement is not None:
+        warn_caller(target.retirement.said(target.model), FutureWarning)
 
 
 def _opened(path: str | Path) -> AnswerCache:

@@ -11,7 +11,7 @@ import pytest
 from qfmagic.audit import command
 from qfmagic.audit.audit import audit
 from qfmagic.audit.loading import LoadedNotebook, NotebookError, load
-from qfmagic.audit.notebook import Output
+from qfmagic.audit.notebook import CellOutput
 from qfmagic.audit.report import KINDS
 from qfmagic.audit.text_report import shown
 from qfmagic.core.conversation import Conversation
@@ -387,7 +387,7 @@ def test_output_fingerprint_is_empty_for_too_deep_json():
     deep = []
     for _ in range(100_000):
         deep = [deep]
-    assert Output("display_data", {"application/json": deep}, "", None).fingerprint == ""
+    assert CellOutput("display_data", {"application/json": deep}, "", None).fingerprint == ""
 
 
 def test_audit_accepts_deeply_nested_values():

@@ -13,7 +13,7 @@ from ...core.terminal import printable, unmarked
 from ...transport.cassette.file import Cassette
 from ...transport.cassette.recording import Played, Recorded
 from ..cell_calls import CellCall
-from ..notebook import Batch, Cell, Exchanges, Output, Provenance
+from ..notebook import Batch, Cell, CellOutput, Exchanges, Provenance
 from ..report import AuditFinding
 
 _REPLAYED = ("record", "replay")
@@ -55,7 +55,7 @@ class _Tape:
         self._known = set(self._left)
         self._whole = Counter(_who(recorded) for recorded in self._not_taken())
 
-    def take(self, output: Output, given: Provenance) -> bool:
+    def take(self, output: CellOutput, given: Provenance) -> bool:
         """Use the exchange of an answer; whether there is one."""
         there = self._left.get(given.request or "", [])
         for index, (recorded, played) in enumerate(there):
@@ -112,7 +112,7 @@ def _who(recorded: Recorded) -> tuple[str | None, str | None]:
     return recorded.wire, recorded.model
 
 
-def _is_it(recorded: Recorded, played: Played, output: Output, given: Provenance) -> bool:
+def _is_it(recorded: Recorded, played: Played, output: CellOutput, given: Provenance) -> bool:
     """Whether a recorded answer is the one that is shown, as far as that can be told."""
     if recorded.redacted:
         return True
@@ -152,7 +152,7 @@ def _said(body: Mapping[str, Any]) -> list[str]:
     return [one for one in said if isinstance(one, str)] if all(isinstance(one, str) for one in said) else []
 
 
-def _shows(output: Output, text: str) -> bool:
+def _shows(output: CellOutput, text: str) -> bool:
     shown = output.plain
     # What hides is spelled out; older versions left it as it was.
     if printable(unmarked(shown)).startswith(printable(unmarked(text))):

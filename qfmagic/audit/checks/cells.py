@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from ...core.fingerprint import of_source
 from ...core.terminal import fitted, printable
 from ..cell_calls import CellCall
-from ..notebook import Batch, Cell, Output, Provenance
+from ..notebook import Batch, Cell, CellOutput, Provenance
 from ..report import AuditFinding
 
 _SHOWN = ("display_data", "execute_result")
@@ -19,14 +19,14 @@ def check_cell(cell: Cell, asked: CellCall) -> Iterator[AuditFinding]:
 
 def _answers(cell: Cell) -> Iterator[tuple[str, dict[str, object]]]:
     source = of_source(cell.source)
-    answers: list[tuple[Output, Provenance | Batch]] = [*cell.answers, *cell.batches]
+    answers: list[tuple[CellOutput, Provenance | Batch]] = [*cell.answers, *cell.batches]
     if any(given.cell not in (None, source) for _, given in answers):
         yield "audit.changed", {}
     told = {key: values for output, given in answers for key, values in _answer(output, given)}
     yield from told.items()
 
 
-def _answer(output: Output, given: Provenance | Batch) -> Iterator[tuple[str, dict[str, object]]]:
+def _answer(output: CellOutput, given: Provenance | Batch) -> Iterator[tuple[str, dict[str, object]]]:
     if given.shown is None:
         yield "audit.no_provenance.old", {}
     elif given.shown != output.fingerprint:

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...core.answer import Answer
+from ...core.context import Context
 from ...core.conversation import Turn
 from ...core.fingerprint import of_json, of_source
-from ...core.usage import DETAILS
+from ...core.usage import DETAILS, Usage
 from ...version import __version__
 from .question import Question
 
@@ -31,7 +32,7 @@ def provenance(
     It goes into the output's metadata and not into its data, because time and ids differ from run to run and strict
     nbval compares the data.
     """
-    context, expected = question.plan.context, question.expected
+    expected = question.expected
     return {
         "version": __version__,
         "transport": answer.transport,
@@ -49,12 +50,7 @@ def provenance(
         "request": question.plan.request.hash,
         "id": answer.id,
         "created": answer.created,
-        "usage": {
-            "prompt_tokens": answer.usage.prompt_tokens,
-            "completion_tokens": answer.usage.completion_tokens,
-            "total_tokens": answer.usage.total_tokens,
-            **{name: count for name in DETAILS if (count := getattr(answer.usage, name)) is not None},
-        },
+        "usage": _usage(answer.usage),
         "seconds": answer.seconds,
         "finish": answer.finish_reason,
         **({"served_model": answer.served_model} if answer.served_model not in ("", answer.model) else {}),
@@ -62,12 +58,25 @@ def provenance(
         **({"sources": [_page(source) for source in answer.sources]} if answer.sources and not answer.withheld else {}),
         # The requests before it whose answers didn't fit its schema.
         **({"rejected": list(expected.refused)} if expected is not None and expected.refused else {}),
-        "context": {
-            "sent": context.sent,
-            "available": context.available,
-            "chars": context.size.chars,
-            "tokens": context.size.tokens,
-            "max_chars": context.limits.max_chars,
-            "max_tokens": context.limits.max_tokens,
-        },
+        "context": _context(question.plan.context),
+    }
+
+
+def _usage(usage: Usage) -> dict[str, int | None]:
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.total_tokens,
+        **{name: count for name in DETAILS if (count := getattr(usage, name)) is not None},
+    }
+
+
+def _context(context: Context) -> dict[str, int | None]:
+    return {
+        "sent": context.sent,
+        "available": context.available,
+        "chars": context.size.chars,
+        "tokens": context.size.tokens,
+        "max_chars": context.limits.max_chars,
+        "max_tokens": context.limits.max_tokens,
     }
