@@ -63,7 +63,7 @@ def transcribe(text: str, start: int = 0) -> Transcript:
     Raises:
         ValueError: It is cut, has other defects, or more than one meaning.
     """
-    reader = _Reader(text, start)
+    reader = _LenientReader(text, start)
     reader.value()
     while reader.open:
         reader.step()
@@ -71,7 +71,7 @@ def transcribe(text: str, start: int = 0) -> Transcript:
 
 
 @dataclass
-class _Reader:
+class _LenientReader:
     """The place in the text, and what was written so far."""
 
     text: str
