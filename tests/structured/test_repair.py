@@ -16,7 +16,7 @@ from qfmagic.core.errors import OptionError, RateLimitError
 from qfmagic.core.i18n import text
 from qfmagic.core.models import registry
 from qfmagic.core.serialization import turn_from_record, turn_to_record
-from qfmagic.structured.json_in_text import NoJSON, found_json
+from qfmagic.structured.reading.json_in_text import NoJSON, found_json
 from qfmagic.structured.repair import ask_structured, check_repairs, exchanges, language_of, question_of, room_in
 from qfmagic.testing.scripted import ScriptedTransport
 from qfmagic.testing.stub_server import LoopbackServer

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple, NoReturn
 
-from ..core.safe_json import read_json_at
+from ...core.safe_json import read_json_at
 from .latex import is_suspicious
 from .lenient_json import transcribe
 from .reasoning import without_reasoning

@@ -8,8 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from qfmagic import Schema, SchemaError
-from qfmagic.structured.lenient_json import transcribe
-from qfmagic.structured.reasoning import without_reasoning
+from qfmagic.structured.reading.lenient_json import transcribe
+from qfmagic.structured.reading.reasoning import without_reasoning
 
 MOOD = Schema.of("mood good|bad, score int")
 NAME = Schema.of("name str, ok bool")

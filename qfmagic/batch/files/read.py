@@ -8,10 +8,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import OptionError
-from ..core.models import did_you_mean, suggest
-from ..core.safe_json import read_json
-from .columns import frame_of
+from ...core.errors import OptionError
+from ...core.models import did_you_mean, suggest
+from ...core.safe_json import read_json
+from ..columns import frame_of
 from .delimited import read_delimited, values_of
 from .encodings import encoding_of
 

@@ -5,11 +5,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.errors import SchemaError
+from ...core.errors import SchemaError
+from ..json_schemas import branches, choices_of
+from ..validator import Checker, Unfit
 from .json_in_text import BrokenJson, JsonCandidate, NoJSON, found_json
-from .json_schemas import branches, choices_of
 from .near_values import mended, respelled, spelled, unwrapped
-from .validator import Checker, Unfit
 
 # With one of these, names that aren't among the fields may be right.
 _OPEN = frozenset(("additionalProperties", "patternProperties"))

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 from unicodedata import normalize
 
+from ..json_schemas import branches, choices_of, takes
 from .json_in_text import read_whole
-from .json_schemas import branches, choices_of, takes
 
 _NULLS = frozenset(("", "null", "none", "nil", "n/a"))
 _END = ".。．｡!！,，;；:：、…"

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from functools import cache
 from typing import NamedTuple
 
-from ..core.i18n import read_table
+from ...core.i18n import read_table
 
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)|([\x00-\x1f\"])", re.DOTALL)
 _LETTERS = re.compile(r"[A-Za-z]*")

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from unicodedata import normalize
 
-from ..core.safe_json import DEEPEST, TooDeep
+from ...core.safe_json import DEEPEST, TooDeep
 from .latex import literal_backslashes
 
 _OPENING = {"{": "{", "｛": "{", "[": "[", "［": "["}

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import OptionError
+from ...core.errors import OptionError
 
 Cells = list[str | None]
 _DELIMITERS = (",", ";", "\t", "|")
