@@ -72,7 +72,10 @@ class Accumulator:
 
     def add_content(self, content: str) -> None:
         """Add content, which may hold reasoning between tags."""
-        self._add(self.tags.feed(content))
+        if self.tags.passes(content):
+            self.pieces.append(content)
+        else:
+            self._add(self.tags.feed(content))
 
     def add_thought(self, thought: str) -> None:
         """Add reasoning that came apart from the content; then a lone closing tag in the content ends nothing."""

@@ -32,6 +32,9 @@ _V2_CHOICE_KNOWN = frozenset(
     ["index", "delta", "message", "finish_reason", "flag", "need_clear_history", "ban_round", "is_end", "logprobs"]
 )
 _V2_DELTA_KNOWN = frozenset(("role", "content", "reasoning_content", "reasoning", "tool_calls", "function_call"))
+# What the events of nearly every stream hold; in these nothing rarer needs to be looked for.
+_USUAL_CHOICE = frozenset(("index", "delta", "finish_reason", "flag"))
+_USUAL_DELTA = frozenset(("role", "content", "reasoning_content"))
 _FIRST = (0, None, "0")  # the index of the choice that is read; without one, its place counts
 _LONGEST_STATUS = 200  # characters
 # One of them makes an event without text part of an answer; any other is a gateway's sign of life.
@@ -97,6 +100,20 @@ def feed_v2(collector: Accumulator, payload: dict[str, Any]) -> None:
 
 
 def _feed_choice(collector: Accumulator, choice: Mapping[str, Any]) -> None:
+    delta = _delta_of(collector, choice)
+    collector.began = collector.began or bool(delta)
+    if not (choice.keys() <= _USUAL_CHOICE and delta.keys() <= _USUAL_DELTA):
+        _feed_unusual(collector, choice, delta)
+        return
+    _feed_texts(collector, delta, choice)
+    if choice.get("finish_reason"):
+        _verdict(collector, choice)
+    if choice.get("flag"):
+        _flag(collector, choice)
+
+
+def _delta_of(collector: Accumulator, choice: Mapping[str, Any]) -> dict[str, Any]:
+    """What a choice says; a whole message behind deltas repeats them."""
     if collector.streamed:
         delta = choice.get("delta")
         if delta:
@@ -105,27 +122,31 @@ def _feed_choice(collector: Accumulator, choice: Mapping[str, Any]) -> None:
             delta = choice.get("message")
     else:
         delta = choice.get("message") or choice.get("delta")
-    delta = delta or {}
+    if not delta:
+        return {}
     if not isinstance(delta, dict):
         raise unknown_shape(choice)
-    collector.began = collector.began or bool(delta)
+    return delta
+
+
+def _feed_unusual(collector: Accumulator, choice: Mapping[str, Any], delta: Mapping[str, Any]) -> None:
     if choice.get("delta_tag") or delta.get("delta_tag"):  # it tells the state of a search
         said = read_content(delta.get("content"))
         collector.status = " ".join(said.text.split())[:_LONGEST_STATUS] if said is not None else ""
     else:
-        _feed_delta(collector, delta, choice)
+        _feed_texts(collector, delta, choice)
+        _feed_calls(collector, delta)
     if choice.get("is_end"):
         collector.finish()  # but the usage may still come
     _verdict(collector, choice)
-    if choice.get("flag") or delta.get("flag"):
-        _flag(collector, choice, delta)
+    _flag(collector, choice, delta)
     if not choice.keys() <= _V2_CHOICE_KNOWN:
         _keep(collector, choice, _V2_CHOICE_KNOWN)
     if not delta.keys() <= _V2_DELTA_KNOWN:
         _keep(collector, delta, _V2_DELTA_KNOWN)
 
 
-def _feed_delta(collector: Accumulator, delta: Mapping[str, Any], choice: Mapping[str, Any]) -> None:
+def _feed_texts(collector: Accumulator, delta: Mapping[str, Any], choice: Mapping[str, Any]) -> None:
     thought = delta.get("reasoning_content") or delta.get("reasoning")  # some gateways send both, alike
     if thought:
         read = _content(thought, choice)
@@ -140,6 +161,9 @@ def _feed_delta(collector: Accumulator, delta: Mapping[str, Any], choice: Mappin
             collector.add_thought(read.thought)
         if read.text:
             collector.add_content(read.text)
+
+
+def _feed_calls(collector: Accumulator, delta: Mapping[str, Any]) -> None:
     if delta.get("tool_calls"):
         add_tool_calls(collector.calls, delta["tool_calls"], whole=not collector.streamed)
     call = delta.get("function_call")

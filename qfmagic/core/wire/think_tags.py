@@ -86,14 +86,21 @@ class ThinkTags:
     _around: _Surroundings = field(default_factory=_Surroundings)
     _passed: list[str] = field(default_factory=list)
 
+    def passes(self, piece: str) -> bool:
+        """Take the next piece if all of it is text as it stands: the usual one costs no :class:`Portion`."""
+        if self._held:
+            return False
+        if self._state == "plain":
+            return True
+        if self._state == "text" and "<" not in piece:
+            self._passed.append(piece)
+            return True
+        return False
+
     def feed(self, piece: str) -> Portion:
         """Take the next piece of the content."""
-        if not self._held:
-            if self._state == "plain":
-                return Portion(piece)
-            if self._state == "text" and "<" not in piece:
-                self._passed.append(piece)
-                return Portion(piece)
+        if self.passes(piece):
+            return Portion(piece)
         data, self._held = self._held + piece, ""
         return self._read(data, last=False)
 

@@ -301,6 +301,12 @@ def test_outcome_ignores_message_that_repeats_deltas():
     assert streamed("v2", whole, done=True).outcome().text == "ab"
 
 
+@pytest.mark.parametrize(("flags", "flag"), [((0, 1, 0), 1), ((2, "3", 1), 3), ((0, 0, "x"), 0)])
+def test_outcome_keeps_gravest_flag_of_events(flags, flag):
+    pieces = [{"choices": [{"index": 0, "delta": {"content": "a"}, "flag": each}]} for each in flags]
+    assert streamed("v2", *pieces, done=True).outcome().flag == flag
+
+
 def test_outcome_ignores_text_after_end_mark():
     assert streamed("v1", v1("a", is_end=True), v1("b")).outcome().text == "a"
 
