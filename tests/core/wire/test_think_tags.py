@@ -39,6 +39,10 @@ CONTENTS = {
     "```\n```python\n</think>": ("```\n```python\n</think>", ""),
     "```\na\n```\nhm\n</think>42": ("42", "```\na\n```\nhm"),
     "Use `<think>` here\n</think>42": ("42", "Use `<think>` here"),
+    "<think>a</think>\n<think>b</think>42": ("42", "a\nb"),
+    "<think>\n</think>\n<think>b</think>\n\n42": ("42", "b"),
+    "<think>a</think> <think": ("<think", "a"),
+    "a</think><think>b</think>\n<think>c</think>42": ("42", "a\nb\nc"),
     '{"tag": "a </think> b"}': ('{"tag": "a </think> b"}', ""),
 }
 

@@ -693,6 +693,19 @@ def test_parts_of_reasoning_and_text_may_come_alone():
     assert (outcome.text, outcome.reasoning) == ("a", "hm")
 
 
+@pytest.mark.parametrize(
+    ("count", "tokens"), [(9, 9), ("9", 9), (9.0, 9), (9.5, None), ("x", None), ("９", None), (True, None), (-1, None)]
+)
+def test_usage_reads_counts_as_numbers_and_texts(count, tokens):
+    assert read_usage({"prompt_tokens": count}).prompt_tokens == tokens
+    assert read_usage({"input_tokens": count}).prompt_tokens == tokens
+
+
+def test_outcome_collects_annotations_of_all_events():
+    events = [{"choices": [{"index": 0, "delta": {"content": "a", "annotations": [n]}}]} for n in (1, 2, 2)]
+    assert streamed("v2", *events, done=True).outcome().extra["annotations"] == [1, 2]
+
+
 def test_usages_are_added_up_as_far_as_they_are_known():
     first, second = Usage(1, 2, 3, cached_tokens=1), Usage(10, 20, 30, cached_tokens=4, search_tokens=5)
     assert added([first, second]) == Usage(11, 22, 33, cached_tokens=5)
