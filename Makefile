@@ -37,7 +37,7 @@ check: static
 
 test: static
 	$(BIN)/pytest tests/core -n 2 --dist loadfile --cov=qfmagic.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
-	$(BIN)/pytest --ignore=tests/browser --ignore=tests/core -n 3 --dist loadfile --durations=25
+	$(BIN)/pytest --ignore=tests/browser --ignore=tests/core -n 3 --dist loadfile --no-loadscope-reorder --durations=12
 	$(BIN)/pytest tests/browser -n 2 --dist loadfile --durations=12
 	$(BIN)/pytest --nbval notebooks -n 2 --dist loadfile -p no:cacheprovider
 

@@ -27,6 +27,9 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if STARTS_A_KERNEL & set(getattr(item, "fixturenames", ())):
             item.add_marker("kernel")
+    # Files of long tests first: begun last, one of them would leave the other workers without work.
+    long = {item.path for item in items if item.get_closest_marker("kernel") or item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.fixture(autouse=True)

@@ -310,7 +310,7 @@ class UnknownOrder(KnownOrder):
         self.notebook.questions[self.notebook.cells[which % len(self.notebook.cells)]] = questions
 
 
-RUNS = settings(max_examples=settings.default.max_examples * 2 // 5, stateful_step_count=20, deadline=None)
+RUNS = settings(max_examples=settings.default.max_examples // 4, stateful_step_count=20, deadline=None)
 KnownOrder.TestCase.settings = RUNS
 UnknownOrder.TestCase.settings = RUNS
 Page.TestCase.settings = RUNS
