@@ -166,7 +166,7 @@ def test_panel_saved_and_reopened_is_a_document(panel, visit, lab, keeping_lab):
         made, _ = exporter().from_filename(str(path))
         assert "Settings at the time this cell ran" in made
         assert "qf-panel" not in made
-    environ = {**os.environ, "QFMAGIC_LANG": "en", "QFMAGIC_JOURNAL": "false"}
+    environ = {**os.environ, "QFMAGIC_LANG": "en", "QFMAGIC_JOURNAL": "false", "QFMAGIC_FOOTER": "true"}
     command = [sys.executable, "-m", "pytest", "--nbval", "-q", "-p", "no:cacheprovider", "-c", os.devnull, str(path)]
     subprocess.run(command, check=True, capture_output=True, env=environ)
 

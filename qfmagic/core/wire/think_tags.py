@@ -99,8 +99,6 @@ class ThinkTags:
 
     def feed(self, piece: str) -> Portion:
         """Take the next piece of the content."""
-        if self.passes(piece):
-            return Portion(piece)
         data, self._held = self._held + piece, ""
         return self._read(data, last=False)
 
