@@ -73,7 +73,7 @@ def _as_text(value: Any) -> str:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two values are the same in kind and in all that is in them; NaN is NaN, and a gap a gap."""
+    """Whether two values have the same type and content; NaN equals NaN, and a missing value a missing value."""
     if isinstance(other, dict) or isinstance(one, dict):
         equal_names = isinstance(one, dict) and isinstance(other, dict) and list(one) == list(other)
         return equal_names and all(same(entry, other[name]) for name, entry in one.items())
@@ -120,7 +120,7 @@ def _read_back(value: Any) -> Any:
 
 
 def is_missing(value: object) -> bool:
-    """Whether it is None, or not equal to itself as NaN and its like are."""
+    """Whether a value is None, or not equal to itself, as NaN and its like are."""
     if value is None:
         return True
     try:
@@ -161,7 +161,7 @@ def _has_empty_struct(value: Any) -> bool:
 
 
 def frame_of(library: Any, columns: Mapping[str, Sequence[Any]]) -> Any:
-    """A frame of pandas or polars of what a file has."""
+    """A frame of pandas or polars with the columns of a file."""
     if library.__name__ == "pandas":
         return library.DataFrame({name: _of_file(library, values) for name, values in columns.items()})
     nw = import_module("narwhals.stable.v2")
@@ -169,7 +169,7 @@ def frame_of(library: Any, columns: Mapping[str, Sequence[Any]]) -> Any:
 
 
 def _of_file(pandas: Any, values: Sequence[Any]) -> Any:
-    """Texts as pandas has them; whole numbers and truth values with a gap in pandas' own nullable types."""
+    """Texts in pandas' own type; whole numbers and truth values with a missing one in its nullable types."""
     kinds = {type(value) for value in values if value is not None}
     only = next(iter(kinds)) if len(kinds) == 1 else None
     if only in (str, int, float, bool):

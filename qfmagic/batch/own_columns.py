@@ -1,4 +1,4 @@
-"""The names of the columns that are ours, beside the fields of a schema and the columns of the data."""
+"""The names of the columns qfmagic adds to the fields of a schema and the columns of the data."""
 
 from collections.abc import Collection
 

@@ -1,4 +1,4 @@
-"""A row's names in a template, and the text of each expression; a value that is missing is never sent as a word."""
+"""A row's names in a template, and the text of each expression; a missing value is never sent as a word (``None``)."""
 
 import ast
 import re

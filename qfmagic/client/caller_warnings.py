@@ -9,7 +9,7 @@ _PACKAGE = __name__.partition(".")[0]
 
 
 def warn_caller(said: Text, category: type[Warning] = UserWarning) -> None:
-    """Warn at the caller's own line, however many functions of this package are in between."""
+    """Warn at the caller's own line, however many functions of this package are between them."""
     warnings.warn(said.describe("en"), category, stacklevel=_callers_level())
 
 

@@ -1,8 +1,8 @@
-"""What stands in for a callable that isn't given."""
+"""Defaults of optional callbacks."""
 
 
 def ignore(*_: object) -> None:
-    """Do nothing: nobody wants to be told."""
+    """Do nothing: no callback was given."""
 
 
 def always(*_: object) -> bool:

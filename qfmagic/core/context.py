@@ -48,10 +48,10 @@ def size_of(messages: Sequence[Message]) -> Size:
 @dataclass(frozen=True)
 class Exchange:
     """
-    A question and its answer, as they are sent as history.
+    A prompt and its answer, as they are sent as history.
 
     Attributes:
-        messages: The messages of the question, and those of the answer.
+        messages: The messages of the prompt, and those of the answer.
     """
 
     messages: tuple[Message, ...]
@@ -63,7 +63,7 @@ class Exchange:
 
     @property
     def prompt(self) -> str:
-        """The text of the question."""
+        """The text of the prompt."""
         return "\n\n".join(message.text for message in self.messages if message.role == "user")
 
     @property
@@ -84,7 +84,7 @@ class Dialogue(NamedTuple):
     Attributes:
         instructions: The leading system messages, which are always sent.
         exchanges: The history.
-        question: The messages that ask.
+        question: The messages of the prompt.
     """
 
     instructions: tuple[Message, ...]
@@ -113,7 +113,7 @@ class Context(NamedTuple):
     The messages of a request.
 
     Attributes:
-        messages: Instructions, history and question, in order.
+        messages: Instructions, history and prompt, in order.
         sent: The number of exchanges that are sent as history.
         available: The number of exchanges there are.
         size: Everything that counts against the limit.
@@ -159,13 +159,13 @@ def choose_context(
     history: Sequence[Exchange], prompt: Prompt, *, system: str | None, limits: ModelLimits, policy: Policy = "all"
 ) -> Context:
     """
-    Choose the newest whole exchanges that fit, followed by the question.
+    Choose the newest whole exchanges that fit, followed by the prompt.
 
     The cost depends on the exchanges that are sent, not on those that are kept. The exchanges within *prompt* follow
     those of *history*.
 
     Raises:
-        ContextLengthError: The question (with ``system``, where it counts) exceeds the limit by itself.
+        ContextLengthError: The prompt (with ``system``, where it counts) exceeds the limit by itself.
     """
     instructions, earlier, question = Dialogue.of(as_messages(prompt))
     history = (*history, *earlier) if earlier else history

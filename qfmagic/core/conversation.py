@@ -25,10 +25,10 @@ Removal = Literal["deleted", "gone", "dropped", "undone", "flagged"]
 @dataclass(frozen=True, slots=True)
 class Turn:
     """
-    A question and its answer.
+    A prompt and its answer.
 
     Attributes:
-        prompt: The question as it was sent.
+        prompt: The text that was sent.
         answer: The answer, whole or as far as it came; its ``request`` without the messages, but for a persona.
         state: ``answered``; or ``interrupted`` or ``failed``, and then not part of the history.
         cell: The id of the cell that asked, where the front end gives one.

@@ -1,4 +1,4 @@
-"""Who asks a question that follows on an answer."""
+"""The origin of a request that follows on an answer, such as a repair."""
 
 from collections.abc import Hashable
 from typing import NamedTuple
@@ -6,15 +6,15 @@ from typing import NamedTuple
 
 class FollowUp(NamedTuple):
     """
-    Who asks a question that follows on an answer, such as a repair of one row.
+    The origin of a request that follows on an answer, such as a repair of one row.
 
-    Its recording has the number of the first question's: two rows that ask the same at last are told apart as they
-    were at first, in whatever order their answers come.
+    A cassette numbers it as it numbered the first request: two rows whose repairs are equal keep the order of their
+    first requests, in whatever order the answers arrive.
 
     Attributes:
         request: The first request's hash.
-        slot: Who asked it.
-        number: Which of the questions that follow, from 1.
+        slot: The cell or row that sent the first request.
+        number: The number of the request that follows, from 1.
     """
 
     request: str

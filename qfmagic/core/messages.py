@@ -2,7 +2,7 @@
 Messages: a role, and a content of text or of parts.
 
 A new kind of part (an image, a tool's call, a tool's result) is one more dataclass in ``Part`` and one row in
-``_FORMS``; what it needs in a request, its row writes.
+``_FORMS``, which writes and reads its JSON.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -168,7 +168,7 @@ def whole_text(text: str) -> str:
     """
     *text* with halves of characters joined, and those without their other half replaced.
 
-    JSON can carry the two halves of an emoji in two events, or one alone; as they stand they can't be sent again.
+    JSON can carry the two halves of an emoji in two events, or one alone; such text can't be sent again.
     """
     try:
         text.encode()

@@ -24,7 +24,7 @@ def fingerprint(text: str) -> str:
 @dataclass(frozen=True, slots=True)
 class PageOrder:
     """
-    What a page shows: its code cells from top to bottom.
+    The code cells of a page, from top to bottom.
 
     Attributes:
         cells: Their IDs, each once.
@@ -45,9 +45,9 @@ class PageOrder:
     @classmethod
     def of(cls, cells: Iterable[tuple[str, str | None]]) -> "PageOrder":
         """
-        Make it of IDs and fingerprints (None for a cell without a magic of ours).
+        Build from IDs and fingerprints (None for a cell without a magic of ours).
 
-        An ID that is there twice (a notebook that was put together by hand) is told apart by its number.
+        A repeated ID (in a notebook that was merged by hand) gets a number.
 
         >>> PageOrder.of([("a", None), ("a", "12345678")])
         PageOrder(cells=('a', 'a#2'), texts={'a#2': '12345678'})
@@ -57,7 +57,7 @@ class PageOrder:
         return cls(names, {name: text for name, (_, text) in zip(names, found, strict=True) if text is not None})
 
     def edited(self, turn: Turn) -> bool:
-        """Whether the text of the turn's cell is no longer the one that was answered, as far as both are known."""
+        """Whether the text of the turn's cell has changed since its answer, as far as both texts are known."""
         cell = turn.cell
         return cell is not None and cell in self and turn.text is not None and self.texts.get(cell) != turn.text
 
@@ -74,7 +74,7 @@ def arranged(conversation: Conversation, page: PageOrder, outside: Collection[st
     Return the conversation in the order of the page; the same value where nothing changes.
 
     A turn whose cell was deleted is back once the page has the cell again. A turn without a cell on the page (imported,
-    or restored by command) stays behind the turn it follows. The turns of cells *outside* any page of this order (a
+    or restored by command) stays after the turn it follows. The turns of cells *outside* any page of this order (a
     console, another notebook of the same kernel) come last: they are never history of a cell of the page.
     """
     turns = [_back(turn, page) for turn in conversation.turns]

@@ -17,7 +17,7 @@ def turn_to_record(turn: Turn) -> dict[str, Any]:
     answer["usage"] = _record(turn.answer.usage)
     answer |= {name: dict(answer[name]) for name in ("request", "headers", "extra")}
     plain = {name: getattr(turn, name) for name in _PLAIN}
-    later = {} if turn.text is None else {"text": turn.text}  # so that a file of 0.1 stays as it was
+    later = {} if turn.text is None else {"text": turn.text}  # omitted, so that turns of 0.1 are written as before
     versions = [turn_to_record(version) for version in turn.versions]
     return {"version": VERSION, **plain, **later, "answer": answer, "versions": versions}
 

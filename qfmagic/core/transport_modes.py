@@ -1,4 +1,4 @@
-"""The modes of the transport: where answers come from, and what that implies."""
+"""The modes of the transport, a row each: the source of the answers, and what follows from it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ class TransportMode:
 
     Attributes:
         name: The name of the mode.
-        label: ``Answer.transport`` of an answer that is not played.
+        label: ``Answer.transport`` of an answer that is not from a cassette.
         keyless: Whether neither the user's keys nor the network are used.
         free: Whether answers with the name of the mode as ``Answer.transport`` cost nothing.
         simulated: Whether the stub answers.
         records: Whether answers of the service are written to a cassette.
-        plays: Whether answers come from a cassette, as far as it has them.
+        plays: Whether answers are replayed from a cassette, as far as it has them.
         in_pytest: Whether ``pytest --qianfan`` has the mode.
     """
 
@@ -31,7 +31,7 @@ class TransportMode:
 
     @property
     def taped(self) -> bool:
-        """Whether there is a cassette."""
+        """Whether the mode uses a cassette."""
         return self.records or self.plays
 
 

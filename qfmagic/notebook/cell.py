@@ -21,7 +21,7 @@ from .session.session import Session
 
 
 class Asked(Protocol):
-    """A question: its place, and how many turns went along with it."""
+    """A prompt's place, and the number of earlier turns sent with it."""
 
     @property
     def slot(self) -> TurnSlot: ...  # noqa: D102 - as the class says
@@ -114,9 +114,9 @@ class CellContext:
 
     def conversation_notes(self, chat: str | None, sent: int = 0) -> list[str]:
         """
-        What has become of other turns of *chat*, None for none; it stands below the newest answer alone.
+        The notes about other turns of *chat* (None: there is none), shown below the newest answer only.
 
-        *sent* is how many turns went along with that answer's question.
+        *sent* is the number of earlier turns sent with that answer's prompt.
         """
         self._take_back_notes()
         if chat is None:
@@ -133,7 +133,7 @@ class CellContext:
         return [*found, text(f"note.order.{unknown}", lang)] if unknown else found
 
     def history_notes(self, question: "Asked") -> list[str]:
-        """What the reader must know about the turns that went along with a question."""
+        """The notes about the earlier turns that were sent with a prompt."""
         lang = self.session.lang
         edited = self.session.chats.edited(question.slot, question.sent)
         if not edited:

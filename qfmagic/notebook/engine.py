@@ -155,7 +155,7 @@ class Engine:
 
 
 def line_commands() -> Mapping[str, Callable[[Session, str], Rendered]]:
-    """The commands of ``%qf`` that ask nothing."""
+    """The commands of ``%qf`` that send no prompt."""
     from .commands.registry import COMMANDS  # noqa: PLC0415 - as above
 
     return {**COMMANDS, "panel": _panel}

@@ -1,4 +1,4 @@
-"""What a row's value puts into a prompt: all of it, as a reader would write it."""
+"""A row's value as the text of a prompt: untruncated, and written as a reader would write it."""
 
 import inspect
 import math

@@ -1,4 +1,4 @@
-"""What pydantic takes and nobody means: numbers and digits as dates, "NaN" and true as numbers."""
+"""Values that pydantic accepts and nobody means: numbers and digits as dates, "NaN" and true as numbers."""
 
 import math
 import re
@@ -100,13 +100,13 @@ class _Walk:
                 for name, below, described in _parts(value, schema)
                 for fault in self.faults(below, described, f"{path}.{name}" if path else str(name))
             ]
-            self.seen[key] = schema, found  # with the schema, whose id is another's once it is gone
+            self.seen[key] = schema, found  # keeps the schema alive: the id of one that is freed is used again
         return self.seen[key][1]
 
 
 def faults(value: Any, schema: Mapping[str, Any]) -> list[str]:
     """
-    What of a value pydantic would take for something else.
+    The parts of a value that pydantic would silently read as another value, each with the reason.
 
     Args:
         value: A value of JSON.
@@ -116,7 +116,7 @@ def faults(value: Any, schema: Mapping[str, Any]) -> list[str]:
 
 
 def _parts(value: Any, schema: Mapping[str, Any]) -> Iterator[tuple[object, Any, Any]]:
-    """What is in an object or a list: its name, itself, and its schema."""
+    """The members of an object or a list: the name, the value, and the schema of each."""
     if isinstance(value, list):
         first = schema.get("prefixItems", [])
         for number, below in enumerate(value):
@@ -129,7 +129,7 @@ def _parts(value: Any, schema: Mapping[str, Any]) -> Iterator[tuple[object, Any,
 
 
 def _guards(schema: Mapping[str, Any], value: Any) -> str | None:
-    """What a guard has against a value."""
+    """The fault a guard finds in a value; None without one."""
     guard = schema.get(GUARD)
     if guard is None or value is None:
         return None
@@ -143,7 +143,7 @@ def _guards(schema: Mapping[str, Any], value: Any) -> str | None:
 def _is_finite(value: Any) -> bool:
     try:
         return math.isfinite(float(value))
-    except (ValueError, TypeError):  # pydantic says what it is instead
+    except (ValueError, TypeError):  # pydantic reports that
         return True
     except OverflowError:
         return False

@@ -49,7 +49,7 @@ def choices_of(schema: Mapping[str, Any]) -> list[Any] | None:
 
 
 def at(reference: str, root: Mapping[str, Any]) -> Any:
-    """The part of a schema a reference names; None where there is none."""
+    """The part of a schema that a reference names; None where the reference names none."""
     found: Any = root
     for step in reference.removeprefix("#").strip("/").split("/"):
         if step:

@@ -1,4 +1,4 @@
-"""What an answer is to look like: a class of Python, a JSON Schema or a short form, as one value."""
+"""The schema of an answer (a class of Python, a JSON Schema or a short form) as one value."""
 
 import json
 import re
@@ -34,7 +34,7 @@ _TYPES: Mapping[str, Any] = {"str": str, "int": int, "float": float, "bool": boo
 @dataclass(frozen=True, eq=False)
 class Schema:
     """
-    What an answer is to look like. Made with :meth:`of`; can be pickled where its class can be.
+    The schema of an answer. Made with :meth:`of`; can be pickled where its class can be.
 
     >>> Schema.of("name str, score float").names
     ('name', 'score')
@@ -68,18 +68,18 @@ class Schema:
         if isinstance(spec, Schema):
             return spec
         schema = _written(spec.strip()) if isinstance(spec, str) else cls(_checkable(spec))
-        schema.checker  # noqa: B018 - what is wrong with it is told now, not behind an answer that was paid for
+        schema.checker  # noqa: B018 - a fault in it is reported now, not after an answer that was paid for
         return schema
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"spec": self.spec, "fields": self.fields}  # and not what checks, which is made anew
+        return {"spec": self.spec, "fields": self.fields}  # the checker is made again
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         self.__dict__.update(state)
 
     @cached_property
     def checker(self) -> Checker:
-        """What checks objects; made when it is first needed, and not pickled."""
+        """The checker of objects; made when it is first needed, and not pickled."""
         if isinstance(self.spec, Mapping):
             return JSONSchemaChecker(self.spec)
         loaded("pydantic")
@@ -87,7 +87,7 @@ class Schema:
             return TypeChecker(type_of(self.fields), json_schema_of(self.fields))
         return TypeChecker(self.spec)
 
-    # ---- how it is asked for
+    # ---- sent with a prompt
 
     @property
     def json_schema(self) -> Mapping[str, Any]:
@@ -101,7 +101,7 @@ class Schema:
 
     @property
     def kinds(self) -> Kinds:
-        """What is in each of the columns, as far as the schema tells; None is anything."""
+        """The type of each column, as far as the schema says; None is anything."""
         return self.checker.kinds
 
     @cached_property
@@ -110,7 +110,7 @@ class Schema:
         return _kind(self.json_schema, self.json_schema) == "object"
 
     def instruction(self, lang: str) -> str:
-        """What is added to a question, so that the model knows what to answer; in ``"en"`` or ``"zh"``."""
+        """The text added to a prompt that describes the schema to the model; in ``"en"`` or ``"zh"``."""
         written = json.dumps(self.json_schema, ensure_ascii=False, separators=(",", ":"))
         return f"{text('schema.instruction', lang)}\n{written}"
 
@@ -127,11 +127,11 @@ class Schema:
         schema = {"json_schema": envelope} if way == "json_schema" else {}
         return {"response_format": {"type": way, **schema}}
 
-    # ---- what came
+    # ---- reading an answer
 
     def parse(self, answer: str) -> Any:
         """
-        Return the object in a model's text, which may stand in fenced code or within prose.
+        Return the object in a model's text, which may be in fenced code or within prose.
 
         Raises:
             SchemaError: As :meth:`read`.
@@ -140,7 +140,7 @@ class Schema:
 
     def read(self, answer: str) -> Reading:
         """
-        Return the object in a model's text, and in spite of what it was read.
+        Return the object in a model's text, and the defects it was read in spite of.
 
         Raises:
             SchemaError: There is none, it doesn't fit, or several do.
@@ -171,7 +171,7 @@ class Schema:
 
 
 def _named(written: str, namespace: Mapping[str, Any]) -> Any:
-    """What a name, or a list of it, stands for; a text that is neither as it is."""
+    """The value of a name, or a list of it; a text that is neither is returned unchanged."""
     listed = _LIST.fullmatch(written)
     if listed:
         kind = _TYPES.get(listed[1]) or _named(listed[1], namespace)

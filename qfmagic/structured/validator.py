@@ -1,7 +1,7 @@
 """
-What checks a value against a schema: pydantic for types of Python, fastjsonschema for JSON Schemas.
+Checkers of values against a schema: pydantic for types of Python, fastjsonschema for JSON Schemas.
 
-Both are loaded with the first question that has a schema.
+Both are loaded with the first prompt that has a schema.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ class Checker(Protocol):
 
     @property
     def kinds(self) -> Kinds:
-        """What is in each column; None is anything."""
+        """The type of each column; None is anything."""
         ...
 
     def check(self, written: str) -> Any:
@@ -74,13 +74,13 @@ def _plain(value: Any) -> Any:
 
 
 def line(said: str) -> str:
-    """In one line, without what a terminal would obey: a model's text may be in it."""
+    """A message in one line, without control sequences of terminals: a model's text may be in it."""
     whole = printable(" ".join(said.split()))
     return whole if len(whole) <= _LONGEST else f"{whole[: _LONGEST - 3]}..."
 
 
 def why(error: BaseException) -> str:
-    """What an exception says; the class is the user's, and may fail at that too."""
+    """The text of an exception; its class is the user's, and may fail at that too."""
     try:
         return line(f"{type(error).__name__}: {error}".removesuffix(": "))
     except BaseException:  # noqa: BLE001 - as above

@@ -1,4 +1,4 @@
-"""Delimited text (CSV) as columns of text, and columns of text as values that read back as they are written."""
+"""Delimited text (CSV) as columns of text; columns of text as numbers and truth values where nothing is lost."""
 
 import csv
 import io
@@ -66,7 +66,7 @@ def _records(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
 
 @contextmanager
 def _long_cells(size: int) -> Iterator[None]:
-    """The csv module allows 131,072 characters of a cell, for all who use it."""
+    """Raise the csv module's limit of 131,072 characters per cell, which is global, and restore it."""
     before = csv.field_size_limit()
     csv.field_size_limit(max(before, size + 1))
     try:

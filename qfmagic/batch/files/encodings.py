@@ -15,7 +15,7 @@ _BYTE = 0x80
 
 
 def encoding_of(data: bytes) -> str:
-    """Name an encoding that decodes *data*, which are not UTF-8."""
+    """Name an encoding that decodes *data*, which is not UTF-8."""
     for mark, name in _MARKS:
         if data.startswith(mark) and _decodes(data, name):
             return name
@@ -45,7 +45,7 @@ def _share(text: str, common: str) -> float:
 
 
 def _alone(data: bytes) -> bool:
-    """Whether most bytes beyond ASCII have none beside them, as accented letters among others."""
+    """Whether most bytes beyond ASCII are surrounded by ASCII, as those of accented letters are."""
     high = [byte >= _BYTE for byte in (0, *data, 0)]
     total = sum(high)
     alone = sum(

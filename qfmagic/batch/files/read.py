@@ -19,7 +19,7 @@ _PACKED = ".gz"
 _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 KINDS = (*_TABLES, ".parquet")
 _READ = "__import__('pathlib').Path({path!r}).read_text({encoding!r})"
-# Endings that are no table, or one that only a library reads, with the expression that reads them.
+# The expression that reads a file of each ending: proposed for files that are not read here, or can't be.
 _OTHERS: Mapping[str, str] = {
     ".xlsx": "pandas.read_excel({path!r}, dtype=str, keep_default_na=False, na_values=[''])",
     ".xls": "pandas.read_excel({path!r}, dtype=str, keep_default_na=False, na_values=[''])",
@@ -56,7 +56,7 @@ def read_file(path: str | Path) -> Any:
     A column of a CSV file has numbers only where each reads back as it is written.
 
     Raises:
-        OptionError: It isn't there, is of another kind, or can't be read. The error has the line that reads it.
+        OptionError: The file is missing, of another kind, or unreadable. The error has the line that reads it.
     """
     file = Path(path).expanduser()
     kind = _kind(file)
@@ -78,7 +78,7 @@ def read_file(path: str | Path) -> Any:
         raise OptionError("map.encoding", path=str(path), encoding=encoding, line=line) from None
     except OptionError:
         raise
-    except Exception as error:  # the libraries have errors of their own for a file that is none
+    except Exception as error:  # each library has its own errors for a malformed file
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise OptionError("map.unreadable", path=str(path), reason=why, line=_line(file)) from error
 
@@ -96,7 +96,7 @@ def _near(file: Path) -> object:
 
 
 def _each(file: Path) -> str:
-    """What reads the files of a folder, or of a pattern, each as a text."""
+    """The expression that reads the files of a folder, or of a pattern, each as a text."""
     if "*" in file.name:
         return _EACH.format(folder=str(file.parent), pattern=file.name)
     tables = sorted(other.suffix.lower() for other in file.iterdir() if _kind(other) in (".csv", ".tsv"))

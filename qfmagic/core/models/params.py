@@ -1,4 +1,4 @@
-"""What a parameter may be, and the check of the values a user gave against it."""
+"""The type and limits of a parameter, and the check of a user's values against them."""
 
 import math
 import re
@@ -104,7 +104,7 @@ class Parameter:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The words that may stand as its value."""
+        """The words that are allowed as its value."""
         return (*self.choices, *self.short) or (("true", "false") if self.type == "bool" else ())
 
     def describe(self, lang: str) -> str:

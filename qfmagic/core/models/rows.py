@@ -18,7 +18,7 @@ UNDATED = "2026-11-28"  # a row whose day of retirement was not read was retired
 
 
 class ModelLimits(NamedTuple):
-    """What the model takes at most; None is no stated limit."""
+    """The limits of a model's input; None where no limit is stated."""
 
     max_chars: int | None = None
     max_tokens: int | None = None
@@ -37,7 +37,7 @@ class Api(NamedTuple):
 
 
 class DocumentedSource(NamedTuple):
-    """Where a row comes from."""
+    """The source of a row."""
 
     key: str
     title: str

@@ -32,7 +32,7 @@ _V2_CHOICE_KNOWN = frozenset(
     ["index", "delta", "message", "finish_reason", "flag", "need_clear_history", "ban_round", "is_end", "logprobs"]
 )
 _V2_DELTA_KNOWN = frozenset(("role", "content", "reasoning_content", "reasoning", "tool_calls", "function_call"))
-# What the events of nearly every stream hold; in these nothing rarer needs to be looked for.
+# The fields of the events of nearly every stream; events without others are not searched for rarer fields.
 _USUAL_CHOICE = frozenset(("index", "delta", "finish_reason", "flag"))
 _USUAL_DELTA = frozenset(("role", "content", "reasoning_content"))
 _FIRST = (0, None, "0")  # the index of the choice that is read; without one, its place counts
@@ -113,7 +113,7 @@ def _feed_choice(collector: Accumulator, choice: Mapping[str, Any]) -> None:
 
 
 def _delta_of(collector: Accumulator, choice: Mapping[str, Any]) -> dict[str, Any]:
-    """What a choice says; a whole message behind deltas repeats them."""
+    """The delta or message of a choice; a whole message after deltas repeats them and is left out."""
     if collector.streamed:
         delta = choice.get("delta")
         if delta:
@@ -130,7 +130,7 @@ def _delta_of(collector: Accumulator, choice: Mapping[str, Any]) -> dict[str, An
 
 
 def _feed_unusual(collector: Accumulator, choice: Mapping[str, Any], delta: Mapping[str, Any]) -> None:
-    if choice.get("delta_tag") or delta.get("delta_tag"):  # it tells the state of a search
+    if choice.get("delta_tag") or delta.get("delta_tag"):  # the state of a search
         said = read_content(delta.get("content"))
         collector.status = " ".join(said.text.split())[:_LONGEST_STATUS] if said is not None else ""
     else:

@@ -87,7 +87,7 @@ class ThinkTags:
     _passed: list[str] = field(default_factory=list)
 
     def passes(self, piece: str) -> bool:
-        """Take the next piece if all of it is text as it stands: the usual one costs no :class:`Portion`."""
+        """Accept the next piece if all of it is plain text: the usual case needs no :class:`Portion`."""
         if self._held:
             return False
         if self._state == "plain":
@@ -151,7 +151,7 @@ class ThinkTags:
         return data
 
     def _inside(self, data: str, *, last: bool) -> tuple[str, str]:
-        """The reasoning in *data*, and what is behind the closing tag if there is one."""
+        """The reasoning in *data*, and the text after the closing tag, if there is one."""
         if not self._thought:
             data = data.lstrip()
         start = 0
@@ -179,7 +179,7 @@ class ThinkTags:
         return data[:end], ""
 
     def _behind(self, data: str, *, last: bool) -> tuple[str, str]:
-        """The text behind the reasoning begins with its first sign that is no blank, unless that opens a block."""
+        """The text after the reasoning begins at its first character that is not blank, unless that opens a block."""
         text = data.lstrip()
         if text.startswith(_OPEN):
             self._state, self._thought = "inside", False

@@ -1,1 +1,1 @@
-"""``%%qf compare``: several models beside each other."""
+"""``%%qf compare``: several models side by side."""

@@ -1,4 +1,4 @@
-"""The order of the notebook's cells, from its file, where the front end names the file."""
+"""The running cell, and the order of the notebook's cells as saved in its file, where that is known."""
 
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -33,8 +33,8 @@ class RunningCell(NamedTuple):
         id: Its ID; None where the front end names none.
         text: The fingerprint of its text.
         deleted: The IDs of the cells deleted since the last run.
-        page: The page's order, as the page reported it for this run; None where it doesn't.
-        outside: Whether it is no cell of the page, but one of a console on the same kernel.
+        page: The page's order, as the page reported it for this run; None without a report.
+        outside: Whether it is not a cell of the page, but of a console on the same kernel.
         lab: Whether the page is JupyterLab or Notebook 7, which can report its order.
     """
 
@@ -68,7 +68,7 @@ class SavedPage(NamedTuple):
 
         Args:
             texts: The cells the kernel knows, with the fingerprint of what each last ran. Where the front end doesn't
-                name cells by the IDs in the file (VS Code), a cell is known by its text, if that is there once.
+                name cells by the IDs in the file (VS Code), a cell is found by its text, if that occurs once.
         """
         if self.has_ids(texts):
             return PageOrder.of(self.cells)
@@ -80,7 +80,7 @@ class SavedPage(NamedTuple):
 
 
 def _by_value(pairs: Any) -> dict[str, str]:
-    """The second of each pair by the first, where that is there once."""
+    """The second of each pair by the first, where the first occurs once."""
     found: dict[str | None, str | None] = {None: None}
     for key, value in pairs:
         found[key] = None if key in found else value
@@ -104,7 +104,7 @@ class CellOrder:
         self._saved: SavedPage | None = None
 
     def __call__(self) -> SavedPage | None:
-        """The saved page; None where it can't be told."""
+        """The saved page; None where the file is unknown, unreadable or too large."""
         path = self._path()
         if path is None:
             return None

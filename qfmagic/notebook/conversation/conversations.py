@@ -131,7 +131,7 @@ class Conversations:
         saved = None
         if running.id is not None and not running.outside:
             self.seen.setdefault(running.id)
-            if running.page is None:  # one without the running cell says nothing
+            if running.page is None:  # a page without the running cell is not this one
                 self._delete(set(running.deleted) - {running.id})
                 saved = self.saved()
                 self.page = self._documents.saved(saved, running.id)
@@ -157,19 +157,19 @@ class Conversations:
         self._documents = self._documents.with_loose(turn.cell for turn in turns)
 
     def stale(self, name: str) -> list[int]:
-        """The indices of the turns whose history is no longer what is above them; a console's has no place above."""
+        """The indices of the turns whose history differs from the turns above; turns of consoles are not counted."""
         conversation, outside = self.get(name), self._documents.outside
         return [index for index in sorted(conversation.stale) if conversation.turns[index].cell not in outside]
 
     def take_unknown_order(self, sent: int) -> Literal["saved", "seen"] | None:
-        """Where the order of the cells comes from, if the page doesn't report it and turns went along; told once."""
+        """The source of the cells' order, once, if earlier turns were sent and the page doesn't report the order."""
         if self.said_order or self.reported or not sent or not self.paged:
             return None
         self.said_order = True
         return "seen" if self.page is None and self.saved() is None else "saved"
 
     def edited(self, slot: TurnSlot, sent: int) -> list[Turn]:
-        """Of the *sent* turns that go along with a question, those whose cell has another text by now."""
+        """Of the *sent* turns that are sent with a prompt, those whose cell's text has changed since."""
         if self.page is None or not sent:
             return []
         along = [turn for turn in self.get(slot.chat).turns[: slot.at] if turn.in_history][-sent:]

@@ -1,4 +1,4 @@
-"""Which cells a kernel knows: those of each page it serves, when it last heard of them, and those of consoles."""
+"""The cells a kernel knows: those of each page, as last reported or saved, and those of consoles."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -36,7 +36,7 @@ class Documents:
         return self.consoles | self.elsewhere
 
     def begin(self, running: RunningCell, now: float) -> "Documents":
-        """Return them when a cell is about to run."""
+        """Return the documents with a cell that is about to run."""
         cell = running.id
         if cell is None:
             return self
@@ -54,11 +54,11 @@ class Documents:
         )
 
     def with_loose(self, cells: Iterable[str | None]) -> "Documents":
-        """Return them with cells of this notebook that ran in an earlier kernel."""
+        """Return the documents with cells of this notebook that ran in an earlier kernel."""
         return replace(self, loose=self.loose | {cell for cell in cells if cell is not None})
 
     def saved(self, page: SavedPage | None, running: str) -> PageOrder | None:
-        """The order of a saved page, without what was deleted since; None where it lacks the running cell."""
+        """The order of a saved page, without cells deleted since; None where it lacks the running cell."""
         if page is None:
             return None
         order = page.order(self.texts)
@@ -68,12 +68,12 @@ class Documents:
         return PageOrder(tuple(cell for cell in order.cells if cell not in later), order.texts)
 
     def saved_since(self, page: SavedPage) -> float:
-        """The time since which a cell that a saved page lacks may not have been saved yet; always, without IDs."""
+        """The time after which a run cell may be missing from a saved page; without IDs, any cell may be."""
         return page.at if page.has_ids(self.texts) else float("-inf")
 
     def show(self, page: PageOrder, saved_at: float | None = None) -> tuple["Documents", frozenset[str]]:
         """
-        Return them when a page is shown, and the cells that were on it and no longer are.
+        Return the documents with the cells a page has now, and the cells that are no longer on it.
 
         Args:
             page: The page.

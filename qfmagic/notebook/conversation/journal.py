@@ -232,7 +232,7 @@ class Journal:
         )
 
     def notebooks(self) -> list[str]:
-        """What the notebooks with turns of other kernels are known by; the last one first."""
+        """The names of the notebooks with turns of other kernels; the last one first."""
         rows = self._database.execute(
             "select notebook from turns where kernel <> ? group by notebook order by max(at) desc", (self._kernel,)
         )

@@ -1,1 +1,1 @@
-"""The front end: what it says about the cell that runs and its page, and what can be shown there."""
+"""The front end: its metadata of the running cell, the reports of its page, and the display of answers."""

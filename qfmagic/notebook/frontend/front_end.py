@@ -1,4 +1,4 @@
-"""The front end as a kernel can know it: what shows an answer there, and which cell runs."""
+"""The front end of a shell: the view that shows an answer there, and the running cell."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -24,11 +24,11 @@ display: Callable[..., Any] = IPython.display.display
 
 class FrontEnd:
     """
-    What a shell's output goes to.
+    The front end that shows a shell's output.
 
     Args:
         shell: The shell.
-        session: Whose settings hold.
+        session: The session whose settings apply.
     """
 
     def __init__(self, shell: InteractiveShell, session: Session) -> None:
@@ -49,7 +49,7 @@ class FrontEnd:
 
     @property
     def metadata(self) -> Mapping[str, Any]:
-        """What the front end says about the cell that runs."""
+        """The metadata of that request."""
         metadata = self.request.get("metadata")
         return metadata if isinstance(metadata, Mapping) else {}
 
@@ -68,13 +68,13 @@ class FrontEnd:
         return not self.terminal and (wanted == "live" or (wanted == "auto" and bool(self.metadata.get("cellId"))))
 
     def view(self, plan: Plan, style: str, *, whole_cell: bool) -> View:
-        """What shows the answer to a request; *whole_cell* tells whether its cell does nothing else."""
+        """The view of the answer to a request; *whole_cell*: whether its cell does nothing else."""
         if self.terminal:
             return TerminalView(write, self._session.lang)
         return self._live_view(plan, style, whole_cell=whole_cell) if self.live else StaticView(display)
 
     def beside(self, style: str, *, live: bool) -> MultiView:
-        """Where several answers are shown; *live*: while they come, if the front end keeps up with that."""
+        """The view of several answers side by side; *live*: while they stream, if the front end supports that."""
         if not (live and self.live):
             return MultiView(self.conclude)
         from ..output.live import Columns  # noqa: PLC0415 - as below
@@ -82,14 +82,14 @@ class FrontEnd:
         return Columns(display, lambda plan: self._live_view(plan, style, whole_cell=False), self.conclude)
 
     def publish(self, bundle: Bundle) -> None:
-        """Show something that is whole."""
+        """Show a complete output."""
         if self.terminal:
             TerminalView(write).finish(bundle, {})
         else:
             display(bundle, raw=True)
 
     def conclude(self, bundle: Bundle, metadata: Mapping[str, Any]) -> None:
-        """Leave the final form of a cell."""
+        """Show the final output of a cell."""
         if self.terminal:
             TerminalView(write).finish(bundle, metadata)
         else:
@@ -123,7 +123,7 @@ class FrontEnd:
 
 
 def request_of(shell: Any) -> Mapping[str, Any]:
-    """The request a shell's kernel is at; nothing without a kernel."""
+    """The request a shell's kernel is running; empty without a kernel."""
     kernel = getattr(shell, "kernel", None)
     return {} if kernel is None else kernel.get_parent() or {}
 

@@ -1,4 +1,4 @@
-"""What each front end says about the cell that runs: the one place that knows their names for it."""
+"""The metadata of execute requests: each front end's names for the running cell and its notebook."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,12 +12,12 @@ _VSCODE_NOTEBOOK = "__vsc_ipynb_file__"  # its variable in a local kernel
 
 class CellMetadata(NamedTuple):
     """
-    The cell that runs, as a front end names it.
+    The running cell, as a front end names it.
 
     Attributes:
         id: Its ID; None where there is none: headless runs, consoles in a terminal, server-side execution.
         deleted: The IDs of the cells deleted since the last run (JupyterLab, Notebook 7).
-        outside: Whether it is no cell of a page: one of JupyterLab's console, which sends an ID and nothing else.
+        outside: Whether it is a cell of JupyterLab's console, which sends an ID and nothing else, not of a page.
         lab: Whether the page is JupyterLab or Notebook 7, which can report its order.
     """
 

@@ -1,7 +1,7 @@
 """
-What the page reports: the order of its cells, by our extension of JupyterLab (js/src/lab.js).
+What the page reports: the order of its cells, by our extension of JupyterLab (js/src/lab_plugin.js).
 
-With each cell of ours that is queued, the page opens a comm whose data is that cell and the page's cells. It comes
+With each cell of ours that is queued, the page opens a comm whose data is that cell and the page's cells. It arrives
 before the cell's own request where the page sends that too (one socket, one channel), and close to it where the server
 executes; Run All may send all reports before the second cell runs. So a report is matched by cell and text, never by
 being the last one. Between runs the page reports changes of its cells in the same way, without a cell.
@@ -18,7 +18,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from ...core.page_order import PageOrder
 
 TARGET = "qfmagic"
-MAX_REPORTS = 2000  # that wait for their cells; more than a page queues
+MAX_REPORTS = 2000  # reports of cells that have not run yet; more than a page queues
 
 
 class CellReport(NamedTuple):
@@ -46,7 +46,7 @@ class PageChannel:
 
     def receive(self, comm: Any, message: Mapping[str, Any]) -> None:
         """Take a report; ipykernel calls this for each comm the page opens."""
-        # The newest comm stays registered: so a page that is loaded again can see that somebody listens here.
+        # The newest comm stays registered: so a page that is loaded again can see that qfmagic is loaded here.
         manager, self._comm, old = getattr(comm, "comm_manager", None), comm, self._comm
         if old is not None and manager is not None:
             manager.unregister_comm(old)
@@ -64,19 +64,19 @@ class PageChannel:
                 del self._waiting[next(iter(self._waiting))]
 
     def take(self, cell: str | None, text: str | None) -> CellReport | None:
-        """The report about the cell that runs: the oldest with its text, and its ID where it has one."""
+        """Remove and return the report about the running cell: the oldest with its text, and its ID if it has one."""
         for name, report in self._waiting.items():
             if cell in (None, report.cell) and text is not None and report.page.texts.get(name) == text:
                 return self._waiting.pop(name)
         return None
 
     def forget_queued(self) -> None:
-        """A cell has failed: what was queued behind it doesn't run."""
+        """Forget the reports of queued cells: after a cell that failed, they don't run."""
         self._waiting.clear()
 
 
 def _page_of(data: Any) -> PageOrder | None:
-    """The order in a report; None where it has none: an empty list says nothing about a notebook."""
+    """The order in a report; None for a malformed report or an empty list, which says nothing about a notebook."""
     if not isinstance(data, Mapping):
         return None
     cells, texts = data.get("cells"), data.get("texts")
@@ -95,19 +95,19 @@ _CHANNELS: WeakKeyDictionary[InteractiveShell, PageChannel] = WeakKeyDictionary(
 
 
 def channel_of(shell: InteractiveShell) -> PageChannel:
-    """The channel of a shell: the same through a reload of the extension."""
+    """The channel of a shell; a reload of the extension keeps it."""
     return _CHANNELS.setdefault(shell, PageChannel())
 
 
 def listen(shell: InteractiveShell) -> None:
-    """Let the pages of this kernel report; a shell without a kernel has none."""
+    """Receive the reports of this kernel's pages; a shell without a kernel has no pages."""
     manager = _manager(shell)
     if manager is not None:
         manager.register_target(TARGET, channel_of(shell).receive)
 
 
 def stop_listening(shell: InteractiveShell) -> None:
-    """The opposite."""
+    """Receive no more reports."""
     manager = _manager(shell)
     if manager is not None and TARGET in manager.targets:
         manager.unregister_target(TARGET, channel_of(shell).receive)

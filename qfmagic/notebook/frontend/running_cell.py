@@ -1,4 +1,4 @@
-"""The cell that runs, from what the front end says about it and what the page reported."""
+"""The running cell, from the metadata of its request and the report of its page."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,10 +11,10 @@ from .page_channel import PageChannel
 
 class CellReader:
     """
-    Brings both together.
+    Combines the metadata of a request with the report of the page.
 
     Args:
-        channel: What the page reports.
+        channel: The reports of the page.
     """
 
     def __init__(self, channel: PageChannel) -> None:
@@ -49,7 +49,7 @@ class CellReader:
             return named.id, None
         if named.id is None:
             return _only(newest, text), newest
-        # The report of a cell of ours comes before it: without one, the page doesn't report any more.
+        # A cell of ours is reported before it runs: without a report, the page no longer reports.
         return named.id, newest if text is None else None
 
 

@@ -66,7 +66,7 @@ def notes(
 
 def footer(answer: Answer, lang: str, *, sent: int = 0, available: int = 0) -> list[str]:
     """
-    What answered, what it took and how many turns went along: the beginning of the line under an answer.
+    The model, the usage and the number of turns sent: the beginning of the line under an answer.
 
     How long it took isn't in it: that differs from run to run, and strict nbval compares the line. Turns that were
     left out are a note's matter (:func:`notes`).

@@ -9,7 +9,7 @@ from ...core.terminal import unmarked
 from .safe_markdown import fences, safe_markdown
 from .tables import code
 
-_SPREAD = 20  # times as long as it came, at most, is JSON that is laid out in lines
+_SPREAD = 20  # times as long as the answer, at most, is JSON that is laid out in lines
 
 
 class FormattedText(NamedTuple):
@@ -58,7 +58,7 @@ def code_blocks(markdown: str) -> list[str]:
 
 
 def pretty_json(content: str) -> tuple[str, str]:
-    """JSON laid out in lines, and "" or what to say about it; what would change in that is shown as it was written."""
+    """JSON laid out in lines, or as it was written where that would change it; and the key of a note, or ""."""
     inside = code_blocks(content)
     candidate = inside[0] if len(inside) == 1 else content
     twice: list[str] = []

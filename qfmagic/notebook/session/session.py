@@ -136,7 +136,7 @@ class Session:
     # ---- cells
 
     def begin_cell(self, running: RunningCell, source: str | None) -> None:
-        """A cell is about to run: what the front end says about it, and its text."""
+        """Begin a cell that is about to run; *source* is its text."""
         self.source, self._asked_here = source, 0
         self.chats.begin_cell(running)
 

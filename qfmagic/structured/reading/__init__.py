@@ -1,4 +1,4 @@
-"""From the text of an answer to the value it holds."""
+"""Reads the value in the text of an answer; the entry is :func:`evidence.read_answer`."""
 
 from .evidence import Reading, read_answer
 

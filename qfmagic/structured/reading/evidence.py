@@ -1,4 +1,4 @@
-"""Which value of a text is the answer: all that the text holds is evidence."""
+"""Chooses the value that is the answer among all JSON values in a text."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -88,7 +88,7 @@ def _judged(
 
 
 def _claims(candidate: JsonCandidate | BrokenJson) -> bool:
-    """Whether it looks like an answer: a number or an empty pair of brackets beside an object doesn't."""
+    """Whether a value looks like an answer: a number or empty brackets do not, where the text has an object."""
     return isinstance(candidate, BrokenJson) or (isinstance(candidate.value, (dict, list)) and bool(candidate.value))
 
 

@@ -20,7 +20,7 @@ _ITEM = rf"[\[［]{_BLANKS}(?:[\"'“‘＂\[［\d-]|[tT]rue|[fF]alse|null|None)
 _OBJECTS = re.compile(f"{_LISTED}|{_OBJECT}")
 _OBJECTS_OR_LISTS = re.compile(f"{_LISTED}|{_OBJECT}|{_ITEM}")
 _CONTAINER = re.compile(r"\s*[{｛\[［]")
-_BEGUN = re.compile(r'\{\s*"|\[\s*["{\[]')  # what starts so was meant to be JSON
+_BEGUN = re.compile(r'\{\s*"|\[\s*["{\[]')  # a text that begins like this was meant to be JSON
 _ESCAPED = re.compile(r'[{\[\s]*[{\[]\s*\\"')
 _BROKEN = 50  # values in prose that can't be read, before the rest is given up
 _DIGITS = 300  # of a number; longer ones don't fit a float
@@ -59,7 +59,7 @@ class BrokenJson(NamedTuple):
 
 
 class _Fenced(NamedTuple):
-    """Fenced code: where it stands in the text, and what it holds."""
+    """Fenced code: its place in the text, and its content."""
 
     start: int
     inside: int

@@ -50,7 +50,7 @@ def literal_backslashes(body: str, *, quoted: str) -> tuple[str, bool]:
         quoted: ``'`` where the string is quoted as Python does, else ``"``.
 
     Returns:
-        The inside, and whether a backslash stands for itself.
+        The inside, and whether it had to be changed: by an escaped backslash, or one that was removed.
 
     Raises:
         ValueError: A backslash has two meanings.
@@ -89,7 +89,7 @@ def literal_backslashes(body: str, *, quoted: str) -> tuple[str, bool]:
 
 
 def _is_literal(one: _Backslash, quoted: str) -> bool:
-    """Whether a backslash stands for itself, whatever is around it."""
+    """Whether a backslash is literal, whatever is around it."""
     sign = one.sign
     word = sign + (_LETTERS.match(one.after) or [""])[0]
     if sign[0] == "x" and len(sign) > 1:

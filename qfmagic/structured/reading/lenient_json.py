@@ -47,7 +47,7 @@ class Transcript:
 
     Attributes:
         written: The JSON; its numbers are spelled as they were.
-        end: The place behind it.
+        end: The index after it.
         defects: What had to be mended; none where it was JSON.
     """
 

@@ -1,7 +1,7 @@
 """
-Values that are meant and not spelled as a schema wants them: ``"Good."`` for ``good``, ``"3"`` for a number.
+Values that are right but not spelled as the schema wants them: ``"Good."`` for ``good``, ``"3"`` for a number.
 
-What is here proposes; whether a value fits is decided by what checks it.
+This module proposes values; the schema's checker decides whether one fits.
 """
 
 import json
@@ -160,7 +160,7 @@ def _is_null(value: Any) -> bool:
 
 
 def _meant(value: Any, schema: Mapping[str, Any], mending: _Mending) -> Any:
-    """What is meant by a value that a schema doesn't take; nothing where that isn't clear."""
+    """The values that a value may mean, where a schema rejects it; none where the meaning isn't clear."""
     choices, kind = choices_of(schema), schema.get("type")
     if choices is not None:
         meant, defect = _choice(value, choices), "choice"

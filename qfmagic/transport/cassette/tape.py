@@ -200,7 +200,7 @@ class CassetteTape:
         return asked, asking[slot]
 
     def _number_of(self, asked: str, n: int) -> int:
-        """The number of a question that follows on another's answer; earlier versions numbered them as they came."""
+        """The number of a request that follows on an answer; earlier versions numbered them in order of arrival."""
         if self._mode.records or (asked, n) in self.exchanges:
             return n
         return self._next(asked, next(reversed(self._slots[asked].values()), -1) + 1)
