@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from ..core.keys.pasted import unquoted
 
 CHAT = "/chat/completions"  # the end of an address that is whole
+_MODELS = re.compile(r"(?<=/v\d)/models$")  # the address of the list of models, from the same page
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _VERSION = re.compile(r"v\d+")
 _UPPER = re.compile(r"(?<=/)V(?=\d+(?:/|$))")
@@ -62,6 +63,7 @@ def place_of_route(base: str, route: str) -> tuple[str, str]:
     as the whole address of the chat API. No part is repeated.
     """
     route = "/" + route.strip("/")
+    base = _MODELS.sub("", base)
     path = _path_of(base)
     whole = path.endswith(CHAT)
     if whole:

@@ -50,6 +50,7 @@ def test_read_address_of_a_proxy_is_http():
         (f"{HOST}/v2", f"{HOST}{ROUTE}"),
         (f"{HOST}/v2/chat", f"{HOST}{ROUTE}"),
         (f"{HOST}{ROUTE}", f"{HOST}{ROUTE}"),
+        (f"{HOST}/v2/models", f"{HOST}{ROUTE}"),
         (f"{HOST}/v2/coding", f"{HOST}/v2/coding/chat/completions"),
         (f"{HOST}/v2/tokenplan/personal", f"{HOST}/v2/tokenplan/personal/chat/completions"),
         ("https://api.baiduqianfan.ai/v1", "https://api.baiduqianfan.ai/v1/chat/completions"),

@@ -7,7 +7,7 @@ from typing import Literal
 
 from ...core.errors import CredentialError
 from ...core.i18n import Text
-from ...core.keys.pasted import KeyForm, misplaced, swapped
+from ...core.keys.pasted import KeyForm, misplaced, stands_for_key, swapped
 from ...core.models import Wire
 from ..bases import base_of
 from ..settings import Settings
@@ -126,9 +126,12 @@ def check_form(credential: Credential, *, official: bool = False) -> None:
         official: Whether they go to Baidu itself; a gateway may have keys of its own, of any form.
 
     Raises:
-        CredentialError: One holds a line break, a blank, or something beyond ASCII; or has the form of another kind.
+        CredentialError: One holds a line break, a blank, or something beyond ASCII; is an example's; or has the form of another
+            kind.
     """
     check_kind(credential.fields, official=official)
+    if official and (stands_for_key(credential.key) or stands_for_key(credential.secret)):
+        raise CredentialError("keys.placeholder", variable=credential.variables)
     if not all(_KEY.fullmatch(part) for part in (credential.key, credential.secret)):
         raise CredentialError("keys.form", variable=credential.variables)
 

@@ -70,6 +70,10 @@ FORMS = (
     KeyForm("iam", re.compile(r"[0-9a-f]{32}"), ("access_key", "secret_key"), sure=False),
     KeyForm("app", re.compile(r"[A-Za-z0-9]{24}(?:[A-Za-z0-9]{8})?"), ("ak", "sk"), sure=False),
 )
+_EXAMPLE = re.compile(  # no key is drawn with these: a key has letters, digits, "-", "_", "." and "/"
+    r"[<>{}$…]|\.{3}|\*{3}|(?<![A-Za-z0-9])x{3,}(?![A-Za-z0-9])|(?<![A-Za-z0-9])your(?![A-Za-z0-9])|^changeme$",
+    re.IGNORECASE,
+)
 _LENGTHS = {"ak": 24, "sk": 32}  # characters of an application's API key and secret key
 
 
@@ -97,6 +101,11 @@ def misplaced(keys: Mapping[str, str], *, sure: bool = False) -> tuple[str, KeyF
         if form.sure or (not sure and name in ("bearer_token", "access_token")):
             return name, form
     return None
+
+
+def stands_for_key(written: str) -> bool:
+    """Whether a text is an example's in place of a key: ``your_api_key``, ``<key>``, ``bce-v3/ALTAK-xxx/xxx``."""
+    return _EXAMPLE.search(written) is not None
 
 
 def swapped(keys: Mapping[str, str]) -> bool:
