@@ -126,7 +126,7 @@ def check_form(credential: Credential, *, official: bool = False) -> None:
         official: Whether they go to Baidu itself; a gateway may have keys of its own, of any form.
 
     Raises:
-        CredentialError: One holds a line break, a blank, or something beyond ASCII; is an example's; or is of another kind.
+        CredentialError: One has whitespace or characters beyond ASCII, is an example's, or is of another kind.
     """
     check_kind(credential.fields, official=official)
     if official and (stands_for_key(credential.key) or stands_for_key(credential.secret)):
