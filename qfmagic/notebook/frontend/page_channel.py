@@ -10,12 +10,13 @@ being the last one. Between runs the page reports changes of its cells in the sa
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from ...core.page_order import PageOrder
+if TYPE_CHECKING:
+    from ...core.page_order import PageOrder
 
 TARGET = "qfmagic"
 MAX_REPORTS = 2000  # reports of cells that have not run yet; more than a page queues
@@ -33,7 +34,7 @@ class CellReport(NamedTuple):
 
     cell: str
     name: str
-    page: PageOrder
+    page: "PageOrder"
 
 
 class PageChannel:
@@ -75,7 +76,7 @@ class PageChannel:
         self._waiting.clear()
 
 
-def _page_of(data: Any) -> PageOrder | None:
+def _page_of(data: Any) -> "PageOrder | None":
     """The order in a report; None for a malformed report or an empty list, which says nothing about a notebook."""
     if not isinstance(data, Mapping):
         return None
@@ -84,6 +85,8 @@ def _page_of(data: Any) -> PageOrder | None:
         return None
     if not (_strings(cells) and _strings([text for text in texts if text is not None])):
         return None
+    from ...core.page_order import PageOrder  # noqa: PLC0415 - the first report comes with the first cell of ours
+
     return PageOrder.of(zip(cells, texts, strict=True))
 
 

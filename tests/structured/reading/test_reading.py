@@ -371,7 +371,7 @@ def test_read_keeps_escaped_control_character_beside_latex():
 
 
 @given(
-    st.lists(st.sampled_from([*COMMANDS, " ", "x", "{", "}", "^2", "_i", "=", "(", "+ 1", "&"]), max_size=12).map(
+    st.lists(st.sampled_from([*COMMANDS, " ", "7", "{", "}", "^2", "_i", "=", "(", "+ 1", "&"]), max_size=12).map(
         "".join
     )
 )
