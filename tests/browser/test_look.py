@@ -46,15 +46,27 @@ def f(x):
 最后一段 [link](https://a.example/)。
 """
 ELEMENTS = "h1, h2, h3, h4, p, table, th, td, ul, ol, li, blockquote, pre, code, strong, p > a"
-BOXES = """(root, selector) => {
-  const top = root.querySelector("h1").getBoundingClientRect();
-  const inText = [...root.querySelectorAll(selector)].filter((element) => !element.closest("details"));
-  return inText.map((element) => {
-    const {x, y, width, height} = element.getBoundingClientRect(), style = getComputedStyle(element);
-    const align = style.textAlign.replace("-webkit-", "");
-    const font = [style.fontSize, style.fontWeight, style.fontFamily.split(",")[0], style.color, align];
-    return [[element.localName, ...font], [x - top.x, y - top.y, width, height]];
-  });
+# Formulas are set, and their fonts come, some frames after the text: what is looked at stays for thirty of them.
+BOXES = """async (root, selector) => {
+  const boxes = () => {
+    const top = root.querySelector("h1").getBoundingClientRect();
+    const inText = [...root.querySelectorAll(selector)].filter((element) => !element.closest("details"));
+    return inText.map((element) => {
+      const {x, y, width, height} = element.getBoundingClientRect(), style = getComputedStyle(element);
+      const align = style.textAlign.replace("-webkit-", "");
+      const font = [style.fontSize, style.fontWeight, style.fontFamily.split(",")[0], style.color, align];
+      return [[element.localName, ...font], [x - top.x, y - top.y, width, height]];
+    });
+  };
+  let seen = boxes();
+  for (let same = 0; same < 30; ) {
+    await document.fonts.ready;
+    await new Promise(requestAnimationFrame);
+    const now = boxes();
+    same = JSON.stringify(now) === JSON.stringify(seen) ? same + 1 : 0;
+    seen = now;
+  }
+  return seen;
 }"""
 HEIGHTS = """(index) => {
   const area = document.querySelectorAll(".jp-Notebook .jp-Cell")[index].querySelector(".jp-OutputArea");
@@ -82,7 +94,6 @@ def test_live_answer_looks_like_saved_one(visit, service):  # noqa: F811 - the f
     view.locator("p > a").wait_for()
     assert view.locator("details").get_attribute("open") is None
     assert "ℝ" in view.locator("math").first.text_content()
-    page.page.evaluate("document.fonts.ready")
     live = view.locator(".qf-text").evaluate(BOXES, ELEMENTS)
     page.screenshot("look-1-live")
     page.page.evaluate(HEIGHTS, 1)
