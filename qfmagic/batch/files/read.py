@@ -16,6 +16,7 @@ from .delimited import read_delimited, values_of
 from .encodings import encoding_of
 
 _PACKED = ".gz"
+_DELIMITED = (".csv", ".tsv")
 _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 KINDS = (*_TABLES, ".parquet")
 _READ = "__import__('pathlib').Path({path!r}).read_text({encoding!r})"
@@ -37,8 +38,8 @@ _OTHERS: Mapping[str, str] = {
 }
 _EACH = "[path.read_text('utf-8') for path in sorted(__import__('pathlib').Path({folder!r}).glob({pattern!r}))]"
 _TOGETHER = (
-    "pandas.concat([pandas.read_csv(path, dtype=str)"
-    " for path in sorted(__import__('pathlib').Path({folder!r}).glob({pattern!r}))])"
+    "pandas.concat([pandas.read_csv(path, {separator}dtype=str, keep_default_na=False, na_values=[''])"
+    " for path in sorted(__import__('pathlib').Path({folder!r}).glob({pattern!r}))], ignore_index=True)"
 )
 
 
@@ -96,13 +97,16 @@ def _near(file: Path) -> object:
 
 
 def _each(file: Path) -> str:
-    """The expression that reads the files of a folder, or of a pattern, each as a text."""
+    """The expression that reads the files of a folder, or of a pattern: tables as one, others each as a text."""
     if "*" in file.name:
-        return _EACH.format(folder=str(file.parent), pattern=file.name)
-    tables = sorted(other.suffix.lower() for other in file.iterdir() if _kind(other) in (".csv", ".tsv"))
-    if tables:
-        return _TOGETHER.format(folder=str(file), pattern=f"*{tables[0]}")
-    return _EACH.format(folder=str(file), pattern="*.txt")
+        folder, pattern, suffix = file.parent, file.name, file.suffix.lower()
+    else:
+        suffixes = [other.suffix.lower() for other in file.iterdir()]
+        suffix = next((known for known in _DELIMITED if known in suffixes), ".txt")
+        folder, pattern = file, f"*{suffix}"
+    separator = "sep='\\t', " if suffix == ".tsv" else ""
+    found = _TOGETHER if suffix in _DELIMITED else _EACH
+    return found.format(folder=str(folder), pattern=pattern, separator=separator)
 
 
 def _line(file: Path, encoding: str = "utf-8") -> str:

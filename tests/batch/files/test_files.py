@@ -177,9 +177,15 @@ def test_remedies_of_texts_and_folders_read_them(tmp_path):
             read_file(path)
         assert caught.value.key == "map.file_other"
         assert eval(remedy(caught.value)) == expected
-    folder = tmp_path / "tables"
-    folder.mkdir()
-    written(folder, "a.csv", "n\n007\n")
+
+
+@pytest.mark.parametrize(("ending", "delimiter"), [("csv", ","), ("tsv", "\t")])
+@pytest.mark.parametrize("pattern", ["", "*.{}", "part-*.{}"])
+def test_remedy_of_folder_of_tables_reads_cells_as_written(tmp_path, ending, delimiter, pattern):
+    for number in (1, 2):
+        written(tmp_path, f"part-{number}.{ending}", f"n{delimiter}v\n007{delimiter}NA\n{number}{delimiter}\n")
     with pytest.raises(OptionError) as caught:
-        read_file(folder)
-    assert eval(remedy(caught.value), {"pandas": pd})["n"].tolist() == ["007"]
+        read_file(tmp_path / pattern.format(ending))
+    found = eval(remedy(caught.value), {"pandas": pd})
+    assert found.fillna("").to_numpy().tolist() == [["007", "NA"], ["1", ""], ["007", "NA"], ["2", ""]]
+    assert found.index.tolist() == [0, 1, 2, 3]
