@@ -17,7 +17,8 @@ from .row import Done
 
 _BEFORE: Kinds = {"answer": str}
 _SOURCES: Kinds = {"sources": str}
-_BEHIND: Kinds = {"error": str, "prompt_tokens": int, "completion_tokens": int, "seconds": float, "id": str}
+# An error is of no kind: None where there is none, so that `if row.error` works; pandas' own missing text is no bool.
+_BEHIND: Kinds = {"error": None, "prompt_tokens": int, "completion_tokens": int, "seconds": float, "id": str}
 
 
 MEASURES = tuple(_BEHIND)[1:]  # tokens, time and ids

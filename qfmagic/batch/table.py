@@ -152,8 +152,9 @@ def _pandas(frame: Any, single: str | None) -> DataTable:
         if found.columns.nlevels == 1 and found.columns.dtype.kind not in "OTi":  # categories take no other name
             found.columns = found.columns.astype(object)
         for name, values in columns.items():
-            # By position: an index may have a label twice.
-            found[name] = pandas_column(pandas, list(values), kinds.get(name))
+            column = pandas_column(pandas, list(values), kinds.get(name))
+            # The frame's own index, as that may have a label twice; the type said, as pandas 3 takes objects for texts.
+            found[name] = pandas.Series(column, index=found.index, dtype=column.dtype)
         return found
 
     def rows() -> Iterator[DataRow]:

@@ -67,6 +67,21 @@ def test_map_sends_each_row_once_and_keeps_row_order(client, service):
     assert service.bodies[0]["messages"][0] == {"role": "system", "content": "short"}, "no row sees another"
 
 
+KINDS = {
+    "pandas": (pd.DataFrame, lambda frame: [row._asdict() for row in frame.itertuples()]),
+    "polars": (pl.DataFrame, lambda frame: frame.to_dicts()),
+    "list": (list, list),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("texts", [["a", None], ["a", "b"]], ids=["one failed", "none failed"])
+def test_map_error_of_answered_row_is_falsy(client, kind, texts):
+    made, rows = KINDS[kind]
+    found = qfmagic.map(made([{"text": text} for text in texts]), "{{ text }}", client=client)
+    assert [bool(row["error"]) for row in rows(found)] == [text is None for text in texts]
+
+
 def test_map_template_sees_columns_row_item_index_and_namespace(client, service):
     frame = pd.DataFrame({"text": ["x"], "index": ["mine"], "a b": [3]}, index=["i"])
     template = "{{ text.upper() }} {{ row['a b'] }} {{ item['text'] }} {{ index }} {{ helper(text) }} {single} $x"

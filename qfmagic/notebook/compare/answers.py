@@ -11,6 +11,7 @@ from ...batch.runner import completed
 from ...batch.table import DataRow
 from ...core.answer import Answer
 from ...core.errors import BudgetError, QianfanError, SchemaError
+from ...core.usage import added
 from ..cell import CellContext
 from ..interrupts import Interrupts
 
@@ -34,6 +35,8 @@ class RowAnswers:
         self._cell, self._rows = cell, rows
         self.compared: list[Compared] = []
         self.unasked = 0
+        self.repaired = 0  # how many answers were asked again as they did not fit the schema
+        self.repair_tokens = 0  # what that came to
         self.problem: QianfanError | None = None
         self.paid: Counter[tuple[str, str]] = Counter()  # whole answers, by wire and model
         self.unknown: Counter[tuple[str, str]] = Counter()  # and how many more there may be
@@ -46,6 +49,9 @@ class RowAnswers:
             for done in completed(job, iter(self._rows), started=interrupts.tell):
                 source = job.questions.target.wire, asking.model
                 self.paid[source] += sum(answer.complete for answer in done.paid) + done.kept
+                self.repaired += len(done.paid) > 1
+                again = added([answer.usage for answer in done.paid[1:]])
+                self.repair_tokens += (again.prompt_tokens or 0) + (again.completion_tokens or 0)
                 if job.questions.schema is not None:  # of one that was there, nobody knows how often it was asked
                     self.unknown[source] += done.kept * job.work.repairs
                 found[done.number] = self._compared(asking, done)

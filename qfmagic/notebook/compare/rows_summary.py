@@ -27,6 +27,8 @@ def show_rows(cell: CellContext, shower: ComparisonView, asked: RowAnswers) -> N
         return
     models = summary_table(compared, agreed, lang)
     said = [*agreement_notes(agreed, lang), *shared_notes(compared, lang), *cell.session.take_notes()]
+    if asked.repaired:
+        said.append(text("compare.repaired", lang, count=asked.repaired, tokens=f"{asked.repair_tokens:,}"))
     said += [text("compare.unasked", lang, count=asked.unasked, of=len(compared))] if asked.unasked else []
     below = Rendered.of(" · ".join(said))
     rows, count = _rows(compared, lang), len({one.row for one in compared})

@@ -916,6 +916,16 @@ def test_compare_over_schema_binds_objects(shell, service, moods):
     assert shell.user_ns["found"].mood.tolist() == ["good"] * 3 + ["bad"] * 3
 
 
+def test_compare_over_says_how_many_answers_were_asked_again(shell, service, moods, published):
+    service.answers = {
+        "m": v2('{"mood": "good"}', "m"),
+        "other": lambda body: v2('{"mood": "bad"}' if len(body["messages"]) > 1 else "bad!", "other", 11, 21),
+    }
+    compare(shell, "models=m,other schema='mood good|bad' repairs=1 over=reviews into=found", MOOD)
+    assert shell.user_ns["found"].error.isna().all()
+    assert "3 answers asked again to fit the schema: 96 tokens of the sum" in published[0][0]["text/plain"]
+
+
 def test_compare_schema_field_may_be_named_like_column(shell, service):
     service.answers = {"m": v2('{"model": "A1", "error": "none"}', "m")}
     compare(shell, "models=m schema='model str, error str' into=found", "Which?")
