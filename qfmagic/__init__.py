@@ -4,9 +4,11 @@ Baidu Qianfan (千帆) chat models in Jupyter and Python.
 In a notebook: ``%load_ext qfmagic``, then ``%%qianfan`` cells; ``%qf help`` explains. In Python: :class:`Qianfan`.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .client.kernel_session import KernelSession, follow
 from .version import __version__
 
 if TYPE_CHECKING:
@@ -80,6 +82,18 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+def _process_session() -> KernelSession | None:
+    """The session of a process without the extension: there is one where the environment says what answers."""
+    if not (os.environ.get("QFMAGIC_TEST_TRANSPORT") or os.environ.get("QFMAGIC_TRANSPORT")):
+        return None
+    from .notebook.session.process_session import process_session  # noqa: PLC0415 - as below
+
+    return process_session()
+
+
+follow(_process_session)
 
 
 def load_ipython_extension(shell: "InteractiveShell") -> None:

@@ -13,7 +13,7 @@ from ..core.transport_modes import is_free
 from ..core.usage import DETAILS
 from .prices import Prices, Used, length_class
 
-Kind = Literal["ask", "map", "compare", "repair"]
+Kind = Literal["ask", "map", "compare", "repair", "python"]
 By = Literal["cell", "chat", "model", "day"]
 BY: tuple[By, ...] = ("cell", "chat", "model", "day")
 

@@ -89,7 +89,8 @@ class Batch:
     """
     What the output of a question about many rows says; None where it says nothing, or nothing that could be.
 
-    The fields are those of ``output.metadata.qfmagic_map`` and, with several models, ``qfmagic_compare``.
+    The fields are those of ``output.metadata.qfmagic_map``; with several models, ``qfmagic_compare``; and of what a
+    cell's Python asked, ``qfmagic_python``.
     """
 
     command: str
@@ -238,7 +239,7 @@ def _output(output: Mapping[str, Any]) -> CellOutput:
         for name, value in _map(output.get("data")).items()
     }
     metadata = _map(output.get("metadata"))
-    batches = {name: metadata.get(f"qfmagic_{name}") for name in ("map", "compare")}
+    batches = {name: metadata.get(f"qfmagic_{name}") for name in ("map", "compare", "python")}
     return CellOutput(
         _text(output.get("output_type")) or "",
         data,

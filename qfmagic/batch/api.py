@@ -153,6 +153,7 @@ def _decided(
     def work(parsed: Template, wanted: Schema | None) -> Work:
         asked = client or closing.enter_context(Qianfan())
         target, defaults = asked.target(model, endpoint, api)
+        session = asked.session
         questions = Questions(parsed, target, {**defaults, **parameters}, namespace, wanted, stream)
         kept = None
         if keep is not None:
@@ -161,7 +162,15 @@ def _decided(
         _warn(asked, target)
         call = CallOptions(timeout, retry_count, backoff_factor).checked()
         return Work(
-            client=asked, questions=questions, kept=kept, usable=lambda _: not fresh, call=call, repairs=repairs
+            client=asked.sender(),
+            questions=questions,
+            kept=kept,
+            usable=lambda _: not fresh,
+            job="" if session is None else session.job(),
+            call=call,
+            repairs=repairs,
+            meter=None if session is None else session.meter,
+            kind="map" if session is None else "python",
         )
 
     return decide(

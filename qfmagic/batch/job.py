@@ -1,13 +1,11 @@
 """A template over many rows, decided: everything that can be checked before the first row is asked."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
-from ..accounting.meter import Meter
-from ..accounting.totals import Kind
 from ..core.errors import OptionError
 from ..core.models.params import check_parameters
 from ..prompts.template import Template
@@ -120,8 +118,6 @@ def decide(
     schema: Any = None,
     workers: int = DEFAULT_WORKERS,
     sample: int | None = None,
-    meter: Meter | None = None,
-    kind: Kind = "map",
     **others: Any,
 ) -> Job:
     """
@@ -136,8 +132,6 @@ def decide(
         schema: What each answer must fit.
         workers: How many at a time.
         sample: Only so many rows.
-        meter: Counts what is used, and holds the budget.
-        kind: What asks, for the meter.
         others: What :class:`Job` takes beside.
 
     Raises:
@@ -150,7 +144,7 @@ def decide(
     parsed = Template.parse(template)
     check_template(parsed, table.names, namespace)
     wanted = None if schema is None else Schema.of(schema, namespace)
-    made = replace(work(parsed, wanted), meter=meter, kind=kind)
+    made = work(parsed, wanted)
     check_repairs(made.repairs)
     target = made.questions.target
     check_parameters(made.questions.parameters, target.parameters, model=target.title, source=target.source.title)

@@ -95,8 +95,9 @@ class Work:
     def count_paid(self, done: Done) -> None:
         """Have the meter count what was paid for a row."""
         if self.meter is not None:
+            again: Kind = "python" if self.kind == "python" else "repair"
             for position, answer in enumerate(done.paid):
-                self.meter.after(answer, kind="repair" if position else self.kind)
+                self.meter.after(answer, kind=again if position else self.kind)
 
     async def do(self, task: Task) -> Done:
         """Ask for one row, in the client's loop; what goes wrong is the row's own."""

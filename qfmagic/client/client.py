@@ -19,6 +19,7 @@ from .auth.arguments import check_options, key_among, positional_error
 from .background_loop import BackgroundLoop
 from .call_options import AS_CLIENT, CallOptions
 from .caller_warnings import warn_caller
+from .kernel_session import CountedService, KernelSession, kernel_session
 from .settings import Settings
 from .streams import AsyncStream, Stream
 
@@ -48,6 +49,10 @@ class Qianfan:
     >>> print(client.ask("介绍下长城", temperature=0.3))  # doctest: +SKIP
 
     All requests run on one background loop; the methods may be called from any thread, the ``a`` twins from any loop.
+
+    In a notebook with the extension loaded, a client without settings, transport or tape of its own follows the
+    notebook's session: what answers (``%qf transport``), cassette, budget, limits, usage and settings. So it does
+    elsewhere where ``QFMAGIC_TRANSPORT`` is set.
 
     Args:
         model: The model asked when a call names none.
@@ -82,28 +87,76 @@ class Qianfan:
         loop: BackgroundLoop | None = None,
         **parameters: Any,
     ) -> None:
+        self._follows = settings is None and transport is None and tape is None and loop is None
+        self.label = label
         error = key_among(parameters, model=model, endpoint=endpoint, api=api)
         error = positional_error() if positional else error
         if error is not None:
             parameters, positional, model, endpoint, api = {}, (), None, None, None  # a traceback may show variables
             raise error
         self._defaults = {"model": model, "endpoint": endpoint, "api": api}
-        self.settings = settings if settings is not None else Settings.from_env()
+        self._settings = settings
         self._parameters = parameters
         given = CallOptions(timeout).checked().timeout
-        self._timeout = self.settings.timeout if given is None else float(given)
-        self._limits = self.settings.limits if limits is None else RateLimits.of(**limits._asdict())
+        self._own_timeout = None if given is None else float(given)
+        self._own_limits = None if limits is None else RateLimits.of(**limits._asdict())
+        self._limited: tuple[Qianfan, Qianfan] | None = None
         self._transport = transport
         self._tape = tape
-        self.label = label
         self._own_loop = loop is None
         self._loop = loop or BackgroundLoop()
         self._service: Service | None = None
         self._process = os.getpid()
         self._lock = threading.Lock()
+        if self.session is None:
+            self._read_settings()
+
+    @property
+    def session(self) -> KernelSession | None:
+        """The session of the kernel that this client follows; None where it stands apart."""
+        return kernel_session() if self._follows else None
+
+    @property
+    def settings(self) -> Settings:
+        """
+        Keys and addresses.
+
+        Raises:
+            CredentialError: The environment's can't be read.
+        """
+        sender = self.sender()
+        return self._read_settings() if sender is self else sender.settings
+
+    def _read_settings(self) -> Settings:
+        if self._settings is None:
+            self._settings = Settings.from_env()
+        return self._settings
+
+    @property
+    def _timeout(self) -> float:
+        return self.settings.timeout if self._own_timeout is None else self._own_timeout
+
+    def sender(self) -> "Qianfan":
+        """The client that sends what this one is asked: the session's where this one follows one."""
+        session = self.session
+        if session is None:
+            return self
+        client = session.client()
+        if self._own_limits is None:
+            return client
+        if self._limited is None or self._limited[0] is not client:
+            own = {**client.arguments(), "limits": self._own_limits}
+            self._limited = client, Qianfan(**own, loop=self._loop)
+        return self._limited[1]
+
+    def __repr__(self) -> str:
+        return f"<Qianfan, {'follows the session' if self.session else f'apart from any session, {self.label}'}>"
 
     def arguments(self) -> dict[str, Any]:
         """What :class:`Qianfan` takes to make a client that does the same: all but the background loop."""
+        sender = self.sender()
+        if sender is not self:
+            return {**sender.arguments(), **self._defaults, "timeout": self._timeout, **self._parameters}
         return {
             **self._defaults,
             "settings": self.settings,
@@ -114,6 +167,10 @@ class Qianfan:
             "label": self.label,
             **self._parameters,
         }
+
+    @property
+    def _limits(self) -> RateLimits:
+        return self.settings.limits if self._own_limits is None else self._own_limits
 
     def plan(
         self,
@@ -159,12 +216,17 @@ class Qianfan:
         Raises:
             ModelError: As :meth:`Registry.target` states.
         """
-        defaults = self._defaults
+        defaults, session = self._defaults, self.session
+        api = api or defaults["api"]
         if model is None and endpoint is None:
             model, endpoint = defaults["model"], defaults["endpoint"]
-            if model is None and endpoint is None:
-                model = DEFAULT_MODEL
-        return registry().target(model, endpoint, api or defaults["api"]), self._parameters
+        if model is None and endpoint is None and session is not None:
+            model, endpoint, set_api = session.where()
+            api = api or set_api
+        if model is None and endpoint is None:
+            model = DEFAULT_MODEL
+        target = registry().target(model, endpoint, api)
+        return target, self._parameters if session is None else {**session.parameters(target), **self._parameters}
 
     @overload
     def ask(self, prompt: Prompt, *, stream: Literal[False] = False, **options: Any) -> Answer: ...
@@ -239,12 +301,11 @@ class Qianfan:
         """Twin of :meth:`stream` for ``async for``; call it inside a running loop."""
         check_options(options)
         plan = self.plan(prompt, stream=stream, **options)
-        call = CallOptions(timeout, retry_count, backoff_factor)
-        return AsyncStream(self._loop, self._running(), self._exchange(plan, call))
+        return AsyncStream(*self.begin(plan, CallOptions(timeout, retry_count, backoff_factor)))
 
     def send(self, plan: Plan, call: CallOptions = AS_CLIENT, *, slot: Hashable = None) -> Stream:
         """Send what :meth:`plan` made; *slot* is who asks, for a tape: the same asker gets the same recording."""
-        return Stream(self._loop, self._running(), self._exchange(plan, call, slot))
+        return Stream(*self.begin(plan, call, slot))
 
     async def run(self, plan: Plan, call: CallOptions = AS_CLIENT, *, slot: Hashable = None) -> Answer:
         """
@@ -256,9 +317,9 @@ class Qianfan:
             QianfanError: As :meth:`ask`; the error's ``partial`` is what had come.
             asyncio.CancelledError: With ``partial`` too.
         """
-        exchange = self._exchange(plan, call, slot)
+        _, service, exchange = self.begin(plan, call, slot)
         try:
-            return await self._running().run(exchange)
+            return await service.run(exchange)
         except QianfanError as error:
             error.partial = exchange.answer(broken=True)
             raise
@@ -268,23 +329,29 @@ class Qianfan:
 
     def submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
         """Have *work* run in this client's loop."""
-        return self._loop.submit(work)
+        sender = self.sender()
+        return self._loop.submit(work) if sender is self else sender.submit(work)
 
     def recorded(self, plan: Plan, slot: Hashable) -> bool:
         """Whether a tape answers this in any case, so that it costs nothing; *slot* is who asks."""
+        sender = self.sender()
+        if sender is not self:
+            return sender.recorded(plan, slot)
         return self._tape is not None and self._tape.has(plan.request, slot)
 
     def check(self) -> "list[DiagnosisFinding]":
         """Look at keys, addresses, proxies, certificates and clocks; see :mod:`qfmagic.client.checks.diagnosis`."""
         from .checks.diagnosis import check  # noqa: PLC0415 - only who asks for it
 
-        return self._wait(check(self.settings, transport=self._transport))
+        sender = self.sender()
+        return sender.check() if sender is not self else self._wait(check(self.settings, transport=self._transport))
 
     def verify(self) -> "list[KeyVerdict]":
         """Try every credential of the settings; see :mod:`qfmagic.client.checks.key_check`, also for what it costs."""
         from .checks.key_check import verify  # noqa: PLC0415 - only who asks for it
 
-        return self._wait(verify(self.settings, transport=self._transport))
+        sender = self.sender()
+        return sender.verify() if sender is not self else self._wait(verify(self.settings, transport=self._transport))
 
     def models(self) -> "tuple[ListedModel, ...]":
         """
@@ -293,10 +360,11 @@ class Qianfan:
         Raises:
             QianfanError: No key, no list, or the service was not reached.
         """
-        return self._wait(self._running().list_models())
+        sender = self.sender()
+        return sender.models() if sender is not self else self._wait(self._running().list_models())
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
-        future = self._loop.submit(work)
+        future = self.submit(work)
         try:
             return future.result()
         except BaseException:  # KeyboardInterrupt first of all
@@ -317,12 +385,26 @@ class Qianfan:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _exchange(self, plan: Plan, call: CallOptions, slot: Hashable = None) -> "HttpExchange":
+    def begin(
+        self, plan: Plan, call: CallOptions = AS_CLIENT, slot: Hashable = None
+    ) -> "tuple[BackgroundLoop, Service | CountedService, HttpExchange]":
+        """
+        Begin what :meth:`plan` made: the loop it runs in, what sends it, and the request under way.
+
+        Raises:
+            BudgetError: It would break the budget of the session this client follows.
+        """
         from .exchange import HttpExchange  # noqa: PLC0415 - the answers' decoders; not at import
 
         given = call.checked().timeout
         timeout = self._timeout if given is None else float(given)
-        return HttpExchange(plan.request, timeout, slot=object() if slot is None else slot, call=call)
+        session = self.session
+        if session is None:
+            slot = object() if slot is None else slot
+            return self._loop, self._running(), HttpExchange(plan.request, timeout, slot=slot, call=call)
+        counted = session.begin(plan, slot)
+        loop, service, exchange = self.sender().begin(plan, call._replace(timeout=timeout), counted.slot)
+        return loop, CountedService(service, counted), exchange
 
     def _running(self) -> "Service":
         if self._process != os.getpid():
@@ -335,7 +417,7 @@ class Qianfan:
                 from .service import Service  # noqa: PLC0415 - as above
 
                 self._service = Service(
-                    self.settings, self._transport, tape=self._tape, limits=self._limits, label=self.label
+                    self._read_settings(), self._transport, tape=self._tape, limits=self._limits, label=self.label
                 )
                 self._loop.at_end(self._service.aclose)
             return self._service

@@ -14,6 +14,7 @@ from .background_loop import BackgroundLoop
 
 if TYPE_CHECKING:
     from .exchange import HttpExchange
+    from .kernel_session import CountedService
     from .service import Service
 
 
@@ -26,7 +27,7 @@ class Stream(Iterator[Delta]):
     with a ``wait`` says that a pause has begun: before the service is asked again, or for a limit's sake.
     """
 
-    def __init__(self, loop: BackgroundLoop, service: "Service", exchange: "HttpExchange") -> None:
+    def __init__(self, loop: BackgroundLoop, service: "Service | CountedService", exchange: "HttpExchange") -> None:
         self._exchange = exchange
         arrived: queue.SimpleQueue[Delta | None] = queue.SimpleQueue()
         exchange.on_delta = arrived.put
@@ -118,7 +119,7 @@ class Stream(Iterator[Delta]):
 class AsyncStream(AsyncIterator[Delta]):
     """The same for ``async for``, in whatever loop the caller runs."""
 
-    def __init__(self, loop: BackgroundLoop, service: "Service", exchange: "HttpExchange") -> None:
+    def __init__(self, loop: BackgroundLoop, service: "Service | CountedService", exchange: "HttpExchange") -> None:
         self._exchange = exchange
         arrived: asyncio.Queue[Delta | None] = asyncio.Queue()
         here = asyncio.get_running_loop()

@@ -68,7 +68,12 @@ class Engine:
         return notebook_of(self._shell.user_ns, request_of(self._shell).get("metadata") or {})
 
     def end_cell(self) -> None:
-        """The cell has run."""
+        """The cell has run: what its Python asked is said below it."""
+        calls = self.session.python_calls.take()
+        if calls:
+            from .session.python_calls import python_note  # noqa: PLC0415 - few cells ask so
+
+            self.cell.front.conclude(*python_note(calls, self.session))
         self.session.end_cell()
 
     def check(self, line: str, body: str | None, around: Sequence[str]) -> None:

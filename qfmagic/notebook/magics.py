@@ -18,6 +18,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 from traitlets import Any as Anything
 from traitlets import Bool, Dict, Enum, Float, HasTraits, Int, List, TraitType, Unicode
 
+from ..client.kernel_session import follow, leave
 from ..core.i18n import read_table
 from .frontend.page_channel import channel_of, listen, stop_listening
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ..core.answer import Answer
     from ..core.conversation import Conversation
     from .engine import Engine
+    from .session.python_calls import PythonCalls
 
 ERRORS_KEPT = 100
 CELLS_KEPT = 20  # cells that run one within the other
@@ -108,6 +110,7 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
     def before_cell(self, info: Any) -> None:
         """IPython is about to run a cell."""
         self._ran += 1
+        follow(self.python_calls)
         self._cells.append(info.raw_cell or "")
         del self._cells[:-CELLS_KEPT]
         cell = getattr(info, "cell_id", None)
@@ -180,6 +183,10 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
                     with suppress(Exception):  # whatever has changed in IPython: the refusal must be what is told
                         withhold(self._shell, written)
             raise
+
+    def python_calls(self) -> "PythonCalls":
+        """The session, as clients of the Python API follow it."""
+        return self.engine.session.python_calls
 
     def close(self) -> None:
         """Close what is open."""
@@ -296,6 +303,7 @@ def load(shell: InteractiveShell, environ: Mapping[str, str] | None = None) -> N
     shell.events.register("pre_run_cell", magics.before_cell)
     shell.events.register("post_run_cell", magics.after_cell)
     listen(shell)
+    follow(magics.python_calls)
     _LOADED[shell] = magics
 
 
@@ -305,6 +313,7 @@ def unload(shell: InteractiveShell) -> None:
     if magics is None:
         return
     stop_listening(shell)
+    leave(magics.python_calls)
     for kind, names in magics.magics.items():
         for name in names:
             shell.magics_manager.magics[kind].pop(name, None)

@@ -286,9 +286,8 @@ def test_map_budget_stops_before_row_that_exceeds_it(client, service):
     job = decide(
         [str(n) for n in range(50)],
         "{{ item }}",
-        lambda template, schema: Work(client=client, questions=Questions(template, target, schema=schema)),
+        lambda template, schema: Work(client=client, questions=Questions(template, target, schema=schema), meter=meter),
         workers=4,
-        meter=meter,
     )
     done = []
     with pytest.raises(BudgetError):
@@ -606,9 +605,10 @@ def limited(client, data, tokens, schema=None, repairs=1, **options):
     target, _ = client.target()
 
     def work(template, schema):
-        return Work(client=client, questions=Questions(template, target, schema=schema), repairs=repairs)
+        questions = Questions(template, target, schema=schema)
+        return Work(client=client, questions=questions, repairs=repairs, meter=meter)
 
-    job = decide(data, "{{ item }}", work, schema=schema, meter=meter, **options)
+    job = decide(data, "{{ item }}", work, schema=schema, **options)
     return meter, completed(job, job.rows())
 
 
@@ -634,10 +634,11 @@ def test_map_budget_reserves_tokens_of_repair(client, service):
         ["a"],
         "{{ item }}",
         lambda template, schema: Work(
-            client=client, questions=Questions(template, target, {"max_output_tokens": 500}, schema=schema)
+            client=client,
+            questions=Questions(template, target, {"max_output_tokens": 500}, schema=schema),
+            meter=meter,
         ),
         schema="mood good|bad",
-        meter=meter,
     )
     list(completed(job, job.rows()))
     assert [completion for _, _, completion in held] == [500, 510], "and what the row has taken"

@@ -381,7 +381,7 @@ def test_columns_have_kinds_by_field_name(spec, written, columns, kinds):
     assert found.items() >= columns.items()
     assert tuple(found) == schema.names
     assert schema.kinds == (kinds if isinstance(kinds, dict) else dict(zip(schema.names, kinds, strict=True)))
-    assert result_kinds(schema)["error"] is str
+    assert result_kinds(schema)["answer"] is str
 
 
 def test_columns_that_fail_are_a_mismatch():

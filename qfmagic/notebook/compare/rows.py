@@ -124,7 +124,7 @@ def _job(cell: CellContext, n: int, given: Mapping[str, Any], asked: _Template) 
     session = cell.session
     kept_as = f"compare:{given.get('into', '')}:{n}"
     tape_job = f"compare {session.chats.cell or session.chats.label} {n}"
-    work = row_work(cell, given, kept_as=kept_as, job=tape_job, fresh=asked.fresh, opened=asked.opened)
+    work = row_work(cell, given, kept_as=kept_as, job=tape_job, fresh=asked.fresh, opened=asked.opened, kind="compare")
     job = decide(
         asked.data,
         asked.text,
@@ -133,9 +133,7 @@ def _job(cell: CellContext, n: int, given: Mapping[str, Any], asked: _Template) 
         namespace=cell.namespace,
         schema=given.get("schema"),
         prefix="compared ",  # nothing is put beside the data's own columns
-        meter=session.meter,
         lang=session.lang,
-        kind="compare",
     )
     if job.length is None:  # it can be read once, and here there are several to read it
         raise OptionError("compare.iterator", name=asked.name)

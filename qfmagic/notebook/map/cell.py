@@ -107,7 +107,6 @@ def decided(
         workers=given.get("workers", DEFAULT_WORKERS),
         prefix=given.get("prefix", ""),
         sample=given.get("sample"),
-        meter=session.meter,
         lang=session.lang,
     )
 

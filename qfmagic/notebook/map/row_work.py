@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ...accounting.totals import Kind
 from ...batch.row_prompts import Questions
 from ...batch.row_runner import Work
 from ...core.models import Wire, registry
@@ -14,7 +15,14 @@ from .answer_cache import Opened, kept_of, usable
 
 
 def row_work(
-    cell: CellContext, given: Mapping[str, Any], *, kept_as: str, job: str, fresh: bool, opened: Opened
+    cell: CellContext,
+    given: Mapping[str, Any],
+    *,
+    kept_as: str,
+    job: str,
+    fresh: bool,
+    opened: Opened,
+    kind: Kind = "map",
 ) -> Callable[[Template, Schema | None], Work]:
     """
     Return what says how rows are asked, of a template and a schema as they were read.
@@ -26,6 +34,7 @@ def row_work(
         job: What a tape knows the job by.
         fresh: Whether what is kept counts for nothing.
         opened: Closes what is opened for it.
+        kind: What asks, for the meter.
 
     Raises:
         ModelError: There is no such model.
@@ -47,6 +56,8 @@ def row_work(
             job=job,
             call=call,
             repairs=int(preferences.setting("repairs", given).value),
+            meter=session.meter,
+            kind=kind,
         )
 
     return work

@@ -29,6 +29,7 @@ from .key_check import SessionVerdict
 from .keys import Keys
 from .model_lists import ModelLists
 from .preferences import ADDRESSES, Preferences
+from .python_calls import PythonCalls
 from .transport_mode import FORCED, VARIABLE, Transport, from_variable, here, read_transport, tape_of
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class Session:
         self._tape_is_for: Transport | None = None
         self._asked_here = 0
         self._prices: tuple[tuple[Path, int], Prices] | None = None
+        self.python_calls = PythonCalls(self)
         self.meter = Meter(
             time.time,
             budget=self.preferences.budget,
@@ -138,6 +140,7 @@ class Session:
     def begin_cell(self, running: RunningCell, source: str | None) -> None:
         """Begin a cell that is about to run; *source* is its text."""
         self.source, self._asked_here = source, 0
+        self.python_calls.begin_cell()
         self.chats.begin_cell(running)
 
     def end_cell(self) -> None:
@@ -354,6 +357,7 @@ class Session:
         return [text("note.journal", self.lang)]
 
     def _keep_call(self, call: Call) -> None:
+        self.python_calls.add(call)
         if self.journal is not None:
             self.journal.save_call(call)
         for watcher in tuple(self.watchers):
