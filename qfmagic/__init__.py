@@ -8,7 +8,6 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .client.kernel_session import KernelSession, follow
 from .version import __version__
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from .batch.api import amap as amap
     from .batch.api import map as map  # noqa: A004 - as above
     from .client.client import AsyncStream, Qianfan, Stream
+    from .client.kernel_session import KernelSession
     from .client.settings import Settings
     from .core.answer import Answer, Delta
     from .core.conversation import Conversation, Turn
@@ -75,6 +75,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if not _HOMES[name].startswith("core."):
+        from .client.kernel_session import follow_by_default  # noqa: PLC0415 - importing qfmagic imports nothing else
+
+        follow_by_default(_process_session)
     value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
     globals()[name] = value
     return value
@@ -84,16 +88,13 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-def _process_session() -> KernelSession | None:
+def _process_session() -> "KernelSession | None":
     """The session of a process without the extension: there is one where the environment says what answers."""
     if not (os.environ.get("QFMAGIC_TEST_TRANSPORT") or os.environ.get("QFMAGIC_TRANSPORT")):
         return None
     from .notebook.session.process_session import process_session  # noqa: PLC0415 - as below
 
     return process_session()
-
-
-follow(_process_session)
 
 
 def load_ipython_extension(shell: "InteractiveShell") -> None:

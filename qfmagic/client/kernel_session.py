@@ -91,6 +91,12 @@ def follow(session: Callable[[], KernelSession | None]) -> None:
     _sessions.append(session)
 
 
+def follow_by_default(session: Callable[[], KernelSession | None]) -> None:
+    """Have clients follow a session where there is no other one."""
+    leave(session)
+    _sessions.insert(0, session)
+
+
 def leave(session: Callable[[], KernelSession | None]) -> None:
     """Have them follow it no more."""
     if session in _sessions:

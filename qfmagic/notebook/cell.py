@@ -2,7 +2,9 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any, Protocol
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -13,6 +15,7 @@ from ..core.plan import Plan
 from ..prompts.template import render
 from .conversation.conversations import TurnSlot
 from .frontend.front_end import FrontEnd, write
+from .local_names import local_names
 from .output.bundle import Bundle, answer_bundle, notes
 from .output.views import View
 from .parsing.line import EXPRESSIONS
@@ -47,6 +50,7 @@ class CellContext:
         self.session = session
         self.front = FrontEnd(shell, session)
         self.errors: Mapping[int, str] = {}
+        self._locals: Mapping[str, Any] = {}
         self._shell: Any = shell
         self._shown: tuple[Answer, int] | None = None
         self._told: tuple[View, Bundle, dict[str, Any]] | None = None
@@ -62,8 +66,17 @@ class CellContext:
 
     @property
     def namespace(self) -> dict[str, Any]:
-        """What ``{{ }}`` sees: the user's names, and the errors."""
-        return {**self._shell.user_ns, "Err": self.errors}
+        """What ``{{ }}`` sees: the user's names, those of the function that asks first, and the errors."""
+        return {**self._shell.user_ns, "Err": self.errors, **self._locals}
+
+    @contextmanager
+    def called_from(self, frame: FrameType) -> Iterator[None]:
+        """While a magic runs: *frame* is that of whoever called it."""
+        before, self._locals = self._locals, local_names(frame)
+        try:
+            yield
+        finally:
+            self._locals = before
 
     def render(self, template: str) -> str:
         """The text with its ``{{ }}`` evaluated."""

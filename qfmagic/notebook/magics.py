@@ -6,6 +6,7 @@ The magics: what IPython sees. The work is done by the engine, which is imported
 
 import os
 import re
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -150,14 +151,14 @@ class QianfanMagics(Magics, _Traits):  # type: ignore[misc]  # the base is made 
     @line_cell_magic
     def qianfan(self, line: str, cell: str | None = None) -> "Answer | None":
         """Ask a Qianfan model. ``%qf help`` shows the options."""
-        with self._withholding():
+        with self._withholding(), self.engine.cell.called_from(sys._getframe(1)):  # noqa: SLF001 - as inspect does
             return self.engine.ask(line, cell, self._written)
 
     @no_var_expand
     @line_cell_magic
     def qf(self, line: str, cell: str | None = None) -> Any:
         """Steer qfmagic: ``%qf COMMAND``. ``%qf help`` shows the commands."""
-        with self._withholding():
+        with self._withholding(), self.engine.cell.called_from(sys._getframe(1)):  # noqa: SLF001 - as above
             self.engine.check(line, cell, self._written)
             return self.engine.steer(line) if cell is None else self.engine.steer_cell(line, cell)
 

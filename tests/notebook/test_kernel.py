@@ -217,7 +217,7 @@ def test_question_mark_is_part_of_prompt(start):
     """IPython would take the line for a question about its last word."""
     kernel = start(QFMAGIC_TRANSPORT="stub")
     kernel.run("%qf set model=yi_34b_chat")
-    assert "what is this?" in kernel.run("%qianfan once what is this?").plain
+    assert "what is this?" in kernel.run("%qianfan once -- what is this?").plain
     assert "真的吗??" in kernel.run("x = %qianfan once 真的吗??").plain
     assert kernel.value("x.request['messages'][-1]['content']") == "真的吗??"
     assert kernel.run("%qianfan?").status == "ok"

@@ -158,6 +158,8 @@ class Asking:
 
 def _prompt_of(arguments: Arguments, body: str | None) -> str:
     if body is None:
+        if arguments.unsure:
+            raise OptionError("option.flag_or_prompt", flag=arguments.unsure, text=arguments.text)
         return arguments.text
     if arguments.text:
         word = arguments.text.split()[0]  # only this one: somebody may have put a key there

@@ -1,5 +1,6 @@
 """A magic's line, read once: options by name, flags, and the text behind them."""
 
+import re
 from collections.abc import Mapping
 from keyword import iskeyword
 from typing import Any, NamedTuple
@@ -16,6 +17,9 @@ from .scanner import _WORD, _skip_blanks, _value
 # Options that are Python expressions: what evaluates them takes the {{ }} in them in its own way.
 EXPRESSIONS = ("expect", "over")
 
+# English that goes on from the word before it: two words, the first without a capital.
+_CONTINUES = re.compile(r"[a-z][a-z'-]*[ \t]+[A-Za-z]")
+
 
 class Arguments(NamedTuple):
     """
@@ -25,11 +29,13 @@ class Arguments(NamedTuple):
         options: Options and parameters by name, with values of their kind; a text with ``{{ }}`` still as text.
         flags: The flags.
         text: What stands behind them, as it was written.
+        unsure: The flag before the text, where it may as well be the text's first word (``once upon a time``).
     """
 
     options: Mapping[str, Any]
     flags: frozenset[str] = frozenset()
     text: str = ""
+    unsure: str = ""
 
 
 def parse_line(line: str, rows: Mapping[str, OptionRow] | None = None) -> Arguments:
@@ -49,7 +55,7 @@ def parse_line(line: str, rows: Mapping[str, OptionRow] | None = None) -> Argume
     written: dict[str, str] = {}
     flags: set[str] = set()
     position = _skip_blanks(line, 0)
-    text = ""
+    text = before = unsure = ""
     while position < len(line):
         position = separators_at(line, position, rows)
         key, flag = option_at(line, position, rows), flag_at(line, position, rows)
@@ -59,15 +65,17 @@ def parse_line(line: str, rows: Mapping[str, OptionRow] | None = None) -> Argume
                 raise OptionError("option.twice", name=name)
             value, position = _value(name, line, key.end, ends_of(name, rows))
             written[name] = typed(value, rows[name], line[:position])
+            before = ""
         elif flag:
             flags.add(flag.name)
-            position = flag.end
+            before, position = flag.name, flag.end
         else:
             word = _WORD.match(line, position)
             ended = word is not None and word[0] == "--"
             if not ended:
                 check_form(line, position, rows)
             text = line[position + 2 :].lstrip(" ") if ended else line[position:]
+            unsure = before if not ended and _CONTINUES.match(text) else ""
             break
         position = _skip_blanks(line, position)
     later = "raw" not in flags
@@ -75,7 +83,7 @@ def parse_line(line: str, rows: Mapping[str, OptionRow] | None = None) -> Argume
         name: value if later and "{{" in value else rows[name].parse(value, lenient=True)
         for name, value in written.items()
     }
-    return Arguments(options, frozenset(flags), text)
+    return Arguments(options, frozenset(flags), text, unsure)
 
 
 def parse_pairs(line: str, rows: Mapping[str, OptionRow], usage: str) -> dict[str, Any]:

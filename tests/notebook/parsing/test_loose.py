@@ -39,6 +39,37 @@ def test_parse_line_reads_a_chinese_keyboard(line, options, flags, text):
 
 
 @pytest.mark.parametrize(
+    ("line", "flags", "text"),
+    [
+        ("once upon a time there was", ("once",), "upon a time there was"),
+        ("raw fish dishes of Japan", ("raw",), "fish dishes of Japan"),
+        ("model=yi quiet places in Beijing", ("quiet",), "places in Beijing"),
+        ("once raw fish dishes", ("once", "raw"), "fish dishes"),
+    ],
+)
+def test_flag_that_may_be_the_prompts_first_word_is_told(line, flags, text):
+    read = parse_line(line)
+    assert (set(read.flags), read.text, read.unsure) == (set(flags), text, flags[-1])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "once after",
+        "once 介绍下长城",
+        "once Ada Lovelace asks: how high is it?",
+        "once about {{ q }}",
+        "once -- upon a time",
+        "-- once upon a time",
+        "once model=yi tell me more",
+        "tell me more",
+    ],
+)
+def test_flag_before_a_sentence_or_the_end_of_options_is_a_flag(line):
+    assert not parse_line(line).unsure
+
+
+@pytest.mark.parametrize(
     ("line", "right"),
     [
         ("model = yi hi", "model=..."),
