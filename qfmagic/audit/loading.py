@@ -1,5 +1,6 @@
 """Reading what an audit looks at: a notebook, its cassette, the keys that are in use."""
 
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import fields
@@ -10,6 +11,12 @@ from ..client.settings import Settings, dotenv_path, read_dotenv
 from ..core.errors import CassetteError, OptionError, QianfanError
 from ..core.safe_json import read_json
 from ..transport.cassette.file import Cassette, beside, parse, written_lines
+from .notebook import joined
+
+# A mode with a cassette, and its path.
+_TAPED = re.compile(
+    r"""^[ \t]*%qf[ \t]+transport[ \t]+(?:record|replay|auto)[ \t]+("[^"\n]+"|'[^'\n]+'|\S+)""", re.MULTILINE
+)
 
 
 class NotebookError(QianfanError):
@@ -37,14 +44,14 @@ class LoadedNotebook(NamedTuple):
 
 def load(path: Path, cassette: Path | None = None) -> LoadedNotebook:
     """
-    Read a notebook and its cassette: the one that is named, else the file beside it, if there is one.
+    Read a notebook and its cassette: the one that is given, else the file beside it, else the one its cells name.
 
     Raises:
         NotebookError: The notebook can't be read.
     """
     notebook = _notebook(path)
-    found = cassette or beside(path)
-    if cassette is None and not found.exists():
+    found = cassette or _cassette_of(path, notebook)
+    if found is None:
         return LoadedNotebook(path, notebook, None, None, {})
     try:
         data = found.read_bytes()
@@ -60,6 +67,16 @@ def load(path: Path, cassette: Path | None = None) -> LoadedNotebook:
         return LoadedNotebook(path, notebook, found, parse(data, found), recorded)
     except CassetteError as error:
         return LoadedNotebook(path, notebook, found, error, recorded)
+
+
+def _cassette_of(path: Path, notebook: Mapping[str, Any]) -> Path | None:
+    """The file beside a notebook, else the last one named in it by ``%qf transport``; as seen from its folder."""
+    if beside(path).exists():
+        return beside(path)
+    cells = [cell for cell in notebook["cells"] if isinstance(cell, dict) and cell.get("cell_type") == "code"]
+    named = [name for cell in cells for name in _TAPED.findall(joined(cell.get("source")))]
+    there = [path.parent / Path(name.strip("'\"")).expanduser() for name in named]
+    return next((file for file in reversed(there) if file.is_file()), None)
 
 
 def keys_in_use(environ: Mapping[str, str], folders: Iterable[Path]) -> dict[str, str]:

@@ -36,6 +36,8 @@ KINDS: Mapping[str, tuple[str, Severity]] = {
     "audit.cassette": ("cassette", "error"),
     "audit.cassette.absent": ("cassette", "error"),
     "audit.cassette.unplayed": ("cassette", "warning"),
+    "audit.cassette.unshown": ("cassette", "warning"),
+    "audit.answers": ("answers", "error"),
 }
 _DEEPEST = 4  # levels of a parameter's value that are repeated
 

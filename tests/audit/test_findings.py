@@ -70,7 +70,7 @@ def test_audit_reports_changed_prompt_once_per_cell():
     cell = asked("hi", "Hello!", 2)
     cell["outputs"].append(asked("hi", "Hello!", 2, chat=None)["outputs"][0])
     cell["source"] += " there"
-    assert found(cell) == [("changed", 2)]
+    assert found(cell) == [("changed", 2), ("answers", 2)]
 
 
 @pytest.mark.parametrize("source", ["%%qianfan\nhi", "%%qianfan\nhi\n", "%%qianfan\nhi\n\n"])
@@ -475,3 +475,13 @@ def test_audit_reports_several_served_models():
     report = audit(notebook(*cells("m-1", "m-2")))
     assert [one.as_json(str)["served_model"] for one in report.answers] == ["m-1", "m-2"]
     assert "m-1, m-2" in next(one.message("en") for one in report.findings if one.code == "served")
+
+
+# ---- both sides of a merge
+
+
+def test_audit_reports_more_answers_than_questions():
+    cell = asked("hi", "Hello!", 2)
+    cell["outputs"].append(asked("hi", "Good day!", 2)["outputs"][0])
+    assert ("answers", 2) in found(cell)
+    assert ("answers", 2) not in found(asked("hi", "Hello!", 2))

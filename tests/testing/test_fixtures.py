@@ -104,7 +104,7 @@ def test_changed_prompt_fails_and_names_nearest(run, recorded):
     recorded.write_text(TESTS.replace('"two"', '"too"'))
     result = run("--qianfan=replay")
     result.assert_outcomes(passed=3, failed=1)
-    result.stdout.fnmatch_lines(["*Differences from the nearest (*): message 1 (user) “t?-w-?{+o+}o”*"])
+    result.stdout.fnmatch_lines(["*Differences from the nearest (*): message 1 (user) differs: “t?-w-?{+o+}o”*"])
 
 
 def test_unused_exchanges_with_xdist_are_one_failure(run, recorded):

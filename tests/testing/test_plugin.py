@@ -161,7 +161,7 @@ def test_plugin_fails_invalid_notebook_or_cassette(project, server):
     assert "Cassette wrong/shorter.qf.jsonl has 1 answer that no request used: " in output
     assert "“and the second”" in output
     assert "wrong/changed::ipynb::Cell 2 FAILED" in lines
-    assert "): message 1 (user) “[-first-]{+another+} question”" in output
+    assert "): message 1 (user) differs: “[-first-]{+another+} question”" in output
     assert "changed.ipynb: the cassette has unused answers, but not every cell ran and passed" in output
     assert "Cassette missing.qf.jsonl not found" in output
     assert "missing.ipynb::cassette" not in output

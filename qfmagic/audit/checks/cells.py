@@ -13,7 +13,7 @@ _SHOWN = ("display_data", "execute_result")
 
 def check_cell(cell: Cell, asked: CellCall) -> Iterator[AuditFinding]:
     """What is wrong with a code cell."""
-    found = [*_answers(cell), *_errors(cell), *_questions(cell, asked)]
+    found = [*_answers(cell), *_count(cell, asked), *_errors(cell), *_questions(cell, asked)]
     return (AuditFinding(key, cell.number, cell.ran, values) for key, values in found)
 
 
@@ -24,6 +24,13 @@ def _answers(cell: Cell) -> Iterator[tuple[str, dict[str, object]]]:
         yield "audit.changed", {}
     told = {key: values for output, given in answers for key, values in _answer(output, given)}
     yield from told.items()
+
+
+def _count(cell: Cell, asked: CellCall) -> Iterator[tuple[str, dict[str, object]]]:
+    """More answers than a whole cell asks for: both sides of a merge. Other cells may ask in a loop."""
+    found = sum(bool(output.provenances) or output.batch is not None for output in cell.outputs)
+    if asked.whole and found > 1:
+        yield "audit.answers", {"found": found, "asked": 1}
 
 
 def _answer(output: CellOutput, given: Provenance | Batch) -> Iterator[tuple[str, dict[str, object]]]:

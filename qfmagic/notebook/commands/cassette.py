@@ -10,6 +10,8 @@ from ...core.messages import text_of
 from ...transport.cassette import file as cassette
 from ...transport.cassette.recording import Key, Recorded
 from ...transport.cassette.redaction import redacted
+from ...transport.cassette.whole_files import replace_file
+from ..conversation.shown_answers import answers_beside
 from ..output.tables import Rendered, TextTable, code, heads, short
 from ..parsing.scanner import split_words
 from ..session.session import Session
@@ -18,7 +20,7 @@ from ..session.transport_mode import user_path
 if TYPE_CHECKING:
     from ...transport.cassette.tape import CassetteTape
 
-USAGE = "%qf cassette [list | show N | prune | redact TEXT ...] [path=PATH]"
+USAGE = "%qf cassette [list | show N | prune [yes] | redact TEXT ...] [path=PATH]"
 
 
 def transport(session: Session, words: str) -> Rendered:
@@ -26,13 +28,21 @@ def transport(session: Session, words: str) -> Rendered:
     lang = session.lang
     if words:
         chosen = session.change_transport(words)
-        return Rendered.of(text("said.transport", lang, mode=str(chosen)))
+        said = text("said.transport", lang, mode=str(chosen))
+        tape = session.tape if chosen.kind.taped and session.transport == chosen else None
+        return Rendered.of(said if tape is None else " ".join((said, *_merged(tape, lang))))
     said = text("said.transport", lang, mode=str(session.transport))
     tape = session.tape
     if tape is not None:
         counts = {"all": len(tape.exchanges), "played": len(tape.played), "recorded": len(tape.recorded)}
-        said = f"{said} {text('cassette.state', lang, **counts)}"
+        said = " ".join((said, text("cassette.state", lang, **counts), *_merged(tape, lang)))
     return Rendered.of(said)
+
+
+def _merged(tape: "CassetteTape", lang: str) -> list[str]:
+    """What a merge of two branches brought in beside other answers."""
+    numbers = [number for number, key in enumerate(sorted(tape.exchanges), 1) if key in tape.merged]
+    return [text("cassette.merged", lang, count=len(numbers), numbers=numbers)] if numbers else []
 
 
 def run(session: Session, words: str) -> Rendered:
@@ -114,24 +124,34 @@ def _show(session: Session, path: Path, rest: Sequence[str]) -> Rendered:
 
 
 def _prune(session: Session, path: Path, rest: Sequence[str]) -> Rendered:
-    """Drop what the notebook no longer asks; only after it was run, or everything would go."""
-    tape = _in_use(session, path)
-    if rest or tape is None:
+    """
+    Show what no cell has asked in this session and no saved notebook beside the file shows; with ``yes``, delete it.
+
+    Raises:
+        CassetteError: Nothing was asked in this session; or a notebook that may use the file has cells without answers.
+    """
+    tape, lang = _in_use(session, path), session.lang
+    if rest not in ([], ["yes"]) or tape is None:
         raise OptionError("command.usage", usage=USAGE)
     used = tape.played | tape.recorded
     if not used:
         raise CassetteError("cassette.prune_first", path=path.name)
-    kept: list[Recorded] = []
-
-    def keep_used(one: Recorded) -> Recorded | None:
-        if one.key not in used:
-            tape.exchanges.pop(one.key, None)
-            return None
-        kept.append(one)
-        return one
-
-    count = cassette.change(path, keep_used)
-    return Rendered.of(text("cassette.pruned", session.lang, path=path.name, count=count, kept=len(kept)))
+    shown = answers_beside(path, session.notebook)
+    if shown.unanswered:
+        raise CassetteError("cassette.prune_unanswered", path=path.name, notebooks=sorted(shown.unanswered))
+    unused = [one for one in _in_order(path) if one.key not in used and not shown.has(one)]
+    if not rest:
+        listed = [f"{one.model}, {one.hash}" for one in unused]
+        return Rendered.of(text("cassette.prunable", lang, path=path.name, count=len(unused), exchanges=listed))
+    gone = {one.key for one in unused}
+    backup = path.with_name(f"{path.name}.bak")
+    if gone:
+        replace_file(backup, path.read_bytes())
+    count = cassette.change(path, lambda one: None if one.key in gone else one)
+    for key in gone:
+        tape.exchanges.pop(key, None)
+    values = {"path": path.name, "count": count, "kept": len(_in_order(path)), "backup": backup.name}
+    return Rendered.of(text("cassette.pruned" if count else "cassette.nothing_pruned", lang, **values))
 
 
 def _redact(session: Session, path: Path, words: Sequence[str]) -> Rendered:

@@ -13,6 +13,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -39,10 +40,13 @@ class Cassette(NamedTuple):
     Attributes:
         exchanges: The exchanges by hash and number, in that order.
         untidy: Whether some stand behind the end mark, or a torn line does.
+        merged: Those that a merge of two files brought in beside another answer to the same; they have numbers of
+            their own now.
     """
 
     exchanges: Mapping[Key, Recorded] = MappingProxyType({})
     untidy: bool = False
+    merged: tuple[Key, ...] = ()
 
 
 def shown(path: Path) -> str:
@@ -84,13 +88,11 @@ def parse(data: bytes, path: Path) -> Cassette:
     Raises:
         CassetteError: As :func:`read`.
     """
-    try:
-        content = data.decode()
-    except UnicodeDecodeError as error:
-        raise CassetteError("cassette.broken", path=shown(path), line=data[: error.start].count(b"\n") + 1) from None
+    content = _text(data, path)
     _check_header(content.partition("\n")[0].removesuffix("\r"), path)
     last = content.count("\n") + 1  # behind the last line's end, where nothing stands unless it is torn
     found: dict[Key, Recorded] = {}
+    others: list[Recorded] = []
     ended = untidy = False
     for number, line in written_lines(content):
         if number == 1:
@@ -107,10 +109,42 @@ def parse(data: bytes, path: Path) -> Cassette:
             if not ended and number == last:
                 raise CassetteError("cassette.truncated", path=shown(path)) from None
             raise CassetteError(_BROKEN[error.reason], path=shown(path), line=number) from None
-        found[recorded.key] = recorded
+        there = found.get(recorded.key)
+        if there is not None and not ended and there.line() != line:  # two branches recorded the same
+            others.append(recorded)
+        else:
+            found[recorded.key] = recorded
     if not ended:
         raise CassetteError("cassette.truncated", path=shown(path))
-    return Cassette(MappingProxyType(dict(sorted(found.items()))), untidy)
+    merged = _numbered(others, found)
+    whole = {**found, **{one.key: one for one in merged}}
+    return Cassette(
+        MappingProxyType(dict(sorted(whole.items()))), untidy or bool(merged), tuple(one.key for one in merged)
+    )
+
+
+def _text(data: bytes, path: Path) -> str:
+    """The text of a file, without the mark at its beginning that some editors write."""
+    try:
+        content = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CassetteError("cassette.broken", path=shown(path), line=data[: error.start].count(b"\n") + 1) from None
+    conflict = _CONFLICT.search(content)
+    if conflict is not None:
+        line = content.count("\n", 0, conflict.start()) + 1
+        raise CassetteError("cassette.conflict", path=shown(path), line=line)
+    return content
+
+
+def _numbered(others: Iterable[Recorded], found: Mapping[Key, Recorded]) -> list[Recorded]:
+    """Further answers to requests that have one, behind those: each different one once."""
+    made: dict[Key, Recorded] = {}
+    for one in others:
+        same = [known for known in (*found.values(), *made.values()) if known.hash == one.hash]
+        if all(replace(known, n=one.n).line() != one.line() for known in same):
+            numbered = replace(one, n=1 + max(known.n for known in same))
+            made[numbered.key] = numbered
+    return list(made.values())
 
 
 def written_lines(content: str) -> Iterator[tuple[int, str]]:
@@ -124,10 +158,15 @@ def written_lines(content: str) -> Iterator[tuple[int, str]]:
         yield number + 1, content[start : begun.end()].removesuffix("\r")
 
 
+# What git leaves in a file that two branches changed.
+_CONFLICT = re.compile(r"^(?:<{7}|\|{7}|={7}|>{7})(?=[ \r\n]|\Z)", re.MULTILINE)
+_LFS = "version https://git-lfs.github.com/"
 _BROKEN = {"json": "cassette.broken", "shape": "cassette.broken", "edited": "cassette.edited"}
 
 
 def _check_header(line: str, path: Path) -> None:
+    if line.startswith(_LFS):
+        raise CassetteError("cassette.lfs", path=shown(path))
     try:
         version = read_json(line)["cassette"]
     except (ValueError, KeyError, TypeError):

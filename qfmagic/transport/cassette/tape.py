@@ -8,9 +8,9 @@ gets the next one. So a notebook that was tried out cell by cell is replayed as 
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import httpx
 
@@ -79,7 +79,9 @@ class CassetteTape:
         self.sleep, self._timer, self._on_play = sleep, timer, on_play
         if self._mode.records:
             cassette.check_writable(path)
-        self.exchanges: dict[Key, Recorded] = dict(cassette.read(path).exchanges)
+        read = cassette.read(path)
+        self.exchanges: dict[Key, Recorded] = dict(read.exchanges)
+        self.merged = read.merged
         self._numbers: dict[str, list[int]] = {}  # by request, of what was there at first
         for asked, n in self.exchanges:
             self._numbers.setdefault(asked, []).append(n)
@@ -216,7 +218,14 @@ class CassetteTape:
         """The recording of a request, also of one that an earlier version sent in another form."""
         earlier = ((one.hash, key[1]) for one in as_earlier_versions(request))
         exact = next((found for one in (key, *earlier) if (found := self.exchanges.get(one))), None)
-        return exact or self._redacted(request, key[1])
+        return exact or self._redacted(request, key[1]) or self._same_numbers(request, key)
+
+    def _same_numbers(self, request: ChatRequest, key: Key) -> Recorded | None:
+        """What was recorded with the same numbers in another spelling: 1 for 1.0, as parameters of papermill are."""
+        if request.hash in self._numbers or not any(map(_is_number, request.parameters.values())):
+            return None
+        known = list(self.exchanges.values())  # another thread may add to them
+        return next((one for one in known if one.n == key[1] and _alike(one.body, request.body)), None)
 
     def _redacted(self, request: ChatRequest, n: int) -> Recorded | None:
         """What was recorded for a request of which words were taken out: of the answers before it, or of itself."""
@@ -282,6 +291,18 @@ class _Recording(httpx.AsyncByteStream):
         if not self._kept:
             self._kept = True
             self._keep(self._pieces, cut=cut, whole=whole)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two requests say the same but for the spelling of numbers in their parameters."""
+    if one.keys() != other.keys():
+        return False
+    same = (one[name] == other[name] and _is_number(one[name]) == _is_number(other[name]) for name in one)
+    return all(same)
 
 
 def _decided(recorded: Recorded) -> bool:

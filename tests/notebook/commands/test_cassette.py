@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,7 @@ def test_replay_needs_no_service_or_keys(live, service, monkeypatch, capsys):
     assert [ask(live), ask(live, "and now?"), ask(live, "aside", "once")] == first
     assert len(service.requests) == 3
     qf(live, capsys, "drop 2")
-    with pytest.raises(CassetteError, match=r"message 3 \(user\) “and \[-now-\]\{\+then\+\}\?”") as error:
+    with pytest.raises(CassetteError, match=r"message 3 \(user\) differs: “and \[-now-\]\{\+then\+\}\?”") as error:
         ask(live, "and then?")
     assert "qf transport auto" in str(error.value)
     assert len(service.requests) == 3
@@ -251,9 +252,7 @@ def test_cassette_in_use_is_recognized_by_any_path(recorded, capsys):
     qf(recorded, capsys, "transport replay link.jsonl")
     ask(recorded, "of 李四", "once")
     assert qf(recorded, capsys, "cassette list path=a.qf.jsonl").count("not replayed") == 2
-    assert "2 exchanges not used in this session deleted, 1 kept" in qf(
-        recorded, capsys, "cassette prune path=./a.qf.jsonl"
-    )
+    assert "2 unused exchanges deleted, 1 kept" in qf(recorded, capsys, "cassette prune yes path=./a.qf.jsonl")
     for line in ("transport replay", "cassette list path="):
         with pytest.raises(CassetteError, match="Cassette ~nobody-of-that-name/a"):
             qf(recorded, capsys, f"{line}{'' if line.endswith('=') else ' '}~nobody-of-that-name/a")
@@ -264,10 +263,66 @@ def test_cassette_prune_drops_unused_exchanges(recorded, capsys):
     with pytest.raises(CassetteError, match="Run the whole notebook first"):
         qf(recorded, capsys, "cassette prune")
     ask(recorded, "of 李四", "once")
-    assert "2 exchanges not used in this session deleted, 1 kept" in qf(recorded, capsys, "cassette prune")
+    whole = PATH.read_bytes()
+    assert "2 exchanges not used in this session and not shown" in qf(recorded, capsys, "cassette prune")
+    assert PATH.read_bytes() == whole, "without yes, nothing is deleted"
+    assert "2 unused exchanges deleted, 1 kept. a.qf.jsonl.bak is the file" in qf(
+        recorded, capsys, "cassette prune yes"
+    )
+    assert Path("a.qf.jsonl.bak").read_bytes() == whole
+    assert "no unused exchange" in qf(recorded, capsys, "cassette prune yes")
     assert [one.play().outcome.text for one in cassette.read(PATH).exchanges.values()] == ["2. re: of 李四"]
     with pytest.raises(CassetteError):
         ask(recorded, "of nobody", "once")
+
+
+def notebook_of(path, metadata, source="%%qianfan\nhi"):
+    outputs = [{"output_type": "display_data", "data": {}, "metadata": metadata}] if metadata else []
+    cell = {"cell_type": "code", "metadata": {}, "execution_count": 1, "source": source, "outputs": outputs}
+    Path(path).write_text(json.dumps({"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": [cell]}))
+
+
+@pytest.mark.parametrize(
+    ("name", "metadata", "source", "unused"),
+    [
+        ("a.ipynb", {"qfmagic": {"request": "HASH"}}, "%%qianfan\nhi", 1),
+        ("a.ipynb", {"qfmagic": {"request": "x", "others": [{"request": "HASH"}]}}, "%%qianfan\nhi", 1),
+        ("a.ipynb", {"qfmagic": {"request": "x", "rejected": ["HASH"]}}, "%%qianfan\nhi", 1),
+        ("a.ipynb", {"qfmagic_map": {"exchanges": [{"wire": "v1", "model": "yi_34b_chat"}]}}, "%%qf map x\nhi", 0),
+        ("b.ipynb", {"qfmagic": {"request": "HASH"}}, "%qf transport replay a.qf.jsonl", 1),
+        ("b.ipynb", {"qfmagic": {"request": "HASH"}}, "%%qianfan\nhi", 2),
+    ],
+)
+def test_cassette_prune_keeps_what_saved_notebooks_show(recorded, capsys, name, metadata, source, unused):
+    first = next(one for one in cassette.read(PATH).exchanges.values() if "李四" not in one.line())
+    notebook_of(name, json.loads(json.dumps(metadata).replace("HASH", first.hash)), source)
+    qf(recorded, capsys, "transport replay a.qf.jsonl")
+    ask(recorded, "of 李四", "once")
+    said = qf(recorded, capsys, "cassette prune")
+    assert f"{unused} exchange" in said or (unused == 0 and ": 0 exchanges" in said)
+
+
+@pytest.mark.parametrize("content", [None, "not json", "[]"])
+def test_cassette_prune_is_refused_beside_notebook_without_answers(recorded, capsys, content):
+    notebook_of("a.ipynb", None)
+    if content:
+        Path("a.ipynb").write_text(content)
+    qf(recorded, capsys, "transport replay a.qf.jsonl")
+    ask(recorded, "of 李四", "once")
+    with pytest.raises(CassetteError, match="cells without answers: a.ipynb"):
+        qf(recorded, capsys, "cassette prune yes")
+
+
+def test_merged_recordings_are_both_listed_and_told(recorded, capsys):
+    one = next(one for one in cassette.tidy(PATH).exchanges.values() if "李四" in one.line())
+    theirs = replace(one, events=tuple((at, data.replace(b"re: of", b"again: of")) for at, data in one.events))
+    header, *lines = PATH.read_text(encoding="utf-8").splitlines()
+    PATH.write_text("\n".join([header, *lines[:-1], theirs.line(), one.line(), lines[-1], ""]), encoding="utf-8")
+    assert "1 exchange is a second answer to a recorded request" in qf(recorded, capsys, "transport replay a.qf.jsonl")
+    listed = qf(recorded, capsys, "cassette list")
+    assert "4 exchanges" in listed
+    assert "re: of 李四" in listed
+    assert "again: of 李四" in listed
 
 
 def test_cassette_redact_removes_words_and_still_matches(recorded, capsys):

@@ -106,7 +106,14 @@ def test_truncated_file_is_reported(keep):
     [
         (lambda data: data.replace(b"answer 1", b"answer x"), "cassette.edited", "Line "),
         (lambda data: data.replace(b'{"body"', b"{body", 1), "cassette.broken", "Line 2 "),
-        (lambda data: b"<<<<<<< ours\n" + data, "cassette.none", "a.qf.jsonl is not a cassette"),
+        (lambda data: b"<<<<<<< ours\n" + data, "cassette.conflict", "(line 1)"),
+        (lambda data: data.replace(b"\n", b"\n=======\n", 1), "cassette.conflict", "(line 2)"),
+        (lambda data: data.replace(b"\n", b"\r\n>>>>>>> theirs\r\n", 1), "cassette.conflict", "(line 2)"),
+        (
+            lambda data: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 8\n",
+            "cassette.lfs",
+            "lfs pull",
+        ),
         (lambda data: data.replace(b'"cassette":1', b'"cassette":2'), "cassette.newer", "version 2"),
         (lambda data: data.replace(b"answer 1", b"\xff"), "cassette.broken", "Line "),
         (lambda data: b"", "cassette.none", ""),

@@ -23,9 +23,9 @@ def test_mismatch_names_nearest_exchange_and_difference():
     near, far = recording("Tell me of the Great Wall", temperature=0.5), recording("Bake a cake", temperature=0.3)
     told = said(request_of("Tell me of the Great Wail", temperature=0.3), far, near)
     assert near.hash in told
-    assert "temperature 0.5 → 0.3; message 1 (user) “… of the Great Wa[-l-]{+i+}l”" in told
+    assert "temperature 0.5 → 0.3; message 1 (user) differs: “… of the Great Wa[-l-]{+i+}l”" in told
     assert "温度" not in told
-    assert "temperature 0.5 → 0.3；第 1 条消息（user）" in said(
+    assert "temperature 0.5 → 0.3；第 1 条消息（user）不同" in said(
         request_of("Tell me of the Great Wail", temperature=0.3), far, near, lang="zh"
     )
 
