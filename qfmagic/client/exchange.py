@@ -12,6 +12,10 @@ from ..core.wire import Accumulator, ChatRequest
 from .call_options import AS_CLIENT, CallOptions
 
 
+def _unmeasured() -> float | None:
+    return None
+
+
 @dataclass(slots=True)
 class HttpExchange:
     """
@@ -36,6 +40,7 @@ class HttpExchange:
         given_up: Why nothing more was tried, where that needs telling.
         slot: Who asks, for a tape: the same asker gets the same recording.
         call: What the call decides about retrying.
+        measured: Tells how many seconds an answer of a tape took when it was recorded; None where there is none.
     """
 
     request: ChatRequest
@@ -57,6 +62,7 @@ class HttpExchange:
     finished: threading.Event = field(default_factory=threading.Event)
     slot: Hashable = field(default_factory=object)
     call: CallOptions = AS_CLIENT
+    measured: Callable[[], float | None] = _unmeasured
 
     def begin(self) -> None:
         """Start an attempt, without anything of the one before."""
@@ -89,6 +95,8 @@ class HttpExchange:
     def answer(self, *, interrupted: bool = False, broken: bool = False) -> Answer:
         """The answer as far as it came; *interrupted* by the user, or *broken* off by an error."""
         outcome = self.collector.outcome(interrupted=interrupted, broken=broken)
+        measured = self.measured()
+        seconds = max(self.ended - self.started, 0.0) if measured is None else measured
         return Answer(
             text=outcome.text,
             usage=outcome.usage,
@@ -96,7 +104,7 @@ class HttpExchange:
             id=outcome.id,
             finish_reason=outcome.finish_reason,
             request=self.request.body,
-            seconds=round(max(self.ended - self.started, 0.0), 3),
+            seconds=round(seconds, 3),
             reasoning=outcome.reasoning,
             wire=self.request.wire,
             endpoint=self.request.endpoint,

@@ -19,6 +19,7 @@ from ..core.pacing.clock_skew import service_time
 from ..core.pacing.limits import RateLimits
 from ..core.pacing.retry import Attempted, GiveUp, decide
 from ..core.pause import Wait
+from ..core.transport_modes import SECONDS
 from ..core.wire import ChatRequest
 from ..core.wire.json_format import json_forms, may_take
 from ..core.wire.model_list import ListedModel
@@ -195,6 +196,7 @@ class Service:
         if self._tape is not None and (played := self._tape.play(exchange.request, exchange.slot)) is not None:
             exchange.begin()
             exchange.played = True
+            exchange.measured = played.extensions.get(SECONDS, exchange.measured)
             await attempt(exchange, _ready(played), PLAYED)
             return
         self.network.check_allowed()  # before any advice about keys
@@ -275,7 +277,9 @@ class Service:
         if self._tape is None:
             return response
         keys = sorted({*self._settings.secrets, *self.authorizer.handed_out})
-        return self._tape.record(exchange.request, exchange.slot, response, keys)
+        recorded = self._tape.record(exchange.request, exchange.slot, response, keys)
+        exchange.measured = recorded.extensions.get(SECONDS, exchange.measured)
+        return recorded
 
     def _credential(self, wire: Wire) -> Credential:
         if wire not in self._credentials:

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+# The extension of a tape's response: a function that tells how many seconds it took when it was recorded.
+SECONDS = "qfmagic.seconds"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransportMode:

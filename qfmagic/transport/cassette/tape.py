@@ -17,7 +17,7 @@ import httpx
 from ...core.callbacks import ignore
 from ...core.errors import CassetteError, ContentError, RequestError
 from ...core.follow_up import FollowUp
-from ...core.transport_modes import MODES
+from ...core.transport_modes import MODES, SECONDS
 from ...core.wire import ChatRequest
 from ...core.wire.json_format import as_earlier_versions
 from . import file as cassette
@@ -122,7 +122,8 @@ class CassetteTape:
         self._on_play(recorded)
         stream = _PlayedStream(recorded, self.sleep)
         headers = [(name.encode(), value.encode()) for name, value in recorded.headers.items()]
-        return httpx.Response(recorded.status, headers=headers, stream=stream)
+        took = {SECONDS: lambda: recorded.events[-1][0] if recorded.events else 0.0}
+        return httpx.Response(recorded.status, headers=headers, stream=stream, extensions=took)
 
     def has(self, request: ChatRequest, slot: Hashable) -> bool:
         """Whether :meth:`play` would answer: then asking costs nothing. To be asked with a slot of one's own."""
@@ -161,7 +162,8 @@ class CassetteTape:
             self.trouble = CassetteError("cassette.too_long", path=cassette.shown(self.path), limit=LARGEST >> 20)
 
         assert isinstance(response.stream, httpx.AsyncByteStream)
-        response.stream = _Recording(response.stream, self._timer, keep, too_long)
+        stream = response.stream = _Recording(response.stream, self._timer, keep, too_long)
+        response.extensions = {**response.extensions, SECONDS: lambda: stream.took(started)}
         return response
 
     def tidy(self) -> None:
@@ -271,6 +273,10 @@ class _Recording(httpx.AsyncByteStream):
             self._end(cut=str(error) or type(error).__name__)
             raise
         self._end(whole=True)
+
+    def took(self, started: float) -> float | None:
+        """Seconds from *started* to the last piece, as they are recorded; None before the first."""
+        return round(self._pieces[-1][0] - started, 3) if self._pieces else None
 
     async def aclose(self) -> None:
         try:
