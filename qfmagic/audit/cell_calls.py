@@ -10,6 +10,8 @@ from ..core.i18n import read_table
 _CELL = re.compile(r"\s*%%qianfan\b([^\n]*)")
 _SEVERAL = re.compile(r"\s*%%qf[ \t]+(compare|map)\b([^\n]*)")
 _LINE = re.compile(r"^([ \t]*)(?:[\w., \t]+=[ \t]*)?%qianfan\b([^\n]*)", re.MULTILINE)
+_MENTIONED = re.compile(r"%qianfan\b")
+_CALLED = re.compile(r"""\brun_(?:line|cell)_magic\(\s*["']qianfan["']""")
 _COMMAND = re.compile(r"^[ \t]*(?:[\w., \t]+=[ \t]*)?%qf[ \t]+(\w+)", re.MULTILINE)
 _OPTION = re.compile(
     r"""\s*+[A-Za-z_][\w.-]*+=(?:\{\{.*?\}\}|"(?:\\.|[^"\\])*+"|'[^']*+'|\[[^\]]*+\]|\{[^}]*+\}|\S)*+"""
@@ -29,6 +31,8 @@ class CellCall(NamedTuple):
         questions: The flags of each question that is asked whenever the cell is run.
         commands: The commands of ``%qf`` in it.
         command: ``compare`` or ``map``, where the cell is one of these; they ask more than one question.
+        models: How many models it asks at most.
+        opaque: Whether it may ask otherwise than its lines tell: in another magic, a branch, a loop, or by a call.
     """
 
     whole: bool = False
@@ -36,6 +40,7 @@ class CellCall(NamedTuple):
     commands: frozenset[str] = frozenset()
     command: str = ""
     models: int = 1
+    opaque: bool = False
 
     @property
     def quiet(self) -> int:
@@ -68,11 +73,15 @@ def asked(source: str) -> CellCall:
     if several:  # an expression with blanks may stand before the options
         return CellCall(True, (frozenset(several[2].split()) & _known_flags(),), command=several[1])
     if source.lstrip().startswith("%%"):  # what another magic does with it isn't known
-        return CellCall()
+        return CellCall(opaque=_MENTIONED.search(source) is not None)
     # An indented line may be one that isn't come to.
-    lines = [line[2] for line in _LINE.finditer(source) if not line[1]]
+    every = list(_LINE.finditer(source))
+    lines = [line[2] for line in every if not line[1]]
     commands = frozenset(_COMMAND.findall(source))
-    return CellCall(False, tuple(map(_flags, lines)), commands, models=max(map(_models, lines), default=1))
+    opaque = len(lines) < len(every) or _CALLED.search(source) is not None
+    return CellCall(
+        False, tuple(map(_flags, lines)), commands, models=max(map(_models, lines), default=1), opaque=opaque
+    )
 
 
 def _flags(line: str) -> frozenset[str]:

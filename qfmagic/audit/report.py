@@ -16,6 +16,7 @@ KINDS: Mapping[str, tuple[str, Severity]] = {
     "audit.stale": ("stale", "error"),
     "audit.stale.again": ("stale", "error"),
     "audit.stale.between": ("stale", "error"),
+    "audit.unfollowed": ("unfollowed", "warning"),
     "audit.order.turns": ("order", "error"),
     "audit.order.below": ("order", "error"),
     "audit.order.counts": ("order", "warning"),

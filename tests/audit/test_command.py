@@ -210,7 +210,7 @@ def test_audit_codes_are_stable():
     """They are what scripts go by: one that is added is documented, none changes."""
     assert {code for code, _ in KINDS.values()} == {
         "edited", "changed", "stale", "order", "missing", "stub", "unasked", "no_provenance", "incomplete", "failed",
-        "secret", "cassette", "filtered", "flagged", "served", "answers",
+        "secret", "cassette", "filtered", "flagged", "served", "answers", "unfollowed",
     }  # fmt: skip
 
 

@@ -485,3 +485,20 @@ def test_audit_reports_more_answers_than_questions():
     cell["outputs"].append(asked("hi", "Good day!", 2)["outputs"][0])
     assert ("answers", 2) in found(cell)
     assert ("answers", 2) not in found(asked("hi", "Hello!", 2))
+
+
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        ("%%capture kept\n%qianfan name a harbour", "unfollowed"),
+        ("%%time\n%qianfan quiet name a harbour", "unfollowed"),
+        ("if True:\n    %qianfan quiet name a harbour", "unfollowed"),
+        ("get_ipython().run_cell_magic('qianfan', 'quiet', 'name a harbour')", "unfollowed"),
+        ("print('%%qianfan')", "stale"),
+        ("%%time\nx = 1", "stale"),
+    ],
+)
+def test_audit_says_what_it_cannot_follow(source, code):
+    below = asked("and a bridge", "A bridge", 3, parents=["0" * 16])
+    hidden = {"cell_type": "code", "metadata": {}, "execution_count": 2, "source": source, "outputs": []}
+    assert [kind for kind, _ in found(hidden, below)] == [code]

@@ -31,12 +31,14 @@ class DocumentTurns(NamedTuple):
         edits: The numbers of the cells that edit a conversation by command.
         quiet: For each cell number with questions that leave no output, how many.
         brought: The number of the first cell that brings turns from elsewhere.
+        opaque: The numbers of cells that may ask without a trace: in another magic, a branch, a loop, a call.
     """
 
     turns: tuple[SavedTurn, ...]
     edits: tuple[int, ...]
     quiet: tuple[tuple[int, int], ...]
     brought: float
+    opaque: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, cells: Sequence[tuple[Cell, CellCall]]) -> "DocumentTurns":
@@ -48,6 +50,7 @@ class DocumentTurns(NamedTuple):
             tuple(cell.number for cell, asked in cells if asked.commands & editing_commands()),
             tuple((cell.number, asked.quiet) for cell, asked in ran if asked.quiet),
             min((cell.number for cell, asked in cells if "import" in asked.commands), default=float("inf")),
+            tuple(cell.number for cell, asked in ran if asked.opaque),
         )
 
     def edited(self, first: SavedTurn, last: SavedTurn) -> bool:
@@ -126,7 +129,9 @@ class _Above:
             yield _finding(turn, "audit.order.below", below=moved[0].cell.number)
         gone = len(lost) - len(moved)
         if gone and gone > self._page.unseen(turn):
-            yield _finding(turn, "audit.stale", count=gone)
+            opaque = [number for number in self._page.opaque if number < turn.cell.number]
+            key = "audit.unfollowed" if opaque else "audit.stale"
+            yield _finding(turn, key, count=gone, cells=opaque)
             return
         again = next(filter(self._asked_again(turn), turn.given.parents), None)
         if again is not None:

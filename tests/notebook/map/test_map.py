@@ -211,11 +211,11 @@ def test_map_cell_interrupted_iterator_keeps_rows_it_read(shell, service, capsys
 
 
 def test_map_cell_waiting_source_can_be_interrupted(shell, service):
-    waiting = queue.Queue()
+    numbers = queue.Queue()
     for number in range(12):
-        waiting.put(number)
-    shell.user_ns["waiting"] = iter(waiting.get, None)
-    threading.Thread(target=interrupt_when, args=(lambda: waiting.empty() and len(service.bodies) == 12,)).start()
+        numbers.put(number)
+    shell.user_ns["waiting"] = iter(numbers.get, None)
+    threading.Thread(target=interrupt_when, args=(lambda: numbers.empty() and len(service.bodies) == 12,)).start()
     with pytest.raises(KeyboardInterrupt):
         shell.run_cell_magic("qf", "map waiting into=out", "number {{ item }}\n")
     assert [row["item"] for row in shell.user_ns["out"]] == list(range(12))
