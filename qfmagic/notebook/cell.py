@@ -4,7 +4,8 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from types import FrameType
+from contextvars import ContextVar
+from types import FrameType, MappingProxyType
 from typing import Any, Protocol
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -21,6 +22,9 @@ from .output.views import View
 from .parsing.line import EXPRESSIONS
 from .parsing.option_table import OptionRow, help_table
 from .session.session import Session
+
+# The local names of whoever called the magic that runs; each thread its own.
+_LOCALS: ContextVar[Mapping[str, Any]] = ContextVar("qfmagic_locals", default=MappingProxyType({}))
 
 
 class Asked(Protocol):
@@ -50,7 +54,6 @@ class CellContext:
         self.session = session
         self.front = FrontEnd(shell, session)
         self.errors: Mapping[int, str] = {}
-        self._locals: Mapping[str, Any] = {}
         self._shell: Any = shell
         self._shown: tuple[Answer, int] | None = None
         self._told: tuple[View, Bundle, dict[str, Any]] | None = None
@@ -67,16 +70,16 @@ class CellContext:
     @property
     def namespace(self) -> dict[str, Any]:
         """What ``{{ }}`` sees: the user's names, those of the function that asks first, and the errors."""
-        return {**self._shell.user_ns, "Err": self.errors, **self._locals}
+        return {**self._shell.user_ns, "Err": self.errors, **_LOCALS.get()}
 
     @contextmanager
     def called_from(self, frame: FrameType) -> Iterator[None]:
         """While a magic runs: *frame* is that of whoever called it."""
-        before, self._locals = self._locals, local_names(frame)
+        before = _LOCALS.set(local_names(frame))
         try:
             yield
         finally:
-            self._locals = before
+            _LOCALS.reset(before)
 
     def render(self, template: str) -> str:
         """The text with its ``{{ }}`` evaluated."""

@@ -200,17 +200,34 @@ def _array(value: Any) -> str:
 
 def _pandas_series(series: Any) -> str:
     shown = series.iloc[_picked(len(series), ROWS_CAP)]
-    return _series(series.name, series.dtype, len(series), list(shown), _labels(series.index, shown.index)[1:])
+    labels = _labels(series.index, shown.index)[1:]
+    return _series(series.name, _dtype(series), len(series), _values(shown, _dtype(series)), labels)
+
+
+def _dtype(column: Any) -> object:
+    """The type of a pandas column. Texts are ``str``, as pandas 3 has it, also where an older version says object."""
+    if column.dtype != object:
+        return column.dtype
+    texts = sys.modules["pandas"].api.types.infer_dtype(column, skipna=True) == "string"
+    return "str" if texts else column.dtype
+
+
+def _values(column: Any, dtype: object) -> list[Any]:
+    """The values of a column; a missing text is NaN, as pandas 3 has it."""
+    values = list(column)
+    return [value if isinstance(value, str) else float("nan") for value in values] if str(dtype) == "str" else values
 
 
 def _pandas_frame(frame: Any) -> str:
     rows, columns = frame.shape
     schema = [
-        _described(_label(frame.columns[at]), frame.dtypes.iloc[at], frame.iloc[:, at].isna().sum())
+        _described(_label(frame.columns[at]), _dtype(frame.iloc[:, at]), frame.iloc[:, at].isna().sum())
         for at in _picked(columns, SCHEMA_CAP)
     ]
-    shown = frame.iloc[_picked(rows, ROWS_CAP), _picked(columns, COLUMNS_CAP)]
-    body = list(zip(*(shown.iloc[:, at] for at in range(shown.shape[1])), strict=True)) or [()] * len(shown)
+    picked = _picked(columns, COLUMNS_CAP)
+    shown = frame.iloc[_picked(rows, ROWS_CAP), picked]
+    values = [_values(shown.iloc[:, at], _dtype(frame.iloc[:, number])) for at, number in enumerate(picked)]
+    body = list(zip(*values, strict=True)) or [()] * len(shown)
     return _frame(frame.shape, schema, list(map(_label, shown.columns)), body, _labels(frame.index, shown.index))
 
 

@@ -223,7 +223,7 @@ child = os.fork()
 if child == 0:
     try:
         said = [len(list(under_way)), session.client().ask("hi").text]
-        get_ipython().run_line_magic("qianfan", "quiet in the child")
+        get_ipython().run_line_magic("qianfan", "quiet -- in the child")
         said.append(session.last.text)
     except BaseException as error:
         said = [repr(error)]

@@ -40,3 +40,21 @@ def test_name_in_prompt_is_the_one_python_sees(notebook, case):
     notebook.shell.user_ns["q"] = "GLOBAL"
     notebook.run(code)
     assert notebook.bodies[-1]["messages"][-1]["content"] == f"about {value}"
+
+
+def test_each_thread_has_its_own_names(notebook):
+    code = f"""
+import threading
+def f(q, first, then):
+    first.wait()
+    answer = {ASK}
+    then.set()
+    found.append(answer.request["messages"][-1]["content"])
+found, one, two = [], threading.Event(), threading.Event()
+threads = [threading.Thread(target=f, args=args) for args in (("A", one, two), ("B", two, one))]
+for thread in threads: thread.start()
+one.set()
+for thread in threads: thread.join()
+sorted(found)
+"""
+    assert notebook.run(code).value == ["about A", "about B"]

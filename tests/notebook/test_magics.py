@@ -137,7 +137,7 @@ def test_options_are_parsed_as_written(shell, line, parameters):
     [
         ("once -- model=this is text", "model=this is text"),
         ("once 介绍 key=value", "介绍 key=value"),
-        ("once  what's   up", "what's   up"),
+        ("once --  what's   up", "what's   up"),
         ("once user_id=u-{{ 1 }} hello", "hello"),
         (r"once \frac{a}{b} $x$ 'unclosed", r"\frac{a}{b} $x$ 'unclosed"),
     ],

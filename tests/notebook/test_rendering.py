@@ -505,3 +505,17 @@ def test_show_of_whole_value_is_json(value):
     text = show([value, "x" * 100])
     if "left out ...]" not in text:
         assert json.loads(text) == [value, "x" * 100]
+
+
+@pytest.mark.parametrize("texts", [["Emden", "Brake"], ["Emden", None], ["Emden", float("nan")]], ids=str)
+@pytest.mark.parametrize("kind", [pd.Series, lambda column: pd.DataFrame({"port": column, "ships": [3, 5]})])
+def test_texts_are_written_alike_under_pandas_2_and_3(texts, kind):
+    """Pandas 2 has a column of objects, pandas 3 one of its own type."""
+    old, new = (show(kind(pd.Series(texts, dtype=dtype))) for dtype in (object, "str"))
+    assert old == new
+    assert "str" in new
+
+
+def test_objects_that_are_no_texts_stay_objects():
+    assert "object" in show(pd.Series(["a", 1], dtype=object))
+    assert "object" in show(pd.Series([None, None], dtype=object))

@@ -120,7 +120,8 @@ class CellOrder:
 
 
 def _code_cells(cells: Any) -> Any:
-    for cell in cells:
-        if cell["cell_type"] == "code" and "id" in cell:
+    """The ID and the text of each code cell; before nbformat 4.5 cells have none, and front ends make up their own."""
+    for number, cell in enumerate(cells):
+        if cell["cell_type"] == "code":
             source = cell.get("source", "")
-            yield str(cell["id"]), text_of(source if isinstance(source, str) else "".join(source))
+            yield str(cell.get("id", f"cell {number}")), text_of(source if isinstance(source, str) else "".join(source))

@@ -154,7 +154,7 @@ def test_calls_from_python_leave_a_line_that_audit_counts(notebook, tmp_path, wa
     report = audit(source.notebook, source.cassette, recorded=source.recorded)
     assert report.findings == ()
     nothing = audit({**source.notebook, "cells": []}, source.cassette)
-    assert {finding.key for finding in nothing.findings} == {"audit.cassette.unplayed"}
+    assert {finding.key for finding in nothing.findings} == {"audit.cassette.unshown"}
 
 
 def test_line_of_one_cell_is_not_repeated_below_the_next(notebook):
