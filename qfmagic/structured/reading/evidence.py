@@ -141,10 +141,19 @@ def _near(tree: Any, checker: Checker) -> _Near:
     # A name in another spelling fits as it is where the field may be left out.
     for value, defects in (meant, exact) if "name" in meant[1] else (exact, meant) if meant[1] else (exact,):
         try:
-            return _checked(value, checker), defects, value
+            found = _checked(value, checker)
+            return found, defects or _coerced(found, meant, checker), value
         except Unfit as error:
             fault = fault if defects else error
     raise fault
+
+
+def _coerced(found: Any, meant: tuple[Any, frozenset[str]], checker: Checker) -> frozenset[str]:
+    """What a class that takes ``"3"`` for a number has mended itself: where the mended value comes to the same."""
+    with suppress(Unfit):
+        if meant[1] and _same(_checked(meant[0], checker), found):
+            return meant[1]
+    return frozenset()
 
 
 def _checked(tree: Any, checker: Checker) -> Any:

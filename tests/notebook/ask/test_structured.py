@@ -160,7 +160,7 @@ def test_schema_answer_with_defects_is_read_and_noted(shell, say, capsys):
     assert shell.user_ns["row"] == VALUE
     assert answer.rejected == ()
     assert len(transport.requests) == 1
-    assert "read despite a trailing comma, missing or other quotation marks" in capsys.readouterr().out
+    assert "read despite a trailing comma, a number in quotation marks, missing or other" in capsys.readouterr().out
 
 
 def test_schema_repairs_are_counted_in_usage(shell, say):
